@@ -1,0 +1,114 @@
+// The only fetch: calls of the API with the CSRF token, and problems as typed errors.
+// Must not know any page.
+import type { ErrorCode } from '../src/core/errors.ts'
+import { strings } from './strings.ts'
+
+export interface Me {
+  readonly username: string
+  readonly role: 'admin' | 'operator' | 'auditor'
+  readonly csrf: string | null
+  readonly version?: string
+}
+
+export class ApiError extends Error {
+  readonly status: number
+  readonly code: ErrorCode | 'network'
+  constructor(status: number, code: ErrorCode | 'network', detail: string, cause?: unknown) {
+    super(detail, { cause })
+    this.name = 'ApiError'
+    this.status = status
+    this.code = code
+  }
+}
+
+let csrf: string | null = null
+let onLoggedOut: () => void = () => {}
+
+/** Called whenever an answer says that nobody is logged in. */
+export const whenLoggedOut = (listener: () => void): void => {
+  onLoggedOut = listener
+}
+
+type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
+
+/** One call of `/api/v1` + `path`. @throws ApiError */
+export async function api<T>(method: Method, path: string, body?: unknown): Promise<T> {
+  let response: Response
+  try {
+    response = await fetch(`/api/v1${path}`, {
+      method,
+      credentials: 'same-origin',
+      headers: {
+        accept: 'application/json',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(csrf === null || method === 'GET' ? {} : { 'x-csrf-token': csrf }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+  } catch (error) {
+    throw new ApiError(0, 'network', strings.errors.network, error)
+  }
+  if (response.status === 204) return undefined as T
+  const answer: unknown = await response.json().catch(() => null)
+  if (response.ok) return answer as T
+  const problem = (answer ?? {}) as { code?: ErrorCode; detail?: string }
+  const failed = new ApiError(response.status, problem.code ?? 'internal', problem.detail ?? strings.errors.unexpected(response.status))
+  if (failed.code === 'auth.required') onLoggedOut()
+  throw failed
+}
+
+/** Who is logged in; null when nobody is. */
+export async function whoAmI(): Promise<Me | null> {
+  try {
+    const me = await api<Me>('GET', '/session')
+    csrf = me.csrf
+    return me
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) return null
+    throw error
+  }
+}
+
+export async function logIn(username: string, password: string): Promise<Me> {
+  const me = await api<Me>('POST', '/session', { username, password })
+  csrf = me.csrf
+  return me
+}
+
+export async function logOut(): Promise<void> {
+  await api('DELETE', '/session')
+  csrf = null
+}
+
+/**
+ * Reads the event stream until it ends or `signal` aborts; `onLine` is told of the type of each event among `types` (their first parts), and of each sign of life as ''.
+ * @throws ApiError when it cannot be opened or breaks off
+ */
+export async function readEvents(
+  types: readonly string[],
+  signal: AbortSignal,
+  onOpen: () => void,
+  onLine: (type: string) => void,
+): Promise<void> {
+  let rest = ''
+  try {
+    const response = await fetch(`/api/v1/events?types=${types.join(',')}`, {
+      headers: { accept: 'text/event-stream' },
+      credentials: 'same-origin',
+      signal,
+    })
+    if (response.status === 401) onLoggedOut()
+    if (!response.ok || !response.body)
+      throw new ApiError(response.status, 'service.unavailable', strings.errors.unexpected(response.status))
+    onOpen()
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      const lines = (rest + part.value).split('\n')
+      rest = lines.pop() ?? ''
+      onLine('')
+      for (const line of lines) if (line.startsWith('event: ')) onLine(line.slice(7))
+    }
+  } catch (error) {
+    throw error instanceof ApiError ? error : new ApiError(0, 'network', strings.errors.network, error)
+  }
+}

@@ -1,0 +1,102 @@
+// Who is connected now, and the way to tell each session's worker something. The row says what was; this says what is.
+// Must not decide who may come in.
+import type { ErrorRecord } from '../core/errors.ts'
+import type { Direction, Peer } from '../core/transfer.ts'
+import type { Principal } from '../core/user.ts'
+
+/** The worker that holds a session. */
+export interface SessionOwner {
+  revoked(sessionId: string, reason: ErrorRecord): void
+  principalChanged(sessionId: string, principal: Principal): void
+}
+
+export interface RunningTransfer {
+  readonly id: string
+  readonly direction: Direction
+  readonly path: string
+  bytes: number
+  /** Bytes a second, over the last report. */
+  rate: number
+  at: number
+}
+
+export interface LiveSession {
+  readonly id: string
+  readonly principal: Principal
+  readonly peer: Peer
+  readonly method: string
+  readonly client: string
+  readonly startedAt: number
+  readonly owner: SessionOwner
+  readonly transfers: Map<string, RunningTransfer>
+  /** Set once it has to end: from then on nothing of it is taken any more, whatever its worker has under way. */
+  readonly fate: { revoked: boolean }
+}
+
+export interface LiveSessions {
+  add(session: LiveSession): void
+  remove(id: string): LiveSession | undefined
+  get(id: string): LiveSession | undefined
+  all(): Iterable<LiveSession>
+  count(): number
+  countOfUser(username: string): number
+  countFrom(address: string): number
+  ownedBy(owner: SessionOwner): LiveSession[]
+  /** Ends every session of the user. @returns how many. */
+  revokeUser(username: string, reason: ErrorRecord): number
+  revoke(id: string, reason: ErrorRecord): boolean
+  updatePrincipal(principal: Principal): void
+}
+
+export function createLiveSessions(): LiveSessions {
+  const sessions = new Map<string, LiveSession>()
+  const users = new Map<string, Set<string>>()
+  const addresses = new Map<string, number>()
+  const ofUser = (username: string): LiveSession[] => [...(users.get(username) ?? [])].map((id) => sessions.get(id)!)
+  const end = (session: LiveSession, reason: ErrorRecord): void => {
+    session.fate.revoked = true
+    session.owner.revoked(session.id, reason)
+  }
+  return {
+    add(session) {
+      sessions.set(session.id, session)
+      const ids = users.get(session.principal.username) ?? new Set()
+      users.set(session.principal.username, ids.add(session.id))
+      addresses.set(session.peer.address, (addresses.get(session.peer.address) ?? 0) + 1)
+    },
+    remove(id) {
+      const session = sessions.get(id)
+      if (!session) return undefined
+      sessions.delete(id)
+      const ids = users.get(session.principal.username)
+      ids?.delete(id)
+      if (ids?.size === 0) users.delete(session.principal.username)
+      const left = (addresses.get(session.peer.address) ?? 1) - 1
+      if (left === 0) addresses.delete(session.peer.address)
+      else addresses.set(session.peer.address, left)
+      return session
+    },
+    get: (id) => sessions.get(id),
+    all: () => sessions.values(),
+    count: () => sessions.size,
+    countOfUser: (username) => users.get(username)?.size ?? 0,
+    countFrom: (address) => addresses.get(address) ?? 0,
+    ownedBy: (owner) => [...sessions.values()].filter((s) => s.owner === owner),
+    revokeUser(username, reason) {
+      const live = ofUser(username)
+      for (const session of live) end(session, reason)
+      return live.length
+    },
+    revoke(id, reason) {
+      const session = sessions.get(id)
+      if (session) end(session, reason)
+      return session !== undefined
+    },
+    updatePrincipal(principal) {
+      for (const session of ofUser(principal.username)) {
+        sessions.set(session.id, { ...session, principal })
+        session.owner.principalChanged(session.id, principal)
+      }
+    },
+  }
+}

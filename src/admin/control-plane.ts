@@ -1,0 +1,143 @@
+// All that the API can do, as verbs: each one validates, acts, writes the audit row and has its live effect, whoever calls it.
+// Must not be gone round by a route or a command; app.ts puts it together.
+
+import type { DestinationSpec } from '../core/destination.ts'
+import type { RuleSpec } from '../core/rule.ts'
+import type { StateFile } from '../core/state-file.ts'
+import type { Direction, TransferState } from '../core/transfer.ts'
+import type { Protocol, UserSpec } from '../core/user.ts'
+import type {
+  Actor,
+  AdminView,
+  AuditView,
+  DeliveryState,
+  DeliveryView,
+  DestinationView,
+  LogView,
+  Page,
+  PageRequest,
+  Patch,
+  Role,
+  RuleView,
+  ServiceName,
+  ServiceView,
+  SessionView,
+  SimulateResult,
+  StateChange,
+  StatsView,
+  TransferDetail,
+  TransferView,
+  UserView,
+} from '../core/views.ts'
+import type { ProbeReport } from '../forwarding/connector.ts'
+
+export type { Actor, Patch }
+
+export interface Resource<Spec, View> {
+  list(page: PageRequest): Page<View>
+  /** @throws FileFlowError `resource.not_found` */
+  get(name: string): View
+  /** @throws FileFlowError `resource.exists`, `request.invalid`, `template.invalid` */
+  create(actor: Actor, spec: Spec): Promise<View>
+  update(actor: Actor, name: string, patch: Patch<Spec>): Promise<View>
+  /** @throws FileFlowError `resource.in_use` when a rule still names it */
+  remove(actor: Actor, name: string): Promise<void>
+  setEnabled(actor: Actor, name: string, enabled: boolean): Promise<View>
+}
+
+export interface TransferFilter extends PageRequest {
+  readonly user?: string
+  readonly state?: TransferState
+  readonly direction?: Direction
+  readonly protocol?: Protocol
+  /** ms */
+  readonly since?: number
+}
+
+export interface DeliveryFilter extends PageRequest {
+  readonly state?: DeliveryState
+  readonly rule?: string
+  readonly destination?: string
+}
+
+export interface LogFilter {
+  readonly service?: string
+  /** This level and above. */
+  readonly level?: string
+  readonly q?: string
+  readonly since?: number
+  readonly until?: number
+  readonly limit?: number
+}
+
+export interface ControlPlaneEvent {
+  /** `session.opened`, `session.closed`, `transfer.*`, `delivery.*`, `service.*`, `log`, `stats` */
+  readonly type: string
+  readonly data: unknown
+}
+
+export interface ControlPlane {
+  readonly users: Resource<UserSpec, UserView>
+  readonly destinations: Resource<DestinationSpec, DestinationView> & {
+    test(actor: Actor, name: string, signal: AbortSignal): Promise<ProbeReport>
+  }
+  readonly rules: Resource<RuleSpec, RuleView> & {
+    simulate(question: { user: string; path: string; rules?: readonly RuleSpec[] }): SimulateResult
+  }
+  readonly transfers: { list(filter: TransferFilter): Page<TransferView>; get(id: string): TransferDetail }
+  readonly deliveries: {
+    list(filter: DeliveryFilter): Page<DeliveryView>
+    get(id: string): DeliveryView & { readonly tries: TransferDetail['deliveries'][number]['tries'] }
+    /** Of a dead, cancelled or retrying delivery. @throws `state.conflict` */
+    retry(actor: Actor, id: string): DeliveryView
+    cancel(actor: Actor, id: string): DeliveryView
+    /** @returns how many were put back. */
+    retryAllDead(actor: Actor, filter: { rule?: string; destination?: string }): number
+  }
+  readonly sessions: { list(page: PageRequest): Page<SessionView>; get(id: string): SessionView; end(actor: Actor, id: string): void }
+  readonly services: {
+    list(): readonly ServiceView[]
+    act(actor: Actor, name: ServiceName, verb: 'start' | 'stop' | 'restart'): Promise<ServiceView>
+  }
+  readonly logs: {
+    recent(filter: LogFilter): readonly LogView[]
+    /** Everything kept, oldest first, as JSON lines. */
+    download(): AsyncIterable<Uint8Array | string>
+  }
+  readonly audit: {
+    list(page: PageRequest & { actor?: string; action?: string; since?: number }): Page<AuditView>
+    verify(): { ok: boolean; rows: number; broken: number | null }
+  }
+  stats(): Promise<StatsView>
+  readonly admins: {
+    list(page: PageRequest): Page<AdminView>
+    create(actor: Actor, admin: { username: string; password: string; role: Role }): Promise<AdminView>
+    setPassword(actor: Actor, username: string, password: string): Promise<void>
+    /** @throws `state.conflict` for the last admin */
+    remove(actor: Actor, username: string): Promise<void>
+    /** Rate-limited and constant in cost. @throws `auth.failed`, `auth.banned` */
+    login(
+      username: string,
+      password: string,
+      address: string,
+    ): Promise<{ username: string; role: Role; session: string; csrf: string; expiresAt: number }>
+    logout(session: string): void
+    /** The admin behind a session cookie; slides its end; null when over. */
+    bySession(session: string): { username: string; role: Role; csrf: string } | null
+  }
+  readonly tokens: {
+    list(): readonly { name: string; role: Role; created_at: string; last_used_at: string | null }[]
+    /** The token is shown this once. */
+    create(actor: Actor, token: { name: string; role: Role }): { name: string; role: Role; token: string }
+    remove(actor: Actor, name: string): void
+    byToken(token: string): { name: string; role: Role } | null
+  }
+  readonly state: {
+    export(): StateFile
+    /** One transaction. `prune` removes what the file does not name. */
+    apply(actor: Actor, state: StateFile, options: { dryRun: boolean; prune: boolean }): Promise<readonly StateChange[]>
+  }
+  readonly events: { subscribe(listener: (event: ControlPlaneEvent) => void): () => void }
+  readonly health: { ready(): { ready: boolean; reasons: readonly string[] } }
+  readonly version: string
+}

@@ -1,0 +1,29 @@
+// Events for screens: who listens hears; nobody has to. Rows oblige, events inform.
+// Must not carry anything that is not in a row or in the live tables already.
+import type { ControlPlaneEvent } from './control-plane.ts'
+
+export interface EventHub {
+  /** `data` is only made when somebody listens. */
+  emit(type: string, data: () => unknown): void
+  subscribe(listener: (event: ControlPlaneEvent) => void): () => void
+}
+
+/** @param failed told of a listener or a view that threw; whoever emitted goes on */
+export function createEventHub(failed: (error: unknown) => void): EventHub {
+  const listeners = new Set<(event: ControlPlaneEvent) => void>()
+  return {
+    emit(type, data) {
+      if (listeners.size === 0) return
+      try {
+        const event = { type, data: data() }
+        for (const listener of listeners) listener(event)
+      } catch (error) {
+        failed(error)
+      }
+    },
+    subscribe(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+  }
+}

@@ -1,0 +1,64 @@
+// Users, destinations, rules, and all three at once as a state file.
+// Must not validate beyond the schema; the control plane's verbs do.
+import Type from 'typebox'
+import { DestinationPatch, DestinationSpec } from '../../core/destination.ts'
+import { RulePatch, RuleSpec } from '../../core/rule.ts'
+import { StateFile } from '../../core/state-file.ts'
+import { UserPatch, UserSpec } from '../../core/user.ts'
+import { type App, actorOf, described, isOn, Name, type RouteContext, Switch } from '../request.ts'
+import { resourceRoutes } from './resource.ts'
+
+const STATE_LIMIT = 32 * 2 ** 20
+
+export function declaredRoutes(app: App, { control }: RouteContext): void {
+  resourceRoutes(app, '/users', control.users, { spec: UserSpec, patch: UserPatch })
+  resourceRoutes(app, '/destinations', control.destinations, { spec: DestinationSpec, patch: DestinationPatch })
+  resourceRoutes(app, '/rules', control.rules, { spec: RuleSpec, patch: RulePatch })
+
+  app.post(
+    '/destinations/:name/test',
+    { schema: described('destinations', 'Connect, log in, write, verify and remove a probe file', { params: Name }) },
+    async (request, reply) => {
+      const gone = new AbortController()
+      reply.raw.once('close', () => gone.abort())
+      return control.destinations.test(actorOf(request), request.params.name, gone.signal)
+    },
+  )
+
+  app.post(
+    '/rules/simulate',
+    {
+      schema: described('rules', 'Which rules would match a file, and why the others do not', {
+        body: Type.Object(
+          {
+            user: Type.String({ minLength: 1, maxLength: 64 }),
+            path: Type.String({ minLength: 1, maxLength: 4096 }),
+            rules: Type.Optional(Type.Array(RuleSpec, { maxItems: 10_000, description: 'instead of the stored rules' })),
+          },
+          { additionalProperties: false },
+        ),
+      }),
+      bodyLimit: STATE_LIMIT,
+    },
+    async (request) => control.rules.simulate(request.body),
+  )
+
+  app.get('/state', { schema: described('state', 'Export users, destinations and rules as a state file', {}) }, async () =>
+    control.state.export(),
+  )
+
+  app.post(
+    '/state/apply',
+    {
+      schema: described('state', 'Make users, destinations and rules as the state file declares them, in one transaction', {
+        body: StateFile,
+        querystring: Type.Object({ dry_run: Type.Optional(Switch), prune: Type.Optional(Switch) }, { additionalProperties: false }),
+      }),
+      bodyLimit: STATE_LIMIT,
+    },
+    async (request) => {
+      const options = { dryRun: isOn(request.query.dry_run), prune: isOn(request.query.prune) }
+      return { items: await control.state.apply(actorOf(request), request.body, options), next: null }
+    },
+  )
+}

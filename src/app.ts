@@ -1,0 +1,287 @@
+// The composition root: configuration → the control plane and its services, in start order; every wire is visible here.
+// Must not hold policy: what is decided here is only who knows whom.
+import { mkdir } from 'node:fs/promises'
+import { createAdmins } from './accounts/admins.ts'
+import { createArrivals } from './accounts/arrivals.ts'
+import { createAuthenticator } from './accounts/authenticator.ts'
+import { createLiveSessions } from './accounts/live-sessions.ts'
+import { createLoginGuard } from './accounts/login-guard.ts'
+import { createUsers, specOf } from './accounts/users.ts'
+import type { ControlPlane } from './admin/control-plane.ts'
+import { createEventHub } from './admin/event-hub.ts'
+import { createMovements } from './admin/movements.ts'
+import { createState } from './admin/state.ts'
+import { createStats } from './admin/stats.ts'
+import type { Config } from './config/schema.ts'
+import { type Clock, systemClock } from './core/clock.ts'
+import { FileFlowError } from './core/errors.ts'
+import { createLogger, errorFields } from './core/log.ts'
+import type { Principal } from './core/user.ts'
+import type { Actor, SessionView } from './core/views.ts'
+import { prepareHome } from './files/homes.ts'
+import { Vaults, vaultsOf } from './files/vaults.ts'
+import { createDestinations } from './forwarding/destinations.ts'
+import { createDispatcher } from './forwarding/dispatcher.ts'
+import { createDeliveryQueue } from './forwarding/queue.ts'
+import { createRules } from './forwarding/rules.ts'
+import type { GatekeeperOptions } from './gatekeeper/control-side.ts'
+import { createRecorder } from './intake/record-upload.ts'
+import type { RecoverOptions } from './intake/recover.ts'
+import { createFileSettler } from './intake/settle-file.ts'
+import type { LogOutput } from './logging/log-output.ts'
+import { createServices } from './services.ts'
+import { openStore } from './store/store.ts'
+import { VERSION } from './version.ts'
+
+/** Everything but running threads and open ports; commands without a running gateway use it, too. */
+export type App = Awaited<ReturnType<typeof createApp>>
+
+export interface AppOptions {
+  readonly config: Config
+  readonly output: LogOutput
+  readonly clock?: Clock
+}
+
+/** @throws FileFlowError `database.newer`, `config.invalid` */
+export async function createApp({ config: initial, output, clock = systemClock }: AppOptions) {
+  let config = initial
+  await mkdir(config.data_dir, { recursive: true, mode: 0o700 })
+  await mkdir(config.storage_root, { recursive: true, mode: 0o750 })
+  const log = createLogger('gateway', (line) => output.write(line))
+  const durable = config.uploads.durability === 'power'
+  const store = openStore(config.data_dir, config.uploads.durability)
+  const events = createEventHub((error) => log.error('events.failed', 'An event could not be told.', errorFields(error)))
+  const live = createLiveSessions()
+  const arrivals = createArrivals()
+
+  // accounts
+  const guard = createLoginGuard(config.defence, clock)
+  const admins = createAdmins(store, guard, clock)
+  const users = createUsers({
+    store,
+    live,
+    clock,
+    storageRoot: config.storage_root,
+    dataDir: config.data_dir,
+    prepareHome: (principal, directories) => prepareHome(principal, directories, initial.storage_root),
+  })
+  const authenticator = createAuthenticator(store, users.principalOf, clock)
+  const principalOf = (username: string): Principal | null => {
+    const row = store.accounts.users.get(username)
+    return row ? users.principalOf(specOf(row)) : null
+  }
+
+  // forwarding
+  const rules = createRules({
+    store,
+    clock,
+    exclude: config.uploads.exclude,
+    hasDestination: (name) => destinations.has(name),
+    partnerOf: (username) => principalOf(username)?.partner ?? '',
+  })
+  const destinations = createDestinations({
+    store,
+    clock,
+    changed: (name) => dispatcher.forget(name),
+    usedBy: (name) => rules.usedBy(name),
+  })
+  const queue = createDeliveryQueue(store, (name) => destinations.tempNameOf(name))
+  const settler = createFileSettler({ store, clock, log, principalOf })
+  const dispatcher = createDispatcher({
+    store,
+    clock,
+    log: createLogger('forwarder', (line) => output.write(line)),
+    destinations,
+    limits: () => config.forwarding,
+    changed: (event, id) => events.emit(`delivery.${event}`, () => movements.deliveryView(id)),
+    finished: (transferId) => settler.settle(transferId),
+  })
+
+  // what moved
+  const movements = createMovements(store, (row) => live.get(row.session_id)?.transfers.get(row.id)?.bytes)
+  const transferEvent = (type: string, id: string): void =>
+    events.emit(type, () => {
+      const row = store.transfers.get(id)
+      return row ? movements.transferView(row) : { id }
+    })
+  const recorder = createRecorder({
+    store,
+    clock,
+    queue,
+    rules,
+    kick: () => dispatcher.kick(),
+    changed: (event, id) => transferEvent(`transfer.${event}`, id),
+    dropSpool: settler.drop,
+  })
+
+  const gatekeeper: GatekeeperOptions = {
+    store,
+    clock,
+    log,
+    authenticator,
+    guard,
+    live,
+    arrivals,
+    recorder,
+    limits: () => config.limits,
+    changed: (event, id) => (event.startsWith('session.') ? events.emit(event, () => sessionEvent(id)) : transferEvent(event, id)),
+  }
+  const vaults = new Vaults(config.data_dir, config.storage_root)
+  const recovery = (): RecoverOptions => ({
+    store,
+    clock,
+    log,
+    recorder,
+    durable,
+    vaults: vaultsOf(vaults, [{ home: config.storage_root, mounts: [] }, ...users.principals()]),
+  })
+  const services = createServices({
+    config: () => config,
+    output,
+    clock,
+    live,
+    gatekeeper,
+    dispatcher,
+    recovery,
+    changed: (view) => events.emit(`service.${view.state}`, () => view),
+  })
+
+  const sessionView = (id: string): SessionView => {
+    const session = live.get(id)
+    if (!session) throw new FileFlowError('resource.not_found', `There is no live session ${id}.`)
+    return {
+      id,
+      username: session.principal.username,
+      partner: session.principal.partner,
+      protocol: session.peer.protocol,
+      address: session.peer.address,
+      method: session.method,
+      client: session.client,
+      started_at: new Date(session.startedAt).toISOString(),
+      transfers: [...session.transfers.values()].map(({ id: transfer, direction, path, bytes, rate }) => ({
+        id: transfer,
+        direction,
+        path,
+        bytes,
+        rate,
+      })),
+    }
+  }
+  const sessionEvent = (id: string): unknown => (live.get(id) ? sessionView(id) : { id })
+
+  const health = () => {
+    const reasons = services
+      .list()
+      .filter((s) => s.name !== 'watcher' && services.wanted(s.name) && s.state !== 'running')
+      .map((s) => `${s.name} is ${s.state}${s.error ? `: ${s.error}` : ''}`)
+    return { ready: reasons.length === 0, reasons }
+  }
+
+  const state = createState({ store, users, destinations, rules })
+  const note = (actor: Actor, action: string, object: string, detail: Record<string, unknown> = {}): void =>
+    store.group.now(() =>
+      store.audit.append({ at: clock.now(), actor: actor.name, address: actor.address, action, object, outcome: 'ok', detail }),
+    )
+
+  const control: ControlPlane = {
+    version: VERSION,
+    users,
+    destinations: {
+      ...destinations,
+      test(actor, name, signal) {
+        note(actor, 'destination.test', name)
+        return dispatcher.probe(name, signal)
+      },
+    },
+    rules,
+    transfers: { list: movements.transfers, get: movements.transfer },
+    deliveries: {
+      list: movements.deliveries,
+      get: movements.delivery,
+      retry(actor, id) {
+        dispatcher.retry(actor, id)
+        return movements.deliveryView(id)
+      },
+      cancel(actor, id) {
+        dispatcher.cancel(actor, id)
+        return movements.deliveryView(id)
+      },
+      retryAllDead: dispatcher.retryAllDead,
+    },
+    sessions: {
+      list({ limit = 50, cursor = '', q = '' }) {
+        const wanted = q.toLowerCase()
+        const all = [...live.all()]
+          .filter((s) => s.id > cursor && (s.principal.username.toLowerCase().includes(wanted) || s.peer.address.includes(wanted)))
+          .sort((a, b) => (a.id < b.id ? -1 : 1))
+        const items = all.slice(0, limit).map((s) => sessionView(s.id))
+        return { items, next: all.length > limit ? items.at(-1)!.id : null }
+      },
+      get: sessionView,
+      end(actor, id) {
+        const { username } = sessionView(id)
+        note(actor, 'session.end', id, { user: username })
+        live.revoke(id, { code: 'session.revoked', message: 'An administrator ended this session.' })
+      },
+    },
+    services: {
+      list: services.list,
+      async act(actor, name, verb) {
+        note(actor, `service.${verb}`, name)
+        return services.act(name, verb)
+      },
+    },
+    logs: { recent: output.recent, download: output.download },
+    audit: {
+      list({ limit = 50, cursor, actor, action, since, q }) {
+        const rows = store.audit.list({
+          actor,
+          action,
+          since,
+          q,
+          before: cursor === undefined ? undefined : Number(cursor),
+          limit: limit + 1,
+        })
+        return { items: rows.slice(0, limit), next: rows.length > limit ? String(rows[limit - 1]!.seq) : null }
+      },
+      verify: store.audit.verify,
+    },
+    stats: createStats({ store, clock, live, destinations, storageRoot: config.storage_root }),
+    admins,
+    tokens: admins.tokens,
+    state,
+    events,
+    health: { ready: health },
+  }
+
+  return {
+    control,
+    store,
+    users,
+    admins,
+    dispatcher,
+    services,
+    recovery,
+    events,
+    log,
+    clock,
+    vaults: () => recovery().vaults,
+    get config() {
+      return config
+    },
+    /** An act of the gateway's own. */
+    audit(action: string, object: string, detail: Record<string, unknown>): void {
+      store.group.now(() => store.audit.append({ at: clock.now(), actor: 'gateway', address: '', action, object, outcome: 'ok', detail }))
+    },
+    /** New settings for whoever asks next; listeners are told by services.reload. */
+    setConfig(next: Config): void {
+      config = next
+      guard.setPolicy(next.defence)
+      rules.setExclude(next.uploads.exclude)
+      dispatcher.kick()
+    },
+    close(): void {
+      store.close()
+    },
+  }
+}

@@ -1,0 +1,104 @@
+// Rules: which finished file goes where. Pure matching; says why a rule does not match, in words.
+// Must not know queues, connectors or disks.
+import Type, { type Static } from 'typebox'
+import { FileFlowError } from './errors.ts'
+import { globMatcher } from './glob.ts'
+import { oneOf, PathText, ResourceName } from './schema.ts'
+import { checkTemplate } from './template.ts'
+import { baseOf, type VirtualPath } from './virtual-path.ts'
+
+export const ON_CONFLICT = ['overwrite', 'fail', 'rename', 'skip'] as const
+export type OnConflict = (typeof ON_CONFLICT)[number]
+export const AFTER = ['keep', 'delete', 'archive'] as const
+
+export const RuleFields = {
+  enabled: Type.Optional(Type.Boolean()),
+  source: Type.Object(
+    {
+      users: Type.Optional(
+        Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
+          maxItems: 10_000,
+          description: 'usernames; absent or empty means every user',
+        }),
+      ),
+      path: Type.String({ minLength: 1, maxLength: 4096, description: 'a pattern: * is one level, ** any depth' }),
+      watch: Type.Optional(Type.String({ pattern: '^/', maxLength: 4096, description: 'an absolute folder on the server' })),
+    },
+    { additionalProperties: false },
+  ),
+  exclude: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 1024 }), { maxItems: 1000 })),
+  deliver: Type.Array(
+    Type.Object(
+      { to: ResourceName, path: Type.Optional(PathText), on_conflict: Type.Optional(oneOf(ON_CONFLICT)) },
+      { additionalProperties: false },
+    ),
+    { minItems: 1, maxItems: 20 },
+  ),
+  after: Type.Optional(oneOf(AFTER)),
+}
+
+export const RuleSpec = Type.Object({ name: ResourceName, ...RuleFields }, { additionalProperties: false })
+export type RuleSpec = Static<typeof RuleSpec>
+
+export const RulePatch = Type.Object(
+  Object.fromEntries(Object.entries(RuleFields).map(([key, schema]) => [key, Type.Optional(Type.Union([schema, Type.Null()]))])),
+  { additionalProperties: false },
+)
+
+export const DEFAULT_REMOTE_PATH = '/{path}'
+
+/** What a rule is asked about. */
+export interface Candidate {
+  readonly user: string
+  readonly path: VirtualPath
+}
+
+export type MatchResult =
+  | { readonly matched: true /** The part below the pattern's fixed part. */; readonly rest: string }
+  | { readonly matched: false; readonly reason: string }
+
+export interface CompiledRule {
+  readonly spec: RuleSpec
+  match(candidate: Candidate): MatchResult
+}
+
+/**
+ * A rule ready to be asked; `alwaysExclude` is the configuration's `uploads.exclude`.
+ * @throws FileFlowError `request.invalid`, `template.invalid`
+ */
+export function compileRule(spec: RuleSpec, alwaysExclude: readonly string[] = []): CompiledRule {
+  if (spec.source.watch !== undefined) {
+    throw new FileFlowError('request.invalid', `rule ${spec.name}: watched folders are not available yet; use source.users and source.path`)
+  }
+  if (!spec.source.path.startsWith('/')) throw new FileFlowError('request.invalid', `rule ${spec.name}: source.path begins with /`)
+  for (const target of spec.deliver) checkTemplate(target.path ?? DEFAULT_REMOTE_PATH)
+  const users = new Set(spec.source.users ?? [])
+  const pattern = globMatcher(spec.source.path)
+  const excludes = [...alwaysExclude, ...(spec.exclude ?? [])].map((text) => ({ text, test: excluder(text) }))
+  const fixed = fixedPart(spec.source.path)
+  return {
+    spec,
+    match({ user, path }) {
+      if (spec.enabled === false) return { matched: false, reason: 'the rule is disabled' }
+      if (users.size > 0 && !users.has(user))
+        return { matched: false, reason: `user ${user} is not among ${[...users].slice(0, 5).join(', ')}${users.size > 5 ? ', …' : ''}` }
+      if (!pattern(path)) return { matched: false, reason: `the path does not match ${spec.source.path}` }
+      const hit = excludes.find((e) => e.test(path))
+      if (hit) return { matched: false, reason: `the name is excluded by ${hit.text}` }
+      return { matched: true, rest: path.slice(fixed.length).replace(/^\//, '') }
+    },
+  }
+}
+
+/** An exclude without a slash is about the name alone; with one, about the path. */
+function excluder(text: string): (path: VirtualPath) => boolean {
+  const test = globMatcher(text)
+  return text.includes('/') ? test : (path) => test(baseOf(path))
+}
+
+/** The folders of a pattern before its first wildcard: `/filescma/**` → `/filescma`. A pattern without one keeps its folder. */
+export function fixedPart(pattern: string): string {
+  const parts = pattern.split('/')
+  const wild = parts.findIndex((part) => /[*?[\]{}]/.test(part))
+  return parts.slice(0, wild === -1 ? parts.length - 1 : wild).join('/')
+}

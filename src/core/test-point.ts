@@ -1,0 +1,43 @@
+// Named points at which a fault test makes the process or a worker die, once. Without FILEFLOW_TEST_POINT they are nothing.
+// Must not do anything else, and never without that variable; the one file of core that looks at a disk, for the tests' sake.
+import { rmSync } from 'node:fs'
+
+export type TestPoint =
+  | 'upload.begun'
+  | 'upload.written'
+  | 'upload.synced'
+  | 'upload.committed'
+  | 'upload.spooled'
+  | 'upload.renamed'
+  | 'upload.published'
+  | 'delivery.started'
+  | 'delivery.sent'
+  | 'delivery.settled'
+  | 'rename.committed'
+  | 'rename.spooled'
+  | 'rename.renamed'
+
+/** `kill:NAME` ends the process as a power switch would, `crash:NAME` throws out of any handler in the thread that gets there. */
+const [how, where] = (process.env.FILEFLOW_TEST_POINT ?? '').split(':')
+/** A file: the point is live while it is there, and whoever gets there first takes it away. */
+const fuse = process.env.FILEFLOW_TEST_FUSE
+
+export const testPoint: (name: TestPoint) => void =
+  where === undefined || fuse === undefined
+    ? () => {}
+    : (name) => {
+        if (name !== where || !burn(fuse)) return
+        if (how === 'kill') process.kill(process.pid, 'SIGKILL')
+        setImmediate(() => {
+          throw new Error(`test crash at ${name}`)
+        })
+      }
+
+function burn(file: string): boolean {
+  try {
+    rmSync(file)
+    return true
+  } catch {
+    return false
+  }
+}

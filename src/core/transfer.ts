@@ -1,0 +1,119 @@
+// Sessions and transfers: their states and the facts that are recorded of them.
+// Must not decide anything; policy is in permission, rule and retry.
+import type { ErrorRecord } from './errors.ts'
+import type { Protocol } from './user.ts'
+import type { VirtualPath } from './virtual-path.ts'
+
+export const UPLOAD_STATES = ['open', 'committing', 'completed', 'aborted', 'suspect'] as const
+export type TransferState = (typeof UPLOAD_STATES)[number]
+export type Direction = 'upload' | 'download'
+
+/** The other end of a connection. */
+export interface Peer {
+  readonly protocol: Protocol
+  readonly address: string
+  readonly port: number
+  readonly localAddress: string
+  readonly localPort: number
+}
+
+/** What speaks for an upload being whole. `certain`: the protocol itself said so; `likely`: nothing spoke against it yet. */
+export interface Verdict {
+  readonly confidence: 'certain' | 'likely'
+  /** Short words for the timeline: `sftp close`, `tls close_notify`, `allo size`, `control alive`. */
+  readonly evidence: readonly string[]
+}
+
+export interface FinishedContent {
+  readonly size: number
+  /** Lower-case hex. */
+  readonly sha256: string
+}
+
+export type TransferEnd =
+  | { readonly state: 'completed'; readonly bytes: number; readonly sha256?: string }
+  | {
+      readonly state: 'aborted'
+      readonly bytes: number
+      readonly error: ErrorRecord /** A partial was kept for resuming. */
+      readonly partial: boolean
+    }
+
+export interface NewTransfer {
+  readonly sessionId: string
+  readonly direction: Direction
+  readonly path: VirtualPath
+  /** Bytes that are there already (a resumed upload, a download from an offset). */
+  readonly offset: number
+}
+
+export interface TransferGrant {
+  readonly transferId: string
+  /** Most bytes the file may have in the end (quota and max_file_size); null is without limit. */
+  readonly maxSize: number | null
+  /** Which limit `maxSize` is. */
+  readonly maxSizeCode: 'quota.exceeded' | 'file.too_large'
+}
+
+/** A staged upload whose bytes are whole and, under `durability: power`, synced. Paths are real, as bytes. */
+export interface StagedUpload extends FinishedContent {
+  readonly transferId: string
+  readonly path: VirtualPath
+  readonly staging: Uint8Array
+  readonly final: Uint8Array
+  readonly spool: Uint8Array
+  /** Bytes of the published file that this one replaces; null when the name was free. */
+  readonly replaced: number | null
+  readonly verdict: Verdict
+}
+
+/** A finished file that comes to a new name: rules are asked about the new one. */
+export interface RenamedFile {
+  readonly sessionId: string
+  readonly from: VirtualPath
+  readonly to: VirtualPath
+  readonly size: number
+  readonly inode: string
+  /** The vault's folder for spooled content. */
+  readonly spoolFolder: Uint8Array
+  readonly final: Uint8Array
+}
+
+/** What a committed file owes: the worker makes the spool link when it owes anything, then publishes. */
+export interface Obligations {
+  readonly deliveries: number
+}
+
+export interface Operation {
+  readonly sessionId: string
+  readonly action: 'delete' | 'rename' | 'mkdir' | 'rmdir' | 'setattr' | 'symlink' | 'link'
+  readonly path: VirtualPath
+  readonly to?: VirtualPath
+  /** Bytes and files this frees (negative) for the quota. */
+  readonly bytes?: number
+  readonly files?: number
+}
+
+/** What the files of a session tell the control plane, and ask of it. The gatekeeper is one. */
+export interface TransferLedger {
+  /** The row exists from here on. */
+  beginTransfer(transfer: NewTransfer): Promise<TransferGrant>
+  /** One durable transaction: transfer `committing`, its deliveries, the audit event. Then the worker publishes. */
+  commitUpload(upload: StagedUpload): Promise<Obligations>
+  /** The final name holds the file: `committing` → `completed`, deliveries may start. */
+  published(transferId: string): void
+  endTransfer(transferId: string, end: TransferEnd): void
+  /** Bytes so far, of running transfers, for live screens. At most once a second a session. */
+  progress(transferId: string, bytes: number): void
+  /** A finished file is about to get a new name; durable before it resolves. */
+  commitRename(file: RenamedFile): Promise<
+    Obligations & {
+      readonly renameId: string /** Where the content has to be linked when anything is owed. */
+      readonly spool: Uint8Array | null
+    }
+  >
+  /** The rename happened (or did not): the deliveries may start, or are taken back. */
+  renamed(renameId: string, done: boolean): void
+  /** A change that is no transfer, for the audit trail. */
+  operation(operation: Operation): void
+}

@@ -1,0 +1,231 @@
+// What the control plane shows of its things: the shapes that the API answers and the commands print.
+// Must not hold secrets, real paths of the gateway's own folders, or behaviour.
+import type { DestinationSpec } from './destination.ts'
+import type { ErrorRecord } from './errors.ts'
+import type { LogLevel } from './log.ts'
+import type { RuleSpec } from './rule.ts'
+import type { Direction, TransferState } from './transfer.ts'
+import type { Protocol, UserSpec } from './user.ts'
+
+export const ROLES = ['admin', 'operator', 'auditor'] as const
+export type Role = (typeof ROLES)[number]
+
+/** Who acts, for the audit log. */
+export interface Actor {
+  /** An admin's name, `token:NAME`, or `console` for the unix socket. */
+  readonly name: string
+  readonly address: string
+  readonly role: Role
+}
+
+/** A change of some keys: null takes a key back to its default. */
+export type Patch<T> = { readonly [K in keyof T]?: T[K] | null }
+
+export interface Page<T> {
+  readonly items: readonly T[]
+  readonly next: string | null
+}
+
+export interface PageRequest {
+  /** 1 to 1000; default 50. */
+  readonly limit?: number
+  readonly cursor?: string
+  /** Part of a name or path. */
+  readonly q?: string
+}
+
+/** Every key is present; credentials appear as facts only. Times are ISO 8601 UTC. */
+export type UserView = Required<Omit<UserSpec, 'password' | 'password_hash' | 'expires_at' | 'partner' | 'public_keys'>> & {
+  readonly partner: string
+  readonly expires_at: string | null
+  readonly has_password: boolean
+  readonly public_keys: readonly string[]
+  readonly key_fingerprints: readonly string[]
+  readonly last_login: string | null
+  readonly created_at: string
+  readonly updated_at: string
+  readonly sessions: number
+}
+
+export type DestinationView = Omit<DestinationSpec, 'password' | 'private_key' | 'passphrase'> & {
+  readonly port: number
+  readonly enabled: boolean
+  readonly has_password: boolean
+  readonly has_private_key: boolean
+  readonly used_by: readonly string[]
+  readonly created_at: string
+  readonly updated_at: string
+}
+
+export type RuleView = RuleSpec & { readonly enabled: boolean; readonly created_at: string; readonly updated_at: string }
+
+export interface SessionView {
+  readonly id: string
+  readonly username: string
+  readonly partner: string
+  readonly protocol: Protocol
+  readonly address: string
+  readonly method: string
+  readonly client: string
+  readonly started_at: string
+  readonly transfers: readonly {
+    readonly id: string
+    readonly direction: Direction
+    readonly path: string
+    readonly bytes: number
+    readonly rate: number
+  }[]
+}
+
+export const DELIVERY_STATES = ['pending', 'running', 'retrying', 'delivered', 'dead', 'cancelled'] as const
+export type DeliveryState = (typeof DELIVERY_STATES)[number]
+
+export interface ReceiptView {
+  readonly remote_path: string
+  readonly size: number
+  readonly sha256: string
+  readonly verified: string
+  readonly algorithm: string | null
+  readonly outcome: string
+  readonly server: string | null
+  readonly at: string
+}
+
+export interface AttemptView {
+  readonly number: number
+  readonly started_at: string
+  readonly ended_at: string | null
+  readonly ok: boolean | null
+  readonly error: ErrorRecord | null
+}
+
+export interface DeliveryView {
+  readonly id: string
+  readonly transfer: string
+  readonly rule: string
+  readonly destination: string
+  readonly user: string
+  readonly path: string
+  readonly remote_path: string
+  readonly size: number
+  readonly state: DeliveryState
+  readonly attempts: number
+  readonly next_at: string | null
+  readonly error: ErrorRecord | null
+  readonly created_at: string
+  readonly updated_at: string
+  readonly receipt: ReceiptView | null
+}
+
+export interface TransferView {
+  readonly id: string
+  readonly session: string
+  readonly user: string
+  readonly protocol: Protocol
+  readonly address: string
+  readonly direction: Direction
+  readonly path: string
+  readonly state: TransferState
+  readonly bytes: number
+  readonly sha256: string | null
+  readonly started_at: string
+  readonly ended_at: string | null
+  readonly error: ErrorRecord | null
+  readonly evidence: readonly string[]
+}
+
+export interface TimelineEvent {
+  readonly at: string
+  /** `session.opened`, `transfer.started`, `transfer.completed`, `rule.matched`, `delivery.attempt`, `delivery.delivered` … */
+  readonly event: string
+  readonly text: string
+  readonly ok: boolean
+}
+
+export interface TransferDetail extends TransferView {
+  readonly deliveries: readonly (DeliveryView & { readonly tries: readonly AttemptView[] })[]
+  readonly timeline: readonly TimelineEvent[]
+}
+
+export const SERVICE_NAMES = ['ftp', 'sftp', 'forwarder', 'watcher'] as const
+export type ServiceName = (typeof SERVICE_NAMES)[number]
+export type ServiceState = 'running' | 'stopped' | 'starting' | 'stopping' | 'failed'
+
+export interface ServiceView {
+  readonly name: ServiceName
+  readonly state: ServiceState
+  readonly since: string
+  readonly restarts: number
+  readonly error: string | null
+  readonly port: number | null
+}
+
+export interface LogView {
+  readonly time: string
+  readonly level: LogLevel
+  readonly service: string
+  readonly event: string
+  readonly message: string
+  readonly [field: string]: unknown
+}
+
+export interface AuditView {
+  readonly seq: number
+  readonly at: string
+  readonly actor: string
+  readonly address: string
+  readonly action: string
+  readonly object: string
+  readonly outcome: 'ok' | 'refused' | 'failed'
+  readonly detail: Readonly<Record<string, unknown>>
+  readonly hash: string
+}
+
+export interface StatsView {
+  readonly uptime_ms: number
+  readonly memory_bytes: number
+  readonly disk: { readonly free: number; readonly total: number }
+  readonly sessions: number
+  readonly transfers: { readonly open: number; readonly completed_today: number; readonly bytes_in: number; readonly bytes_out: number }
+  readonly queue: {
+    readonly pending: number
+    readonly running: number
+    readonly retrying: number
+    readonly dead: number
+    readonly oldest_pending_ms: number | null
+  }
+  readonly destinations: readonly {
+    readonly name: string
+    readonly delivered: number
+    readonly failing: number
+    readonly last_error: ErrorRecord | null
+    readonly last_delivered_at: string | null
+  }[]
+}
+
+export interface AdminView {
+  readonly username: string
+  readonly role: Role
+  readonly created_at: string
+  readonly last_login: string | null
+}
+
+export interface SimulateResult {
+  readonly path: string
+  readonly user: string
+  readonly rules: readonly {
+    readonly rule: string
+    readonly matched: boolean
+    /** The first condition that failed; null when it matched. */
+    readonly reason: string | null
+    readonly deliveries: readonly { readonly destination: string; readonly remote_path: string }[]
+  }[]
+}
+
+export interface StateChange {
+  readonly kind: 'user' | 'destination' | 'rule'
+  readonly name: string
+  readonly change: 'create' | 'update' | 'remove' | 'same'
+  /** Names of the keys that differ. */
+  readonly keys: readonly string[]
+}

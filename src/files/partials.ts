@@ -1,0 +1,89 @@
+// Unfinished uploads as their uploader sees them: laid over the real folder, under their names, for resuming.
+// Must not show anything to another user.
+import fs from 'node:fs'
+import { FileFlowError } from '../core/errors.ts'
+import { nameFromBytes, type VirtualPath } from '../core/virtual-path.ts'
+import { entryAt, toEntry } from './attributes.ts'
+import { isMissing, translated } from './file-io.ts'
+import type { Folder, Place } from './jail.ts'
+import type { StagedUpload } from './upload.ts'
+import type { Vaults } from './vaults.ts'
+import type { FileEntry } from './virtual-filesystem.ts'
+
+export class PartialOverlay {
+  readonly #username: string
+  readonly #vaults: Vaults
+  readonly #uploads: ReadonlySet<StagedUpload>
+
+  constructor(username: string, vaults: Vaults, uploads: ReadonlySet<StagedUpload>) {
+    this.#username = username
+    this.#vaults = vaults
+    this.#uploads = uploads
+  }
+
+  /** The session's own upload in flight to that name. */
+  openAt(path: VirtualPath): StagedUpload | undefined {
+    for (const upload of this.#uploads) if (upload.path === path) return upload
+    return undefined
+  }
+
+  /** What the uploader sees instead of `found`, or null. */
+  at(place: Place, found: fs.Stats | null): FileEntry | null {
+    const open = this.openAt(place.path)
+    if (open) return open.entry()
+    const file = this.fileAt(place, found)
+    const stats = file && fs.lstatSync(file, { throwIfNoEntry: false })
+    return stats ? entryAt(place.path, stats, true) : null
+  }
+
+  /** The kept partial of that name. One older than what was published since is of no use any more. */
+  fileAt(place: Place, found: fs.Stats | null): Buffer | null {
+    if (place.name === null) return null
+    const file = this.#vaults.find(place.folder).partial(this.#username, place.path)
+    const stats = fs.lstatSync(file, { throwIfNoEntry: false })
+    return stats?.isFile() && (found === null || (found.isFile() && stats.ctimeMs >= found.ctimeMs)) ? file : null
+  }
+
+  within(folder: Folder, path: VirtualPath): FileEntry[] {
+    const kept = this.#vaults.find(folder).partialsIn(this.#username, path)
+    const entries = new Map<string, FileEntry>()
+    for (const bytes of namesIn(kept)) {
+      const stats = fs.lstatSync(Buffer.concat([Buffer.from(`${kept}/`), bytes]), { throwIfNoEntry: false })
+      const published = fs.lstatSync(folder.at(bytes), { throwIfNoEntry: false })
+      if (stats && (!published || (published.isFile() && stats.ctimeMs >= published.ctimeMs))) {
+        const name = nameFromBytes(bytes)
+        entries.set(name, toEntry(name, stats, true))
+      }
+    }
+    const prefix = path === '/' ? '/' : `${path}/`
+    for (const upload of this.#uploads) {
+      const name = upload.path.slice(prefix.length)
+      if (upload.path.startsWith(prefix) && !name.includes('/')) entries.set(name, upload.entry())
+    }
+    return [...entries.values()]
+  }
+
+  /** Shortens a kept partial. @throws FileFlowError `state.conflict` when it would have to grow */
+  cut(file: Buffer, size: number): void {
+    translated(() => {
+      if (size > fs.lstatSync(file).size) throw new FileFlowError('state.conflict', 'The upload of this file did not finish: resume it.')
+      fs.truncateSync(file, size)
+    })
+  }
+
+  /** @returns whether there was one. */
+  drop(place: Place): boolean {
+    const file = this.fileAt(place, null)
+    if (file) translated(() => fs.rmSync(file, { force: true }))
+    return file !== null
+  }
+}
+
+function namesIn(folder: string): Buffer[] {
+  try {
+    return fs.readdirSync(folder, { encoding: 'buffer' })
+  } catch (error) {
+    if (isMissing(error)) return []
+    throw error
+  }
+}

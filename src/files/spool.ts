@@ -1,0 +1,147 @@
+// Housekeeping of the vaults on the control thread's behalf: finishing what a killed process left, and dropping what nobody needs.
+// Must not block: promises only, but for the one rename that must follow its question at once. Paths come from rows the gateway itself wrote.
+import fs from 'node:fs'
+import { nameFromBytes, nameToBytes } from '../core/virtual-path.ts'
+import { isMissing } from './file-io.ts'
+import { hasProc, O_PATH } from './jail.ts'
+import { makeSpoolLink } from './spool-link.ts'
+import { partialSize } from './upload.ts'
+
+export interface Unpublished {
+  readonly staging: Buffer
+  readonly final: Buffer
+  /** null when nothing is owed. */
+  readonly spool: Buffer | null
+  /** A later upload to the same name was committed: the name is its. */
+  readonly superseded: () => boolean
+}
+
+/**
+ * Rolls a committed upload forward: spool link, final name. Safe to repeat.
+ * @returns `published`, or `lost` when the content is nowhere to be found, or its folder was exchanged for a link
+ */
+export async function rollForward({ staging, final, spool, superseded }: Unpublished, durable: boolean): Promise<'published' | 'lost'> {
+  const staged = await exists(staging)
+  if (spool && !(await exists(spool))) {
+    // the staging name is gone only when the final one has its content
+    const source = staged ? staging : final
+    if (!(await exists(source))) return 'lost'
+    await makeSpoolLink(source, spool.toString(), durable)
+  }
+  // only publishing takes the staging name away; what the partner did with the file since is the partner's business
+  if (!staged) return 'published'
+  if (superseded()) {
+    await fs.promises.rm(staging, { force: true })
+    return 'published'
+  }
+  // partners may be logged in already: a folder on the way that became a link must not lead outside
+  const folder = await enterAgain(final)
+  if (folder === null) return 'lost'
+  try {
+    const target = Buffer.concat([Buffer.from(`${folder.path}/`), final.subarray(final.lastIndexOf(0x2f) + 1)])
+    // asked again with nothing between the answer and the act: the partner may have sent it anew meanwhile
+    if (!superseded()) fs.renameSync(staging, target)
+    // rename(2) does nothing when both names are the same file already
+    await fs.promises.rm(staging, { force: true })
+    if (durable) await syncPath(`${folder.path}/.`)
+  } finally {
+    await folder.close()
+  }
+  return 'published'
+}
+
+/** The folder of a path that had no links when it was written down, made again where it is missing; null when there are links now. */
+async function enterAgain(final: Buffer): Promise<{ path: string; close(): Promise<void> } | null> {
+  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants
+  const parts = nameFromBytes(final).split('/').slice(1, -1)
+  if (!hasProc) {
+    const path = `/${parts.join('/')}`
+    await fs.promises.mkdir(path, { recursive: true })
+    return { path, close: async () => {} }
+  }
+  let handle = await fs.promises.open('/', O_RDONLY | O_DIRECTORY)
+  for (const part of parts) {
+    const name = Buffer.concat([Buffer.from(`/proc/self/fd/${handle.fd}/`), nameToBytes(part)])
+    try {
+      const open = () => fs.promises.open(name as unknown as string, O_PATH | O_DIRECTORY | O_NOFOLLOW)
+      const next = await open().catch(async (error: unknown) => {
+        if (!isMissing(error)) throw error
+        await fs.promises.mkdir(name, { mode: 0o755 })
+        return open()
+      })
+      await handle.close()
+      handle = next
+    } catch (error) {
+      await handle.close()
+      if (['ELOOP', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return null
+      throw error
+    }
+  }
+  return { path: `/proc/self/fd/${handle.fd}`, close: () => handle.close() }
+}
+
+/** Whether the name holds this very file. */
+export async function holdsInode(path: Buffer, inode: string): Promise<boolean> {
+  const stats = await fs.promises.lstat(path).catch(nothing)
+  return stats !== null && `${stats.dev}:${stats.ino}` === inode
+}
+
+/** Turns the staging file of a dead upload into a partial. @returns its length, 0 when nothing was kept. */
+export async function keepAsPartial(staging: string, partial: Buffer): Promise<number> {
+  const stats = await fs.promises.lstat(staging).catch(nothing)
+  if (!stats) return 0
+  const size = partialSize(stats.size)
+  if (size === 0) {
+    await fs.promises.rm(staging, { force: true })
+    return 0
+  }
+  await fs.promises.truncate(staging, size)
+  await fs.promises.mkdir(partial.subarray(0, partial.lastIndexOf(0x2f)), { recursive: true, mode: 0o700 })
+  await fs.promises.rename(staging, partial)
+  return size
+}
+
+export async function dropSpooled(spool: Uint8Array): Promise<void> {
+  await fs.promises.rm(Buffer.from(spool), { force: true })
+}
+
+/** Removes what is older than `before` (ms) below a vault's `partials`, and folders that became empty. @returns how many. */
+export async function expirePartials(vaultRoot: string, before: number): Promise<number> {
+  let dropped = 0
+  for (const user of await namesIn(`${vaultRoot}/partials`)) {
+    for (const group of await namesIn(`${vaultRoot}/partials/${user}`)) {
+      const folder = `${vaultRoot}/partials/${user}/${group}`
+      for (const name of await namesIn(folder)) {
+        const file = Buffer.concat([Buffer.from(`${folder}/`), name])
+        const stats = await fs.promises.lstat(file).catch(nothing)
+        if (stats && stats.ctimeMs < before) {
+          await fs.promises.rm(file, { force: true })
+          dropped++
+        }
+      }
+      await fs.promises.rmdir(folder).catch(nothing)
+    }
+  }
+  return dropped
+}
+
+/** Names in a vault's `staging` or `spool` folder, for finding what no row speaks of. */
+export async function namesIn(folder: string): Promise<Buffer[]> {
+  return (await fs.promises.readdir(folder, { encoding: 'buffer' }).catch(nothing)) ?? []
+}
+
+async function exists(path: Buffer): Promise<boolean> {
+  return (await fs.promises.lstat(path).catch(nothing)) !== null
+}
+
+async function syncPath(path: string): Promise<void> {
+  const handle = await fs.promises.open(path, 'r')
+  await handle.sync().finally(() => handle.close())
+}
+
+/** What is missing is missing; any other fault is not ours to hide. */
+function nothing(error: unknown): null {
+  const code = (error as NodeJS.ErrnoException).code
+  if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENOTEMPTY') return null
+  throw error
+}

@@ -1,0 +1,106 @@
+// Begins an upload: what it may build on (nothing, the user's partial, a copy of the published file), and the staging file for it.
+// Must not touch what is published.
+import fs from 'node:fs'
+import { FileFlowError } from '../core/errors.ts'
+import type { Permission } from '../core/permission.ts'
+import type { TransferGrant } from '../core/transfer.ts'
+import { safeMode } from './attributes.ts'
+import { fromErrno, translated, truncate } from './file-io.ts'
+import type { Place } from './jail.ts'
+import { copyPlain } from './plain-file.ts'
+import { keepPartial, StagedUpload, type UploadHost } from './upload.ts'
+import type { Vault } from './vaults.ts'
+import type { UploadOptions } from './virtual-filesystem.ts'
+
+export interface StageContext {
+  need(permission: Permission): void
+  partial(found: fs.Stats | null): Buffer | null
+  readonly vault: Vault
+  readonly username: string
+  begin(offset: number): Promise<TransferGrant>
+  /** Ends the transfer's row when staging fails. */
+  undo(transferId: string, error: Error): void
+  readonly host: UploadHost
+}
+
+const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants
+
+/** @throws FileFlowError `path.*`, `permission.denied`, `request.invalid` for a restart behind the end */
+export async function stage(place: Place, options: UploadOptions, context: StageContext): Promise<StagedUpload> {
+  if (place.name === null) throw new FileFlowError('path.is_directory')
+  const found = translated(() => place.lstat())
+  if (found?.isDirectory()) throw new FileFlowError('path.is_directory')
+  if (found && !found.isFile()) throw new FileFlowError('path.not_regular')
+  if (found && options.mode === 'create') throw new FileFlowError('path.exists')
+  const partial = context.partial(found)
+  if (found) context.need('overwrite')
+  const base = options.mode === 'resume' ? resumable(partial, found, options) : null
+  if (base) context.need('resume')
+  // the folder must be writable before the row is made, not only when the file is whole
+  translated(() => fs.accessSync(place.folder.at(null), fs.constants.W_OK))
+  const offset = base ? (options.truncateTo ?? base.size) : 0
+  const grant = await context.begin(offset)
+  const staging = context.vault.staging(grant.transferId)
+  let fd: number | undefined
+  try {
+    fd = await open(
+      staging,
+      base && { ...base, real: base.isPartial ? base.real : place.real },
+      safeMode(options.fileMode ?? 0o644, 'file'),
+    )
+    // what was looked at before the row was made may have changed since: what was taken over counts
+    const taken = fs.fstatSync(fd).size
+    if (options.truncateTo !== undefined && options.truncateTo > taken) throw behindTheEnd(options.truncateTo, taken)
+    const size = options.truncateTo ?? taken
+    if (size < taken) await truncate(fd, size)
+    return new StagedUpload(context.host, {
+      transferId: grant.transferId,
+      path: place.path,
+      fd,
+      size,
+      vault: context.vault,
+      staging,
+      partial: context.vault.partial(context.username, place.path),
+      mustBeNew: options.mode === 'create',
+      maxSize: grant.maxSize,
+      maxSizeCode: grant.maxSizeCode,
+    })
+  } catch (error) {
+    if (fd !== undefined) fs.closeSync(fd)
+    // a partial that was taken over must not be lost with the attempt
+    if (base?.isPartial && fs.existsSync(staging)) keepPartial(staging, base.real as Buffer)
+    else fs.rmSync(staging, { force: true })
+    const why = fromErrno(error)
+    context.undo(grant.transferId, why)
+    throw why
+  }
+}
+
+const behindTheEnd = (at: number, size: number): FileFlowError =>
+  new FileFlowError('request.invalid', `Cannot go on at ${at}: there are ${size} bytes.`)
+
+interface Base {
+  readonly real: Buffer | string
+  readonly size: number
+  readonly isPartial: boolean
+}
+
+function resumable(partial: Buffer | null, found: fs.Stats | null, { truncateTo, mustExist }: UploadOptions): Base | null {
+  const base = partial
+    ? { real: partial, size: fs.lstatSync(partial).size, isPartial: true }
+    : found
+      ? { real: '', size: found.size, isPartial: false }
+      : null
+  if (!base && mustExist) throw new FileFlowError('path.not_found')
+  if (truncateTo !== undefined && truncateTo > (base?.size ?? 0)) throw behindTheEnd(truncateTo, base?.size ?? 0)
+  return base
+}
+
+async function open(staging: string, base: Base | null, mode: number): Promise<number> {
+  if (base?.isPartial) fs.renameSync(base.real, staging)
+  else if (base) {
+    await copyPlain(base.real, staging)
+    fs.chmodSync(staging, 0o600)
+  }
+  return fs.openSync(staging, O_RDWR | O_NOFOLLOW | (base ? 0 : O_CREAT | O_EXCL), mode)
+}

@@ -1,0 +1,359 @@
+// One upload: staged outside every virtual root, hashed as it passes, synced, committed, and only then published under its name.
+// Must not modify a published file: a name changes hands by rename, and what was published stays as it was for whoever holds it.
+import { createHash, type Hash } from 'node:crypto'
+import fs from 'node:fs'
+import { type ErrorCode, FileFlowError } from '../core/errors.ts'
+import { testPoint } from '../core/test-point.ts'
+import type { Verdict } from '../core/transfer.ts'
+import type { VirtualPath } from '../core/virtual-path.ts'
+import { applyAttributes, entryAt, safeMode } from './attributes.ts'
+import { fromErrno, isMissing, readAt, sync, syncFolder, translated, truncate, writeAt, writevAt } from './file-io.ts'
+import type { Place } from './jail.ts'
+import { moveToFree } from './plain-file.ts'
+import type { RateLimiter } from './rate-limiter.ts'
+import { makeSpoolLink } from './spool-link.ts'
+import type { Vault } from './vaults.ts'
+import type { Attributes, FileEntry, Upload } from './virtual-filesystem.ts'
+
+const HASH_BLOCK = 1024 * 1024
+
+/** What an upload asks of its session's filesystem and of the control plane. */
+export interface UploadHost {
+  readonly durable: boolean
+  readonly limiter: RateLimiter
+  /** Throws when the session is over, or may not do that there (any more). */
+  need(permission: 'upload' | 'overwrite' | 'download', path: VirtualPath): void
+  mayOverwrite(path: VirtualPath): boolean
+  /** The place to publish to, resolved anew: folders may have moved since. */
+  place(path: VirtualPath): Place
+  commit(upload: {
+    transferId: string
+    path: VirtualPath
+    staging: Buffer
+    final: Buffer
+    spool: Buffer
+    replaced: number | null
+    size: number
+    sha256: string
+    verdict: Verdict
+  }): Promise<{ deliveries: number }>
+  published(transferId: string): void
+  progress(transferId: string, bytes: number): void
+  aborted(transferId: string, bytes: number, why: Error, partial: boolean): void
+  /** Takes the upload out of the session's table. */
+  gone(upload: StagedUpload): void
+}
+
+export interface StagedFile {
+  readonly transferId: string
+  readonly path: VirtualPath
+  readonly fd: number
+  readonly size: number
+  readonly vault: Vault
+  readonly staging: string
+  readonly partial: Buffer
+  readonly mustBeNew: boolean
+  readonly maxSize: number | null
+  readonly maxSizeCode: ErrorCode
+}
+
+export class StagedUpload implements Upload {
+  readonly transferId: string
+  readonly path: VirtualPath
+  readonly #host: UploadHost
+  readonly #file: StagedFile
+  #size: number
+  #hash: Hash | null
+  #hashed = 0
+  #state: 'open' | 'ending' | 'done' = 'open'
+  /** A commit or abort that is under way, or is over. */
+  #ending: Promise<void> = Promise.resolve()
+  #published = false
+  #attributes: Attributes = {}
+  #busy: Promise<unknown> = Promise.resolve()
+  #failure: FileFlowError | undefined
+  /** Length without a hole: what a client may go on from. */
+  #whole: number
+  /** Changes of the content that were begun, and those of them that have not ended. */
+  #begun = 0
+  #pending = 0
+  #discarded = false
+
+  constructor(host: UploadHost, file: StagedFile) {
+    this.#host = host
+    this.#file = file
+    this.transferId = file.transferId
+    this.path = file.path
+    this.#size = file.size
+    this.#whole = file.size
+    this.#hash = file.size === 0 ? createHash('sha256') : null
+    testPoint('upload.begun')
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  async write(chunk: Uint8Array, at: number): Promise<void> {
+    await this.#store(chunk.length, at, () => writeAt(this.#file.fd, chunk, at), [chunk])
+  }
+
+  async writev(chunks: readonly Uint8Array[], at: number): Promise<void> {
+    let total = 0
+    for (const chunk of chunks) total += chunk.length
+    await this.#store(total, at, () => writevAt(this.#file.fd, chunks, at), chunks)
+  }
+
+  async #store(length: number, at: number, write: () => Promise<void>, chunks: readonly Uint8Array[]): Promise<void> {
+    this.#usable()
+    const end = at + length
+    const { maxSize, maxSizeCode } = this.#file
+    if (!Number.isSafeInteger(end) || (maxSize !== null && end > maxSize)) throw this.#fail(new FileFlowError(maxSizeCode))
+    if (at <= this.#whole && end > this.#whole) this.#whole = end
+    const written = this.#change(write).catch((error: unknown) => {
+      this.#whole = Math.min(this.#whole, at)
+      throw this.#fail(fromErrno(error))
+    })
+    // in step with sequential data; anything else is hashed from the disk at commit
+    if (this.#hash && at === this.#hashed) {
+      for (const chunk of chunks) this.#hash.update(chunk)
+      this.#hashed = end
+    } else if (length > 0) this.#hash = null
+    await written
+    if (length > 0 && end > this.#size) this.#size = end
+    this.#host.progress(this.transferId, this.#size)
+    testPoint('upload.written')
+    const wait = this.#host.limiter.take(length)
+    if (wait) await wait
+  }
+
+  async read(into: Uint8Array, at: number): Promise<number> {
+    this.#usable()
+    // a resumed upload holds what was published before
+    this.#host.need('download', this.path)
+    const reading = readAt(this.#file.fd, into, at)
+    this.#wait(reading)
+    return reading
+  }
+
+  /** Whoever ends the upload waits for all that is under way. */
+  #wait(work: Promise<unknown>): void {
+    const before = this.#busy
+    this.#busy = work.then(
+      () => before,
+      () => before,
+    )
+  }
+
+  async #change(work: () => Promise<void>): Promise<void> {
+    this.#begun++
+    this.#pending++
+    const running = work().finally(() => this.#pending--)
+    this.#wait(running)
+    return running
+  }
+
+  /** A file that misses a piece must never be published, even if the client goes on and closes it. */
+  #fail(error: FileFlowError): FileFlowError {
+    this.#failure ??= error
+    return error
+  }
+
+  async truncate(size: number): Promise<void> {
+    this.#usable()
+    const { maxSize, maxSizeCode } = this.#file
+    if (maxSize !== null && size > maxSize) throw new FileFlowError(maxSizeCode)
+    const alone = this.#pending === 0
+    const change = this.#begun + 1
+    const hash = this.#hash
+    this.#hash = null
+    this.#whole = Math.min(this.#whole, size)
+    await this.#change(() => truncate(this.#file.fd, size))
+    this.#size = size
+    // in step again only when no write went on meanwhile: nobody can say which came first
+    if (!alone || this.#begun !== change) return
+    if (size === 0) {
+      this.#hash = createHash('sha256')
+      this.#hashed = 0
+    } else if (size === this.#hashed) this.#hash = hash
+  }
+
+  async stat(): Promise<FileEntry> {
+    this.#usable()
+    return this.entry()
+  }
+
+  entry(): FileEntry {
+    return entryAt(
+      this.path,
+      translated(() => fs.fstatSync(this.#file.fd)),
+      true,
+    )
+  }
+
+  async setAttributes(attributes: Attributes): Promise<void> {
+    this.#usable()
+    if (attributes.size !== undefined) await this.truncate(attributes.size)
+    const { size: _, ...rest } = attributes
+    // written again at commit: every write in between moves the time
+    this.#attributes = { ...this.#attributes, ...rest }
+    translated(() => applyAttributes(this.#file.fd, rest))
+  }
+
+  async sync(): Promise<void> {
+    this.#usable()
+    const syncing = sync(this.#file.fd)
+    this.#wait(syncing)
+    await syncing
+  }
+
+  commit(verdict: Verdict): Promise<void> {
+    try {
+      this.#usable()
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    this.#state = 'ending'
+    const committed = this.#commit(verdict)
+    this.#ending = committed.catch(() => {})
+    return committed
+  }
+
+  async #commit(verdict: Verdict): Promise<void> {
+    try {
+      await this.#busy
+      if (this.#failure) throw this.#failure
+      this.#host.need('upload', this.path)
+      await this.#publish(verdict)
+      this.#finish()
+    } catch (error) {
+      const why = fromErrno(error)
+      // past the rename there is no way back: the file is there, only its acknowledgement failed
+      if (this.#published) this.#finish()
+      else await this.#abort(why)
+      throw why
+    }
+  }
+
+  async #publish(verdict: Verdict): Promise<void> {
+    const { fd, staging, vault } = this.#file
+    const { size } = fs.fstatSync(fd)
+    const sha256 = this.#hash && this.#hashed === size ? this.#hash.digest('hex') : await hashOf(fd)
+    using place = this.#host.place(this.path)
+    if (place.name === null) throw new FileFlowError('path.is_directory')
+    const before = place.lstat()
+    if (before && !before.isFile()) throw new FileFlowError(before.isDirectory() ? 'path.is_directory' : 'path.not_regular')
+    if (before && this.#file.mustBeNew) throw new FileFlowError('path.exists')
+    if (before) this.#host.need('overwrite', place.path)
+    if (before && this.#attributes.mode === undefined) fs.fchmodSync(fd, safeMode(before.mode, 'file'))
+    applyAttributes(fd, this.#attributes)
+    if (this.#host.durable) await sync(fd)
+    testPoint('upload.synced')
+    const spool = vault.spool(this.transferId)
+    const { deliveries } = await this.#host.commit({
+      transferId: this.transferId,
+      path: this.path,
+      staging: Buffer.from(staging),
+      final: Buffer.concat([place.folder.realPath(), Buffer.from('/'), place.name]),
+      spool: Buffer.from(spool),
+      replaced: before?.size ?? null,
+      size,
+      sha256,
+      verdict,
+    })
+    testPoint('upload.committed')
+    if (deliveries > 0) await makeSpoolLink(staging, spool, this.#host.durable)
+    testPoint('upload.spooled')
+    // a name that was free must still be, for who may not overwrite
+    if (this.#file.mustBeNew || !this.#host.mayOverwrite(place.path)) moveToFree(staging, place.real)
+    else fs.renameSync(staging, place.real)
+    this.#published = true
+    testPoint('upload.renamed')
+    try {
+      if (this.#host.durable) await syncFolder(String(place.folder.at(null)))
+    } finally {
+      this.#host.published(this.transferId)
+    }
+    testPoint('upload.published')
+    dropPartial(this.#file.partial)
+  }
+
+  abort(why: Error): Promise<void> {
+    if (this.#state !== 'open') return this.#ending
+    this.#state = 'ending'
+    this.#ending = this.#abort(why)
+    return this.#ending
+  }
+
+  async #abort(why: Error): Promise<void> {
+    await this.#busy
+    let kept = false
+    let bytes = this.#size
+    try {
+      // behind a hole, resuming would publish zeros
+      bytes = this.#discarded ? 0 : partialSize(Math.min(this.#whole, fs.fstatSync(this.#file.fd).size))
+      if (bytes > 0) fs.ftruncateSync(this.#file.fd, bytes)
+      kept = bytes > 0 && keepPartial(this.#file.staging, this.#file.partial)
+      if (!kept) fs.rmSync(this.#file.staging, { force: true })
+    } catch (cause) {
+      this.#host.aborted(this.transferId, bytes, new FileFlowError('storage.failed', undefined, { cause }), false)
+      this.#finish()
+      return
+    }
+    this.#host.aborted(this.transferId, bytes, why, kept)
+    this.#finish()
+  }
+
+  /** Ends without publishing, and keeps nothing: its name was removed. */
+  async discard(): Promise<void> {
+    this.#discarded = true
+    await this.abort(new FileFlowError('transfer.aborted', 'The file was removed during its upload.'))
+  }
+
+  #finish(): void {
+    this.#state = 'done'
+    fs.closeSync(this.#file.fd)
+    this.#host.gone(this)
+  }
+
+  #usable(): void {
+    if (this.#state !== 'open') throw new FileFlowError('transfer.aborted')
+    this.#host.need('upload', this.path)
+  }
+}
+
+async function hashOf(fd: number): Promise<string> {
+  const hash = createHash('sha256')
+  const block = Buffer.allocUnsafe(HASH_BLOCK)
+  for (let at = 0; ; ) {
+    const n = await readAt(fd, block, at)
+    if (n === 0) return hash.digest('hex')
+    hash.update(block.subarray(0, n))
+    at += n
+  }
+}
+
+/**
+ * What is kept of `size` bytes: one less. A partial that holds every byte would look finished to a client that compares sizes before it resumes (curl -C -, reput,
+ * put -c): it would send nothing more, and the file would never be published.
+ */
+export const partialSize = (size: number): number => Math.max(0, size - 1)
+
+export function keepPartial(staging: Buffer | string, partial: Buffer): boolean {
+  try {
+    fs.renameSync(staging, partial)
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    fs.mkdirSync(partial.subarray(0, partial.lastIndexOf(0x2f)), { recursive: true, mode: 0o700 })
+    fs.renameSync(staging, partial)
+  }
+  return true
+}
+
+function dropPartial(partial: Buffer): void {
+  try {
+    fs.unlinkSync(partial)
+  } catch (error) {
+    if (!isMissing(error) && (error as NodeJS.ErrnoException).code !== 'ENOTDIR') throw error
+  }
+}

@@ -1,0 +1,126 @@
+// The face of partner files: what a session may do, by virtual path, under its principal's permissions.
+// Must not be gone round: listeners see no other door to a disk.
+import type { Permission } from '../core/permission.ts'
+import type { Verdict } from '../core/transfer.ts'
+import type { Principal } from '../core/user.ts'
+import type { VirtualPath } from '../core/virtual-path.ts'
+
+export type FileKind = 'file' | 'directory' | 'link' | 'other'
+
+export interface FileEntry {
+  /** The last part of its path, in the lossless text of core/virtual-path. */
+  readonly name: string
+  readonly kind: FileKind
+  readonly size: number
+  /** Permission bits only (07777). */
+  readonly mode: number
+  readonly mtimeMs: number
+  readonly atimeMs: number
+  readonly uid: number
+  readonly gid: number
+  readonly links: number
+  /** Device and inode in one, stable while the file lives (MLSD `unique`). */
+  readonly unique: string
+  /** Only its uploader sees it: an upload that did not finish. */
+  readonly partial: boolean
+}
+
+export interface UploadOptions {
+  /**
+   * `replace`: a new file takes the name at commit (STOR, O_TRUNC).
+   * `resume`: goes on from the user's partial, or else from a copy of the published file (REST+STOR, O_WRONLY without O_TRUNC, `reput`).
+   * `create`: as replace, but the name must be free (O_EXCL).
+   */
+  readonly mode: 'replace' | 'resume' | 'create'
+  /** With `resume`: the content is cut to this length first (REST n); absent keeps all of it. */
+  readonly truncateTo?: number
+  /** With `resume`: the name must hold a file or a partial already; otherwise a missing one is made empty. */
+  readonly mustExist?: boolean
+  /** Permission bits for a new file; default 0644. */
+  readonly fileMode?: number
+}
+
+/** An upload in flight. Bytes are in a staging file outside every virtual root; the name changes hands at commit only. */
+export interface Upload {
+  readonly transferId: string
+  readonly path: VirtualPath
+  /** Present length of the staged content. */
+  readonly size: number
+  /** @throws FileFlowError `quota.exceeded`, `file.too_large`, `disk.full`, `session.revoked`. `chunk` must not be touched until it resolves. */
+  write(chunk: Uint8Array, at: number): Promise<void>
+  /** As {@link write} for adjoining buffers: one system call. */
+  writev(chunks: readonly Uint8Array[], at: number): Promise<void>
+  /** Bytes read into `into` from `at`; 0 is the end. For handles opened for reading too. */
+  read(into: Uint8Array, at: number): Promise<number>
+  truncate(size: number): Promise<void>
+  stat(): Promise<FileEntry>
+  /** Times and mode that the published file shall have. */
+  setAttributes(attributes: Attributes): Promise<void>
+  /** Durable now, under its staging name (fsync@openssh.com). */
+  sync(): Promise<void>
+  /** Resolves when acknowledged-means-kept holds; only then 226 / OK. Rejects: nothing was published, the partial stays. */
+  commit(verdict: Verdict): Promise<void>
+  /** Ends without publishing; keeps what came as a partial for resuming (nothing, when nothing came). Idempotent, never rejects. */
+  abort(why: Error): Promise<void>
+}
+
+/** A download in flight, bound to the file as it was at open, whatever happens to its name. */
+export interface Download {
+  readonly transferId: string
+  readonly path: VirtualPath
+  readonly size: number
+  /** Bytes read; 0 is the end. One read ahead of another is fine. */
+  read(into: Uint8Array, at: number): Promise<number>
+  /** As {@link read} over several buffers: one system call. */
+  readv(into: readonly Uint8Array[], at: number): Promise<number>
+  stat(): Promise<FileEntry>
+  /** `sent` bytes went out; `error` absent means the client got what it asked for. Idempotent, never rejects. */
+  end(sent: number, error?: Error): Promise<void>
+}
+
+export interface Attributes {
+  readonly mode?: number
+  readonly mtimeMs?: number
+  readonly atimeMs?: number
+  /** Cuts or extends; a new version of the file, published like an upload. */
+  readonly size?: number
+}
+
+export interface SpaceReport {
+  readonly blockSize: number
+  /** In blocks; the quota where there is one. */
+  readonly totalBlocks: number
+  readonly freeBlocks: number
+  readonly totalFiles: number
+  readonly freeFiles: number
+}
+
+/** Every failure is a FileFlowError of the `path.*`, `permission.*`, `quota.*`, `disk.*` or `session.*` family. Links are followed inside the root unless said otherwise. */
+export interface VirtualFilesystem {
+  readonly principal: Principal
+  readonly sessionId: string
+  /** Entries in no order, without `.` and `..`, streamed: memory does not grow with the folder. */
+  list(path: VirtualPath): AsyncIterable<FileEntry>
+  stat(path: VirtualPath): Promise<FileEntry>
+  /** Does not follow a link in the last part. */
+  lstat(path: VirtualPath): Promise<FileEntry>
+  /** Whether the table allows it; for MLSD `perm` and cheap early answers. The operations check for themselves. */
+  may(permission: Permission, path: VirtualPath): boolean
+  openDownload(path: VirtualPath, offset?: number): Promise<Download>
+  beginUpload(path: VirtualPath, options: UploadOptions): Promise<Upload>
+  mkdir(path: VirtualPath, mode?: number): Promise<void>
+  rmdir(path: VirtualPath): Promise<void>
+  /** Removes a file or a link (never a directory), and the user's partial of that name. */
+  remove(path: VirtualPath): Promise<void>
+  /** @throws `path.exists` when the target exists and `overwrite` is false */
+  rename(from: VirtualPath, to: VirtualPath, options: { overwrite: boolean }): Promise<void>
+  setAttributes(path: VirtualPath, attributes: Attributes, options?: { followLink?: boolean }): Promise<void>
+  readlink(path: VirtualPath): Promise<string>
+  /** `target` is kept as text; it is only ever read inside the virtual root. */
+  symlink(target: string, path: VirtualPath): Promise<void>
+  /** The canonical virtual path; the last part need not exist. */
+  realpath(path: VirtualPath): Promise<VirtualPath>
+  space(path: VirtualPath): Promise<SpaceReport>
+  /** The session is over or was revoked: every later call and every open handle fails with `why`; uploads abort, partials stay. */
+  close(why: Error): Promise<void>
+}

@@ -1,0 +1,90 @@
+// The interface of a connector: the code that speaks to one kind of destination. One conformance suite tests them all.
+// Must not know the queue, rules or the database.
+import type { DestinationSpec } from '../core/destination.ts'
+import type { ErrorRecord } from '../core/errors.ts'
+import type { LogLine } from '../core/log.ts'
+import type { OnConflict } from '../core/rule.ts'
+
+/** One try of one delivery: all that a connector needs. */
+export interface Delivery {
+  readonly id: string
+  readonly attempt: number
+  /** Real path of the spooled content, as bytes. Never modified once linked. */
+  readonly spool: Uint8Array
+  readonly size: number
+  /** Lower-case hex. */
+  readonly sha256: string
+  /** When the content was completed, ms; a connector may set it at the far side. */
+  readonly mtimeMs: number
+  /** Relative to the destination's base path, without a leading slash, checked by core/template. */
+  readonly remotePath: string
+  /** The deterministic name that is used until the content is whole and verified; beside the final one. */
+  readonly tempName: string
+  readonly onConflict: OnConflict
+  /** An earlier attempt ended without a clear answer: look first whether the file is there already. */
+  readonly unclear: boolean
+}
+
+/** The level that was really reached: what the far side proved. */
+export type Verified = 'size' | 'hash' | 'readback'
+
+export interface Receipt {
+  /** Absolute at the far side, as it ended up (a `rename` conflict gives another name). */
+  readonly remotePath: string
+  readonly size: number
+  readonly verified: Verified
+  /** `sha256`, `md5` … when a hash was compared. */
+  readonly algorithm: string | null
+  readonly outcome: 'sent' | 'found' | 'skipped'
+  /** Server software as it names itself, if it does; for the record. */
+  readonly server: string | null
+}
+
+export interface ProbeStep {
+  readonly step: 'resolve' | 'connect' | 'login' | 'write' | 'verify' | 'remove'
+  readonly ok: boolean
+  readonly ms: number
+  readonly detail: string
+}
+
+export interface ProbeReport {
+  readonly ok: boolean
+  readonly steps: readonly ProbeStep[]
+  /** The fingerprint the far side showed (SSH host key or certificate), for confirmation. */
+  readonly fingerprint: string | null
+}
+
+export interface Connector {
+  /** @throws FileFlowError of the `remote.*`, `spool.*` or `delivery.cancelled` family; its retry class decides what is next. */
+  put(delivery: Delivery, signal: AbortSignal): Promise<Receipt>
+  /** Connects, logs in, writes, verifies and removes a small file; never throws for what the far side does. */
+  probe(signal: AbortSignal): Promise<ProbeReport>
+  /** Ends idle connections; running ones finish first. */
+  close(): Promise<void>
+}
+
+// ── the wire between dispatcher (control plane) and forwarder worker ──
+
+export type ToForwarder =
+  | { readonly type: 'attempt'; readonly delivery: Delivery; readonly destination: DestinationSpec }
+  | { readonly type: 'cancel'; readonly deliveryId: string }
+  | { readonly type: 'probe'; readonly id: number; readonly destination: DestinationSpec }
+  | { readonly type: 'forget'; readonly destination: string }
+  | { readonly type: 'stop'; readonly deadlineMs: number }
+
+export type Outcome =
+  | { readonly ok: true; readonly receipt: Receipt }
+  | { readonly ok: false; readonly error: ErrorRecord /** The far side may have the file all the same. */; readonly unclear: boolean }
+
+export type FromForwarder =
+  | { readonly type: 'ready' }
+  | {
+      readonly type: 'settled'
+      readonly deliveryId: string
+      readonly attempt: number
+      readonly durationMs: number
+      readonly outcome: Outcome
+    }
+  | { readonly type: 'probed'; readonly id: number; readonly report: ProbeReport }
+  | { readonly type: 'log'; readonly line: LogLine }
+  | { readonly type: 'stopped' }

@@ -1,0 +1,181 @@
+// Delivery over FTP and FTPS (RFC 959, 2228, 3659, 4217).
+// Must not know about connecting and TLS; ftp-connection.ts does.
+import { Readable, Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { FTPError } from 'basic-ftp'
+import type { DestinationSpec } from '../../core/destination.ts'
+import { FileFlowError } from '../../core/errors.ts'
+import { connectFtp, type FtpConnection, SILENCE_MS } from './ftp-connection.ts'
+import { foldersTo } from './remote-path.ts'
+import type { HASH_ALGORITHMS, OpenSession, RemoteEntry, RemoteSession } from './remote-session.ts'
+
+export function openFtp(destination: DestinationSpec): OpenSession {
+  return async (hooks) => ftpSession(await connectFtp(destination, hooks))
+}
+
+const HEX_LENGTH: Record<(typeof HASH_ALGORITHMS)[number], number> = { sha256: 64, sha512: 128, sha1: 40, md5: 32 }
+/** The command is not known here at all (RFC 959 §4.2.1). */
+const UNKNOWN = new Set([500, 501, 502, 504])
+
+function ftpSession(connection: FtpConnection): RemoteSession {
+  const { client, translate } = connection
+  let hash = connection.hash
+  let ended = false
+  const run = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work()
+    } catch (error) {
+      throw translate(error, 'work')
+    }
+  }
+  const end = () => {
+    if (ended) return
+    ended = true
+    client.close()
+  }
+
+  return {
+    home: connection.home,
+    server: connection.server,
+    get hashAlgorithm() {
+      return hash?.algorithm ?? null
+    },
+    get usable() {
+      return !ended && !client.closed
+    },
+    stat: (path) => run(() => entryOf(connection, path)),
+    makeFolder: (path) => run(() => makeFolders(connection, path)),
+    upload: (path, source) => run(() => upload(connection, path, source)),
+    hash: (path, size) =>
+      run(async () => {
+        if (!hash) return null
+        // The far side reads the whole file before it answers: 20 MB/s is a slow disk.
+        Object.assign(client.ftp, { timeout: SILENCE_MS + size / 20_000 })
+        const reply = await client.sendIgnoringError(`${hash.command} ${path}`)
+        Object.assign(client.ftp, { timeout: SILENCE_MS })
+        const found = new RegExp(`\\b[0-9a-f]{${HEX_LENGTH[hash.algorithm]}}\\b`, 'i').exec(reply.message)?.[0]
+        if (reply.code < 400 && found) return found.toLowerCase()
+        hash = null
+        return null
+      }),
+    download: (path, take) => run(() => download(connection, path, take)),
+    rename: (from, to, replace) => run(() => rename(connection, from, to, replace)),
+    remove: (path) => run(() => removeIfThere(connection, path)),
+    destroy: end,
+    async end() {
+      end()
+    },
+  }
+}
+
+/** MLST tells files from folders (RFC 3659 §7); without it SIZE is the answer, and a folder looks like nothing. */
+async function entryOf({ client, features }: FtpConnection, path: string): Promise<RemoteEntry | null> {
+  if (features.has('MLST')) {
+    const reply = await client.sendIgnoringError(`MLST ${path}`)
+    const facts = /^\s(?=\S*;)(\S+) /m.exec(reply.message)?.[1]?.toLowerCase()
+    if (reply.code < 400 && facts) {
+      if (/(^|;)type=file;/.test(facts)) {
+        const size = /(?:^|;)size=(\d+);/.exec(facts)?.[1]
+        if (size !== undefined) return { kind: 'file', size: Number(size) }
+      } else if (facts.includes('type=')) return { kind: 'other', size: 0 }
+    } else if (reply.code === 550) return null
+  }
+  const reply = await client.sendIgnoringError(`SIZE ${path}`)
+  const size = /^213 +(\d+)/.exec(reply.message)?.[1]
+  if (size !== undefined) return { kind: 'file', size: Number(size) }
+  if (reply.code === 550) return null
+  if (UNKNOWN.has(reply.code)) return listed({ client }, path)
+  throw new FTPError(reply)
+}
+
+/** The last resort for servers of RFC 959 alone: the folder's listing. */
+async function listed({ client }: Pick<FtpConnection, 'client'>, path: string): Promise<RemoteEntry | null> {
+  const cut = path.lastIndexOf('/')
+  const entries = await client.list(path.slice(0, cut) || '/').catch((error: unknown) => {
+    if (error instanceof FTPError && error.code === 550) return []
+    throw error
+  })
+  const found = entries.find((entry) => entry.name === path.slice(cut + 1))
+  if (!found) return null
+  return found.isFile ? { kind: 'file', size: found.size } : { kind: 'other', size: 0 }
+}
+
+/** CWD is the one command all servers answer truly about a folder. All our paths are absolute, so it does not matter where it leads. */
+async function makeFolders({ client }: FtpConnection, path: string): Promise<void> {
+  const isThere = async (folder: string) => (await client.sendIgnoringError(`CWD ${folder}`)).code < 400
+  const missing: string[] = []
+  for (const folder of foldersTo(path).reverse()) {
+    if (await isThere(folder)) break
+    missing.unshift(folder)
+  }
+  for (const folder of missing) {
+    const reply = await client.sendIgnoringError(`MKD ${folder}`)
+    // Another delivery may have made it meanwhile.
+    if (reply.code >= 400 && !(await isThere(folder))) throw new FTPError(reply)
+  }
+}
+
+/**
+ * Node ends a TLS connection that nothing was written to before the last message of its handshake is out: an empty file then looks like a broken
+ * handshake to the server (seen with vsftpd 3.0.3: `SSL_accept failed: unexpected eof`).
+ */
+const HANDSHAKE_REST_MS = 50
+
+async function upload({ client }: FtpConnection, path: string, source: Readable): Promise<void> {
+  if (!client.ftp.hasTLS) {
+    await client.uploadFrom(source, path)
+    return
+  }
+  const stream = Readable.from(endingLateWhenEmpty(source), { objectMode: false })
+  // What breaks the transfer is reported by the transfer; the stream's own event comes after that.
+  stream.on('error', () => undefined)
+  await client.uploadFrom(stream, path)
+}
+
+async function* endingLateWhenEmpty(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let empty = true
+  for await (const chunk of source) {
+    empty = false
+    yield chunk
+  }
+  if (empty) await sleep(HANDSHAKE_REST_MS)
+}
+
+async function download({ client }: FtpConnection, path: string, take: (chunk: Uint8Array) => void): Promise<void> {
+  let refused: unknown
+  const sink = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      try {
+        take(chunk)
+        done()
+      } catch (error) {
+        refused = error
+        done(error as Error)
+      }
+    },
+  })
+  sink.on('error', () => undefined)
+  try {
+    await client.downloadTo(sink, path)
+  } catch (error) {
+    throw refused ?? error
+  }
+}
+
+/** Most servers replace a taken name at RNTO; one that refuses has the old file removed first: a moment without either. */
+async function rename(connection: FtpConnection, from: string, to: string, replace: boolean): Promise<void> {
+  const { client } = connection
+  if (!replace && (await entryOf(connection, to)) !== null) throw new FileFlowError('remote.exists')
+  await client.send(`RNFR ${from}`)
+  const first = await client.sendIgnoringError(`RNTO ${to}`)
+  if (first.code < 400) return
+  if (!replace || (await entryOf(connection, to)) === null) throw new FTPError(first)
+  await client.send(`DELE ${to}`)
+  await client.send(`RNFR ${from}`)
+  await client.send(`RNTO ${to}`)
+}
+
+async function removeIfThere(connection: FtpConnection, path: string): Promise<void> {
+  const reply = await connection.client.sendIgnoringError(`DELE ${path}`)
+  if (reply.code >= 400 && (await entryOf(connection, path)) !== null) throw new FTPError(reply)
+}

@@ -1,0 +1,84 @@
+// A connector out of one protocol's way to open a session: pooling, a second try on a stale connection, cancelling, cleaning up.
+// Must not know any protocol.
+import type { DestinationSpec } from '../../core/destination.ts'
+import { FileFlowError } from '../../core/errors.ts'
+import type { Connector, Delivery, Receipt } from '../connector.ts'
+import { type DeliverOptions, deliver, type Progress } from './deliver.ts'
+import { AttemptError } from './errors.ts'
+import { SessionPool } from './pool.ts'
+import { probeDestination } from './probe.ts'
+import type { OpenSession } from './remote-session.ts'
+import { promptly } from './within.ts'
+
+const MAX_CONNECTIONS = 4
+const IDLE_MS = 30_000
+/** For removing a temporary file over a new connection: the attempt's answer waits for it. */
+const CLEAN_UP_MS = 5_000
+
+const nothing = () => undefined
+
+export function createRemoteConnector(destination: DestinationSpec, open: OpenSession): Connector {
+  const options: DeliverOptions = { basePath: destination.base_path ?? null, level: destination.verify ?? 'auto' }
+  const openQuietly = (signal: AbortSignal) => open({ signal, connected: nothing, fingerprint: nothing })
+  const pool = new SessionPool(openQuietly, destination.max_connections ?? MAX_CONNECTIONS, IDLE_MS)
+
+  async function attempt(delivery: Delivery, signal: AbortSignal, progress: Progress): Promise<Receipt> {
+    for (;;) {
+      const lease = await pool.lease(signal)
+      const { session } = lease
+      const stop = () => session.destroy()
+      signal.addEventListener('abort', stop, { once: true })
+      try {
+        return await promptly(deliver(session, delivery, options, progress), signal)
+      } catch (error) {
+        // A far side that hung up on an idle connection says nothing about this file: once more over a new one.
+        if (lease.reused && !session.usable && progress.temp === null && !signal.aborted) continue
+        if (progress.temp !== null && session.usable && !signal.aborted) {
+          await session.remove(progress.temp).then(() => {
+            progress.temp = null
+          }, nothing)
+        }
+        throw error
+      } finally {
+        signal.removeEventListener('abort', stop)
+        pool.release(lease)
+      }
+    }
+  }
+
+  /** What a broken-off upload left, over a new connection. When that fails too, the next attempt writes over it. */
+  async function cleanUp(temp: string): Promise<void> {
+    try {
+      const session = await openQuietly(AbortSignal.timeout(CLEAN_UP_MS))
+      const timer = setTimeout(() => session.destroy(), CLEAN_UP_MS)
+      await promptly(session.remove(temp), AbortSignal.timeout(CLEAN_UP_MS)).finally(() => clearTimeout(timer))
+      await session.end()
+    } catch {
+      // The attempt's own error is what is reported; the name is deterministic and used again.
+    }
+  }
+
+  return {
+    async put(delivery, signal) {
+      const progress: Progress = { unclear: delivery.unclear, temp: null }
+      try {
+        return await attempt(delivery, signal, progress)
+      } catch (error) {
+        if (progress.temp !== null && (signal.aborted || !isSilence(error))) await cleanUp(progress.temp)
+        throw new AttemptError(signal.aborted ? reasonOf(signal) : asFileFlowError(error), progress.unclear)
+      }
+    },
+    probe: (signal) => probeDestination(destination, open, signal),
+    close: () => pool.close(),
+  }
+}
+
+/** The far side does not answer at all: no use in calling again just to clean up. */
+const isSilence = (error: unknown): boolean =>
+  error instanceof FileFlowError && ['remote.lost', 'remote.timeout', 'remote.unreachable'].includes(error.code)
+
+const reasonOf = (signal: AbortSignal): FileFlowError =>
+  signal.reason instanceof FileFlowError ? signal.reason : new FileFlowError('delivery.cancelled')
+
+const asFileFlowError = (error: unknown): FileFlowError =>
+  error instanceof FileFlowError ? error : new FileFlowError('internal', undefined, { cause: error })

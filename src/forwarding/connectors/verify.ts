@@ -1,0 +1,65 @@
+// Whether the far side holds what was sent: by size always, by its own hash where it offers one, by reading back when asked to.
+// Must not claim a level that was not reached.
+import { createHash } from 'node:crypto'
+import type { DestinationSpec } from '../../core/destination.ts'
+import { FileFlowError } from '../../core/errors.ts'
+import type { Verified } from '../connector.ts'
+import type { HashAlgorithm, RemoteSession } from './remote-session.ts'
+import type { Content } from './spool-source.ts'
+
+export type VerifyLevel = NonNullable<DestinationSpec['verify']>
+
+export interface Proof {
+  readonly verified: Verified
+  readonly algorithm: HashAlgorithm | null
+}
+
+/**
+ * `size` compares sizes; `auto` also the far side's hash where it offers one; `hash` insists, and reads back where there is none; `readback` reads back.
+ * @throws FileFlowError `remote.verify` when the far side holds something else
+ */
+export async function verifyRemote(session: RemoteSession, path: string, content: Content, level: VerifyLevel): Promise<Proof> {
+  const entry = await session.stat(path)
+  if (entry?.kind !== 'file') throw new FileFlowError('remote.verify', 'The far side does not show the file that was sent.')
+  if (entry.size !== content.size) {
+    throw new FileFlowError('remote.verify', `The far side has ${entry.size} bytes of ${content.size}.`)
+  }
+  if (level === 'size') return { verified: 'size', algorithm: null }
+  if (level !== 'readback' && session.hashAlgorithm) {
+    const algorithm = session.hashAlgorithm
+    const theirs = await session.hash(path, content.size)
+    if (theirs !== null) {
+      if (theirs !== (await content.digest(algorithm))) throw new FileFlowError('remote.verify', `The far side has another ${algorithm}.`)
+      return { verified: 'hash', algorithm }
+    }
+  }
+  if (level === 'auto') return { verified: 'size', algorithm: null }
+  await readBack(session, path, content)
+  return { verified: 'readback', algorithm: 'sha256' }
+}
+
+async function readBack(session: RemoteSession, path: string, content: Content): Promise<void> {
+  const hash = createHash('sha256')
+  let count = 0
+  await session.download(path, (chunk) => {
+    count += chunk.length
+    if (count > content.size) throw new FileFlowError('remote.verify', 'The far side sends back more than was sent.')
+    hash.update(chunk)
+  })
+  if (count !== content.size || hash.digest('hex') !== (await content.digest('sha256'))) {
+    throw new FileFlowError('remote.verify', 'What the far side sends back is not what was sent.')
+  }
+}
+
+/**
+ * Whether `path` is this content already, for an earlier attempt without a clear end. The best proof to be had is taken, as a wrong yes loses a file;
+ * size alone counts only where nothing more was asked for.
+ */
+export async function findRemote(session: RemoteSession, path: string, content: Content, level: VerifyLevel): Promise<Proof | null> {
+  try {
+    return await verifyRemote(session, path, content, level === 'auto' ? 'hash' : level)
+  } catch (error) {
+    if (error instanceof FileFlowError && (error.code === 'remote.verify' || error.code === 'remote.denied')) return null
+    throw error
+  }
+}

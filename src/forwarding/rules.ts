@@ -1,0 +1,190 @@
+// Rules as verbs, and the rule book that says which finished file goes where.
+// Must not deliver: what a file owes is written by queue.ts.
+import type { Clock } from '../core/clock.ts'
+import { FileFlowError } from '../core/errors.ts'
+import { type Candidate, type CompiledRule, compileRule, DEFAULT_REMOTE_PATH, type RuleSpec } from '../core/rule.ts'
+import { changedKeys, type Plan, patched } from '../core/state-file.ts'
+import { renderPath } from '../core/template.ts'
+import type { Actor, Page, PageRequest, Patch, RuleView, SimulateResult } from '../core/views.ts'
+import { ROOT, toVirtualPath } from '../core/virtual-path.ts'
+import type { RuleRow } from '../store/routing.ts'
+import type { Store } from '../store/store.ts'
+
+export interface RulesOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly hasDestination: (name: string) => boolean
+  readonly partnerOf: (username: string) => string
+  /** `uploads.exclude` */
+  readonly exclude: readonly string[]
+}
+
+export interface Match {
+  readonly rule: RuleSpec
+  readonly rest: string
+}
+
+export type Rules = ReturnType<typeof createRules>
+
+const specOf = (row: RuleRow): RuleSpec => ({
+  name: row.name,
+  enabled: row.enabled === 1,
+  ...(JSON.parse(row.spec_json) as Omit<RuleSpec, 'name'>),
+})
+
+export function createRules({ store, clock, hasDestination, partnerOf, exclude }: RulesOptions) {
+  const rows = store.routing.rules
+  let excluded = exclude
+  let book: CompiledRule[] = []
+  const reload = (exclusions = excluded): void => {
+    book = rows.all().map((row) => compileRule(specOf(row), exclusions))
+    excluded = exclusions
+  }
+  reload()
+
+  const find = (name: string): RuleRow => {
+    const row = rows.get(name)
+    if (!row) throw new FileFlowError('resource.not_found', `There is no rule ${name}.`)
+    return row
+  }
+
+  const view = (row: RuleRow): RuleView => ({
+    ...specOf(row),
+    enabled: row.enabled === 1,
+    created_at: new Date(row.created_at).toISOString(),
+    updated_at: new Date(row.updated_at).toISOString(),
+  })
+
+  const audit = (actor: Actor, action: string, name: string, detail: Record<string, unknown> = {}): void =>
+    store.audit.append({
+      at: clock.now(),
+      actor: actor.name,
+      address: actor.address,
+      action: `rule.${action}`,
+      object: name,
+      outcome: 'ok',
+      detail,
+    })
+
+  /** @param coming destinations that the same transaction makes */
+  function plan(actor: Actor, spec: RuleSpec, position: number | null, coming: ReadonlySet<string> = new Set()): Plan {
+    compileRule(spec, excluded)
+    for (const { to } of spec.deliver) {
+      if (!hasDestination(to) && !coming.has(to))
+        throw new FileFlowError('request.invalid', `rule ${spec.name}: there is no destination ${to}`)
+    }
+    const before = rows.get(spec.name)
+    const { name, enabled = true, ...rest } = spec
+    const keys = before ? changedKeys(specOf(before), { name, enabled, ...rest }) : Object.keys(rest).sort()
+    if (before && position !== null && before.position !== position) keys.push('position')
+    const change = !before ? 'create' : keys.length === 0 ? 'same' : 'update'
+    return {
+      change: { kind: 'rule', name, change, keys },
+      commit() {
+        if (change === 'same') return
+        rows.put({ name, enabled: enabled ? 1 : 0, spec_json: JSON.stringify(rest), position }, clock.now())
+        audit(actor, change, name, { keys })
+      },
+      effect: async () => reload(),
+    }
+  }
+
+  function planRemoval(actor: Actor, name: string): Plan {
+    find(name)
+    return {
+      change: { kind: 'rule', name, change: 'remove', keys: [] },
+      commit() {
+        rows.remove(name)
+        audit(actor, 'remove', name)
+      },
+      effect: async () => reload(),
+    }
+  }
+
+  const carryOut = async (work: Plan): Promise<void> => {
+    store.group.now(() => work.commit())
+    await work.effect()
+  }
+
+  return {
+    plan,
+    planRemoval,
+    list({ limit = 50, cursor = '', q }: PageRequest): Page<RuleView> {
+      const found = rows.list({ after: cursor, limit: limit + 1, q })
+      return { items: found.slice(0, limit).map(view), next: found.length > limit ? found[limit - 1]!.name : null }
+    },
+    get: (name: string): RuleView => view(find(name)),
+    all: (): RuleSpec[] =>
+      rows.all().map((row) => ({
+        name: row.name,
+        ...(row.enabled === 1 ? {} : { enabled: false }),
+        ...(JSON.parse(row.spec_json) as Omit<RuleSpec, 'name'>),
+      })),
+    /** By the rows: a transaction that takes rules away may take their destinations, too. */
+    usedBy: (destination: string): string[] =>
+      rows
+        .all()
+        .map(specOf)
+        .filter((spec) => spec.deliver.some(({ to }) => to === destination))
+        .map((spec) => spec.name),
+    /** The rules that take this file, in order. */
+    matching: (candidate: Candidate): Match[] =>
+      book.flatMap((rule) => {
+        const result = rule.match(candidate)
+        return result.matched ? [{ rule: rule.spec, rest: result.rest }] : []
+      }),
+    setExclude(next: readonly string[]): void {
+      reload(next)
+    },
+    simulate({ user, path, rules }: { user: string; path: string; rules?: readonly RuleSpec[] }): SimulateResult {
+      const asked = toVirtualPath(ROOT, path)
+      const all = rules ? rules.map((spec) => compileRule(spec, excluded)) : book
+      const now = clock.now()
+      const partner = partnerOf(user)
+      return {
+        user,
+        path: asked,
+        rules: all.map((rule) => {
+          const result = rule.match({ user, path: asked })
+          const values = {
+            path: asked,
+            user,
+            partner,
+            rule: rule.spec.name,
+            transfer: '00000000000000000000',
+            delivery: '00000000000000000000',
+            at: now,
+            counter: 1,
+          }
+          return {
+            rule: rule.spec.name,
+            matched: result.matched,
+            reason: result.matched ? null : result.reason,
+            deliveries: result.matched
+              ? rule.spec.deliver.map(({ to, path: template }) => ({
+                  destination: to,
+                  remote_path: renderPath(template ?? DEFAULT_REMOTE_PATH, { ...values, rest: result.rest }),
+                }))
+              : [],
+          }
+        }),
+      }
+    },
+    async create(actor: Actor, spec: RuleSpec): Promise<RuleView> {
+      if (rows.get(spec.name)) throw new FileFlowError('resource.exists', `There is a rule ${spec.name} already.`)
+      await carryOut(plan(actor, spec, null))
+      return view(find(spec.name))
+    },
+    async update(actor: Actor, name: string, patch: Patch<RuleSpec>): Promise<RuleView> {
+      await carryOut(plan(actor, { ...patched(specOf(find(name)), patch), name }, null))
+      return view(find(name))
+    },
+    async remove(actor: Actor, name: string): Promise<void> {
+      await carryOut(planRemoval(actor, name))
+    },
+    async setEnabled(actor: Actor, name: string, enabled: boolean): Promise<RuleView> {
+      await carryOut(plan(actor, { ...specOf(find(name)), enabled }, null))
+      return view(find(name))
+    },
+  }
+}

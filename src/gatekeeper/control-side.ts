@@ -1,0 +1,395 @@
+// The control plane's end of the door: answers every question of the listener workers, and writes down what they tell.
+// Must not trust a worker's word about another worker's sessions or transfers, nor hand anyone a secret.
+import type { Arrivals } from '../accounts/arrivals.ts'
+import type { Authenticator, Refusal } from '../accounts/authenticator.ts'
+import type { LiveSession, LiveSessions, SessionOwner } from '../accounts/live-sessions.ts'
+import type { LoginGuard } from '../accounts/login-guard.ts'
+import { type Clock, newId } from '../core/clock.ts'
+import { ERRORS, FileFlowError } from '../core/errors.ts'
+import { errorFields, type Logger } from '../core/log.ts'
+import type { NewTransfer, Operation, Peer, TransferEnd, TransferGrant } from '../core/transfer.ts'
+import type { Principal } from '../core/user.ts'
+import { toDisplay } from '../core/virtual-path.ts'
+import { exactBytes, type Recorder } from '../intake/record-upload.ts'
+import type { Store } from '../store/store.ts'
+import type { Admission, Gatekeeper, LoginAttempt, OpenedSession } from './messages.ts'
+
+export interface GatekeeperOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Logger
+  readonly authenticator: Authenticator
+  readonly guard: LoginGuard
+  readonly live: LiveSessions
+  readonly arrivals: Arrivals
+  readonly recorder: Recorder
+  readonly limits: () => { max_sessions: number; max_sessions_per_user: number; max_sessions_per_ip: number }
+  readonly changed: (
+    event: 'session.opened' | 'session.closed' | 'transfer.started' | 'transfer.progress' | 'transfer.ended',
+    id: string,
+  ) => void
+}
+
+const refused = (
+  code: 'auth.banned' | 'limit.sessions' | 'auth.tls_required' | 'permission.denied',
+  message: string = ERRORS[code].text,
+): Admission => ({ allowed: false, code, message })
+
+/** The gatekeeper as one worker sees it; `owner` is that worker. */
+export function createGatekeeper(
+  options: GatekeeperOptions,
+  owner: SessionOwner,
+): { gatekeeper: Gatekeeper /** The worker is gone, and all its connections with it. */; forget(): void } {
+  const { store, clock, log, authenticator, guard, live, arrivals, recorder, limits, changed } = options
+  const { transfers, audit, accounts, group } = store
+
+  const sessionOf = (id: string) => {
+    const session = live.get(id)
+    if (session?.owner !== owner || session.fate.revoked) throw new FileFlowError('session.revoked')
+    return session
+  }
+
+  /** Connections that are let in but not logged in, by where they come from. */
+  const waiting = new Map<string, string>()
+  const placeOf = (peer: Peer): string => `${peer.address}|${peer.port}|${peer.localPort}`
+  const depart = (place: string): void => {
+    const address = waiting.get(place)
+    if (address === undefined) return
+    waiting.delete(place)
+    arrivals.leave(address)
+  }
+
+  /** Transfers of this worker that have not ended. */
+  const running = new Map<string, LiveSession>()
+  /** Its uploads whose end is only likely, until it says more of them. */
+  const likely = new Set<string>()
+  /** Its renames under way. */
+  const renames = new Set<string>()
+
+  const close = (sessionId: string, reason: string): void => {
+    if (live.get(sessionId)?.owner !== owner) return
+    live.remove(sessionId)
+    endSession(options, sessionId, reason, 'closed')
+  }
+
+  const auditLogin = (attempt: LoginAttempt, refusal: Refusal | 'banned', banned: boolean): void =>
+    audit.append({
+      at: clock.now(),
+      actor: `user:${attempt.username.slice(0, 64).toWellFormed()}`,
+      address: attempt.peer.address,
+      action: 'login',
+      object: attempt.peer.protocol,
+      outcome: 'refused',
+      detail: { reason: refusal, method: attempt.credential.kind, ...(banned ? { banned } : {}) },
+    })
+
+  const gatekeeper: Gatekeeper = {
+    async admit(peer: Peer): Promise<Admission> {
+      if (guard.refusal(peer.address)) return refused('auth.banned')
+      const { max_sessions, max_sessions_per_ip } = limits()
+      const full = live.count() + arrivals.count() >= max_sessions
+      if (full || live.countFrom(peer.address) + arrivals.countFrom(peer.address) >= max_sessions_per_ip) return refused('limit.sessions')
+      const place = placeOf(peer)
+      depart(place)
+      waiting.set(place, peer.address)
+      arrivals.enter(peer.address)
+      return { allowed: true }
+    },
+
+    departed: (peer) => depart(placeOf(peer)),
+
+    async mayTry(peer, username, secure): Promise<Admission> {
+      if (guard.refusal(peer.address)) return refused('auth.banned')
+      return !secure && authenticator.requiresTls(username) ? refused('auth.tls_required') : { allowed: true }
+    },
+
+    async authenticate(attempt: LoginAttempt): Promise<Principal | null> {
+      const { peer, username, credential, secure } = attempt
+      if (guard.refusal(peer.address)) return null
+      const asking = credential.kind === 'publickey' && !credential.proven
+      const result = await authenticator.check(username, credential, peer, secure)
+      if (typeof result !== 'string') {
+        if (!asking) guard.succeeded(peer.address)
+        return result
+      }
+      // an offered key that is not the user's is no guess: clients try all they have
+      if (result === 'unknown key' || (credential.kind === 'publickey' && result === 'unknown user')) return null
+      const refusal = result
+      const banned = guard.failed(peer.address)
+      log.info('login.refused', 'A login was refused.', {
+        user: username.slice(0, 64).toWellFormed(),
+        address: peer.address,
+        protocol: peer.protocol,
+        reason: refusal,
+      })
+      if (banned) log.warn('login.banned', 'An address failed too often and is banned for a while.', { address: peer.address })
+      await group.run(() => auditLogin(attempt, refusal, banned), false)
+      return null
+    },
+
+    async openSession(username, peer, method, client): Promise<OpenedSession> {
+      const standing = authenticator.standing(username, peer)
+      if (typeof standing === 'string') throw new FileFlowError('auth.failed')
+      const { max_sessions, max_sessions_per_user, max_sessions_per_ip } = limits()
+      const most = Math.min(max_sessions_per_user, standing.limits.sessions ?? Number.POSITIVE_INFINITY)
+      if (live.count() >= max_sessions || live.countFrom(peer.address) >= max_sessions_per_ip || live.countOfUser(username) >= most)
+        throw new FileFlowError('limit.sessions')
+      const at = clock.now()
+      const id = newId(at)
+      const session = {
+        id,
+        principal: standing,
+        peer,
+        method,
+        client: client.slice(0, 200).toWellFormed(),
+        startedAt: at,
+        owner,
+        transfers: new Map(),
+        fate: { revoked: false },
+      }
+      live.add(session)
+      depart(placeOf(peer))
+      try {
+        await group.run(() => {
+          transfers.openSession({
+            id,
+            username,
+            protocol: peer.protocol,
+            address: peer.address,
+            port: peer.port,
+            method,
+            client: session.client,
+            started_at: at,
+          })
+          accounts.users.loggedIn(username, at)
+          audit.append({
+            at,
+            actor: `user:${username}`,
+            address: peer.address,
+            action: 'login',
+            object: peer.protocol,
+            outcome: 'ok',
+            detail: { session: id, method },
+          })
+        }, false)
+      } catch (error) {
+        live.remove(id)
+        throw error
+      }
+      changed('session.opened', id)
+      log.info('session.opened', 'A partner logged in.', {
+        session: id,
+        user: username,
+        protocol: peer.protocol,
+        address: peer.address,
+        method,
+      })
+      // the account may have been changed while the row was written: the click wins
+      const now = authenticator.standing(username, peer)
+      if (typeof now === 'string' || session.fate.revoked) {
+        close(id, 'The account was changed during the login.')
+        throw new FileFlowError('auth.failed')
+      }
+      return { id, principal: now }
+    },
+
+    closeSession: close,
+
+    async beginTransfer(transfer: NewTransfer): Promise<TransferGrant> {
+      const session = sessionOf(transfer.sessionId)
+      const at = clock.now()
+      const transferId = newId(at)
+      const grant =
+        transfer.direction === 'upload' ? allowance(session.principal) : { maxSize: null, maxSizeCode: 'file.too_large' as const }
+      await group.run(
+        () =>
+          transfers.begin({
+            id: transferId,
+            session_id: session.id,
+            partner: session.principal.partner,
+            direction: transfer.direction,
+            path: toDisplay(transfer.path),
+            path_bytes: exactBytes(transfer.path),
+            start_offset: transfer.offset,
+            started_at: at,
+          }),
+        false,
+      )
+      session.transfers.set(transferId, {
+        id: transferId,
+        direction: transfer.direction,
+        path: toDisplay(transfer.path),
+        bytes: transfer.offset,
+        rate: 0,
+        at,
+      })
+      running.set(transferId, session)
+      changed('transfer.started', transferId)
+      return { transferId, ...grant }
+    },
+
+    commitUpload(upload) {
+      const session = running.get(upload.transferId)
+      if (!session || session.fate.revoked) throw new FileFlowError('session.revoked')
+      if (upload.verdict.confidence === 'likely') likely.add(upload.transferId)
+      return group.run(() => {
+        checkQuota(
+          live.get(session.id)?.principal ?? session.principal,
+          upload.size - (upload.replaced ?? 0),
+          upload.replaced === null ? 1 : 0,
+        )
+        return recorder.commit(upload, session.peer.address)
+      }, true)
+    },
+
+    published(transferId): void {
+      if (!forget(transferId)) return
+      note(
+        () => recorder.published(transferId),
+        'published',
+        () => {
+          recorder.afterPublished(transferId)
+          changed('transfer.ended', transferId)
+        },
+      )
+    },
+
+    confirmUpload(transferId, verdict): void {
+      if (!likely.delete(transferId)) return
+      note(() => recorder.confirm(transferId, verdict), 'confirmUpload')
+    },
+
+    endTransfer(transferId, end: TransferEnd): void {
+      if (!forget(transferId)) return
+      likely.delete(transferId)
+      note(
+        () => {
+          if (end.state === 'aborted') recorder.abort(transferId, end.bytes, end.error)
+          else {
+            const row = transfers.get(transferId)
+            if (row && transfers.complete(transferId, clock.now(), end.bytes, end.sha256 ?? null)) {
+              audit.append({
+                at: clock.now(),
+                actor: `user:${row.username}`,
+                address: row.address,
+                action: row.direction,
+                object: row.path,
+                outcome: 'ok',
+                detail: { transfer: row.id, bytes: end.bytes },
+              })
+            }
+          }
+        },
+        'endTransfer',
+        () => changed('transfer.ended', transferId),
+      )
+    },
+
+    progress(transferId, bytes): void {
+      const transfer = running.get(transferId)?.transfers.get(transferId)
+      if (!transfer) return
+      const now = clock.now()
+      transfer.rate = now > transfer.at ? Math.max(0, Math.round(((bytes - transfer.bytes) * 1000) / (now - transfer.at))) : transfer.rate
+      transfer.bytes = bytes
+      transfer.at = now
+      changed('transfer.progress', transferId)
+    },
+
+    async commitRename(file) {
+      const session = sessionOf(file.sessionId)
+      const owed = await group.run(() => recorder.commitRename(file, session.principal.username), true)
+      renames.add(owed.renameId)
+      return owed
+    },
+
+    renamed(renameId, done): void {
+      if (!renames.delete(renameId)) return
+      note(
+        () => recorder.renamed(renameId, done),
+        'renamed',
+        () => recorder.kick(),
+      )
+    },
+
+    operation(operation: Operation): void {
+      const session = live.get(operation.sessionId)
+      if (session?.owner !== owner) return
+      const { username } = session.principal
+      note(() => {
+        if (operation.bytes !== undefined || operation.files !== undefined)
+          accounts.users.addUsage(username, operation.bytes ?? 0, operation.files ?? 0)
+        audit.append({
+          at: clock.now(),
+          actor: `user:${username}`,
+          address: session.peer.address,
+          action: `file.${operation.action}`,
+          object: toDisplay(operation.path),
+          outcome: 'ok',
+          detail: { session: session.id, ...(operation.to ? { to: toDisplay(operation.to) } : {}) },
+        })
+      }, 'operation')
+    },
+  }
+
+  return {
+    gatekeeper,
+    forget() {
+      for (const place of [...waiting.keys()]) depart(place)
+    },
+  }
+
+  /** A notice has nobody to answer. What the database could not take (a full disk, say) is tried again; anything else is logged with its cause. */
+  function note(work: () => void, what: string, then?: () => void, tries = 0): void {
+    group
+      .run(work, false)
+      .then(then, (error: unknown) => {
+        const again = String((error as { code?: unknown }).code ?? '').startsWith('SQLITE_')
+        log.error('gatekeeper.failed', `A notice could not be recorded: ${what}.`, { again, ...errorFields(error) })
+        if (again) setTimeout(() => note(work, what, then, tries + 1), Math.min(30_000, 500 * 2 ** tries)).unref()
+      })
+      .catch((error: unknown) => log.error('gatekeeper.failed', `What follows a notice failed: ${what}.`, errorFields(error)))
+  }
+
+  /** @returns whether the transfer was this worker's and had not ended. */
+  function forget(transferId: string): boolean {
+    running.get(transferId)?.transfers.delete(transferId)
+    return running.delete(transferId)
+  }
+
+  /** Inside the transaction that charges it: uploads side by side were each granted the same rest. */
+  function checkQuota({ username, quota }: Principal, bytes: number, files: number): void {
+    const used = accounts.users.get(username)
+    if (!used) return
+    const over = (most: number | null, present: number, more: number): boolean => most !== null && more > 0 && present + more > most
+    if (over(quota.bytes, used.used_bytes, bytes) || over(quota.files, used.used_files, files)) throw new FileFlowError('quota.exceeded')
+  }
+
+  function allowance(principal: Principal): Pick<TransferGrant, 'maxSize' | 'maxSizeCode'> {
+    const { quota, limits: own } = principal
+    const used = accounts.users.get(principal.username)
+    if (quota.files !== null && (used?.used_files ?? 0) >= quota.files) throw new FileFlowError('quota.exceeded')
+    const left = quota.bytes === null ? null : Math.max(0, quota.bytes - (used?.used_bytes ?? 0))
+    if (left !== null && left === 0) throw new FileFlowError('quota.exceeded')
+    if (left !== null && (own.maxFileSize === null || left < own.maxFileSize)) return { maxSize: left, maxSizeCode: 'quota.exceeded' }
+    return { maxSize: own.maxFileSize, maxSizeCode: 'file.too_large' }
+  }
+}
+
+/** Ends the row of a session that is no longer live. */
+export function endSession(
+  { store, clock, log, changed }: Pick<GatekeeperOptions, 'store' | 'clock' | 'log' | 'changed'>,
+  id: string,
+  reason: string,
+  state: 'closed' | 'aborted',
+): void {
+  store.group
+    .run(() => store.transfers.endSession(id, state, clock.now(), reason), false)
+    .then(
+      () => {
+        changed('session.closed', id)
+        log.info('session.closed', reason, { session: id })
+      },
+      (error: unknown) =>
+        log.error('gatekeeper.failed', 'The end of a session could not be recorded.', { session: id, error: String(error) }),
+    )
+}

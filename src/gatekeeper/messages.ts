@@ -1,0 +1,62 @@
+// The one narrow door between a listener worker and the control plane: every question and every notice, typed.
+// Must not hold behaviour: worker-side.ts asks, control-side.ts answers.
+import type { ErrorCode, ErrorRecord } from '../core/errors.ts'
+import type { LogLine } from '../core/log.ts'
+import type { Peer, TransferLedger } from '../core/transfer.ts'
+import type { Principal } from '../core/user.ts'
+
+export type Admission = { readonly allowed: true } | { readonly allowed: false; readonly code: ErrorCode; readonly message: string }
+
+export type Credential =
+  | { readonly kind: 'password'; readonly password: string }
+  /** `proven: false` only asks whether the key would do (SSH's query); no login is counted. The worker has verified the signature when true. */
+  | { readonly kind: 'publickey'; readonly algorithm: string; readonly blob: Uint8Array; readonly proven: boolean }
+
+export interface LoginAttempt {
+  readonly peer: Peer
+  readonly username: string
+  readonly credential: Credential
+  /** The channel is encrypted (SSH, or FTP over TLS). */
+  readonly secure: boolean
+}
+
+export interface OpenedSession {
+  readonly id: string
+  /** Read again from the row at this moment: a login that races a change loses. */
+  readonly principal: Principal
+}
+
+/** Every question a listener worker may ask. Refusals are thrown as FileFlowError. */
+export interface Gatekeeper extends TransferLedger {
+  /** Before any credential: bans, deny lists, session limits. */
+  admit(peer: Peer): Promise<Admission>
+  /** An admitted connection has ended; after a login or a refusal it changes nothing. */
+  departed(peer: Peer): void
+  /** Whether this user may try to log in here at all, before a password is taken (`auth.tls_required`). Unknown users get the default answer. */
+  mayTry(peer: Peer, username: string, secure: boolean): Promise<Admission>
+  /** The principal, or null: one answer for unknown user, wrong credential, disabled, expired, wrong protocol or address. */
+  authenticate(attempt: LoginAttempt): Promise<Principal | null>
+  /** @throws FileFlowError `auth.failed` when the account changed since; `limit.sessions` */
+  openSession(username: string, peer: Peer, method: string, client: string): Promise<OpenedSession>
+  closeSession(sessionId: string, reason: string): void
+  /** Evidence after a `likely` verdict: the session lives on (release the deliveries), or died at once (suspect). */
+  confirmUpload(transferId: string, verdict: 'confirmed' | 'suspect'): void
+}
+
+// ── the wire: structured-clone messages ──
+
+export type ToControl =
+  | { readonly type: 'call'; readonly id: number; readonly method: keyof Gatekeeper; readonly args: readonly unknown[] }
+  | { readonly type: 'notice'; readonly method: keyof Gatekeeper; readonly args: readonly unknown[] }
+  | { readonly type: 'log'; readonly line: LogLine }
+  | { readonly type: 'ready'; readonly port: number }
+  | { readonly type: 'stopped' }
+
+export type ToWorker =
+  | { readonly type: 'reply'; readonly id: number; readonly ok: true; readonly value: unknown }
+  | { readonly type: 'reply'; readonly id: number; readonly ok: false; readonly error: ErrorRecord }
+  | { readonly type: 'revoked'; readonly sessionId: string; readonly reason: ErrorRecord }
+  | { readonly type: 'principal'; readonly sessionId: string; readonly principal: Principal }
+  | { readonly type: 'reload'; readonly config: unknown; readonly credentials: unknown }
+  /** No new sessions; those that move a file may finish until the deadline, the others end now. */
+  | { readonly type: 'stop'; readonly deadlineMs: number }

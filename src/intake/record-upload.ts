@@ -1,0 +1,184 @@
+// A finished file becomes obligations: one transaction writes the transfer, what the rules make of it, and the audit event.
+// Must not publish or send anything; it only makes what must happen undeniable.
+import { type Clock, newId } from '../core/clock.ts'
+import type { ErrorRecord } from '../core/errors.ts'
+import type { Obligations, RenamedFile, StagedUpload } from '../core/transfer.ts'
+import { nameToBytes, toDisplay, type VirtualPath } from '../core/virtual-path.ts'
+import type { DeliveryQueue } from '../forwarding/queue.ts'
+import type { Rules } from '../forwarding/rules.ts'
+import type { Store } from '../store/store.ts'
+import type { TransferRow } from '../store/transfers.ts'
+
+/** A `likely` upload's deliveries wait this long for the session's next sign of life. */
+const QUIET_WINDOW_MS = 300
+
+export interface RecorderOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly queue: DeliveryQueue
+  readonly rules: Rules
+  /** Deliveries may be due. */
+  readonly kick: () => void
+  readonly changed: (event: 'completed' | 'aborted' | 'suspect', transferId: string) => void
+  /** A spooled file that nothing needs any more. */
+  readonly dropSpool: (spool: Uint8Array) => void
+}
+
+/** Bytes to store beside a shown path, where that does not say it all. */
+export const exactBytes = (path: VirtualPath): Buffer | null => (path.isWellFormed() ? null : nameToBytes(path))
+
+const SUSPECT: ErrorRecord = {
+  code: 'upload.suspect',
+  message: 'The connection was lost right after the upload: it may not be whole. Retry the delivery if it is.',
+}
+
+export type Recorder = ReturnType<typeof createRecorder>
+
+export function createRecorder({ store, clock, queue, rules, kick, changed, dropSpool }: RecorderOptions) {
+  const { transfers, deliveries, audit, accounts } = store
+  /** Transfers whose verdict was `likely`, until confirmed. */
+  const likely = new Set<string>()
+  /** What a committed upload added to the quota in use, until it is published: taken back if its name cannot be taken. */
+  const charged = new Map<string, { bytes: number; files: number }>()
+
+  const owe = (row: TransferRow, path: VirtualPath): number =>
+    queue.enqueue(
+      {
+        transferId: row.id,
+        user: row.username,
+        partner: row.partner,
+        path,
+        size: row.bytes,
+        sha256: row.sha256!,
+        at: clock.now(),
+        counter: row.commit_order!,
+      },
+      rules.matching({ user: row.username, path }),
+    )
+
+  const release = (transferId: string): void => {
+    queue.release(transferId, clock.now() + (likely.has(transferId) ? QUIET_WINDOW_MS : 0))
+  }
+
+  return {
+    /** Runs inside a durable group. */
+    commit(upload: StagedUpload, address: string): Obligations {
+      const at = clock.now()
+      transfers.commit({
+        id: upload.transferId,
+        path: toDisplay(upload.path),
+        bytes: upload.size,
+        sha256: upload.sha256,
+        staging: upload.staging,
+        final: upload.final,
+        spool: null,
+        evidence: upload.verdict.evidence,
+        at,
+      })
+      const row = transfers.get(upload.transferId)!
+      const owed = owe(row, upload.path)
+      if (owed > 0) transfers.setSpool(upload.transferId, upload.spool)
+      if (upload.verdict.confidence === 'likely') likely.add(upload.transferId)
+      const charge = { bytes: upload.size - (upload.replaced ?? 0), files: upload.replaced === null ? 1 : 0 }
+      charged.set(row.id, charge)
+      accounts.users.addUsage(row.username, charge.bytes, charge.files)
+      audit.append({
+        at,
+        actor: `user:${row.username}`,
+        address,
+        action: 'upload',
+        object: row.path,
+        outcome: 'ok',
+        detail: { transfer: row.id, size: upload.size, sha256: upload.sha256, deliveries: owed },
+      })
+      return { deliveries: owed }
+    },
+    /** Runs inside a group; not durable: recovery does the same from the disk. */
+    published(transferId: string): void {
+      transfers.publish(transferId, clock.now())
+      charged.delete(transferId)
+      release(transferId)
+    },
+    afterPublished(transferId: string): void {
+      changed('completed', transferId)
+      kick()
+    },
+    confirm(transferId: string, verdict: 'confirmed' | 'suspect'): void {
+      likely.delete(transferId)
+      if (verdict === 'confirmed') {
+        deliveries.reschedule(transferId, clock.now())
+        kick()
+        return
+      }
+      if (transfers.suspect(transferId)) {
+        deliveries.suspect(transferId, SUSPECT, clock.now())
+        changed('suspect', transferId)
+      }
+    },
+    abort(transferId: string, bytes: number, error: ErrorRecord): void {
+      const row = transfers.get(transferId)
+      if (!row || !transfers.abort(transferId, clock.now(), bytes, error)) return
+      likely.delete(transferId)
+      // committed, but its name could not be taken: nothing is owed after all
+      if (row.state === 'committing') {
+        deliveries.withdrawAll(transferId)
+        const { bytes: added, files } = charged.get(transferId) ?? { bytes: row.bytes, files: 1 }
+        charged.delete(transferId)
+        accounts.users.addUsage(row.username, -added, -files)
+        if (row.spool) {
+          transfers.setSpool(transferId, null)
+          dropSpool(row.spool)
+        }
+      }
+      audit.append({
+        at: clock.now(),
+        actor: `user:${row.username}`,
+        address: row.address,
+        action: row.direction,
+        object: row.path,
+        outcome: 'failed',
+        detail: { transfer: row.id, bytes, code: error.code },
+      })
+      changed('aborted', transferId)
+    },
+    /** Runs inside a durable group. */
+    commitRename(file: RenamedFile, username: string): Obligations & { renameId: string; spool: Uint8Array | null } {
+      const id = newId(clock.now())
+      const row = transfers.lastAt(username, toDisplay(file.from))
+      if (!row || row.state === 'committing' || row.bytes !== file.size) return { deliveries: 0, renameId: id, spool: null }
+      // a name of its own: the removal of an earlier spool of this transfer may still be under way
+      const spool = row.spool ?? Buffer.concat([file.spoolFolder, Buffer.from(`/${id}`)])
+      const owed = owe(row, file.to)
+      if (owed > 0 && !row.spool) transfers.setSpool(row.id, spool)
+      transfers.addRename({
+        id,
+        session_id: file.sessionId,
+        transfer_id: row.id,
+        from_path: toDisplay(file.from),
+        to_path: toDisplay(file.to),
+        to_path_bytes: exactBytes(file.to),
+        inode: file.inode,
+        final: Buffer.from(file.final),
+        at: clock.now(),
+      })
+      return { deliveries: owed, renameId: id, spool: owed > 0 ? spool : null }
+    },
+    renamed(renameId: string, done: boolean): void {
+      const rename = transfers.takeRename(renameId)
+      if (!rename) return
+      if (done) {
+        transfers.trust(rename.transfer_id)
+        transfers.moved(rename.transfer_id, rename.to_path, rename.to_path_bytes, rename.final)
+        release(rename.transfer_id)
+        return
+      }
+      deliveries.withdraw(rename.transfer_id, rename.to_path)
+      const row = transfers.get(rename.transfer_id)
+      if (row?.spool && deliveries.countUnfinished(row.id) === 0) {
+        transfers.setSpool(row.id, null)
+        dropSpool(row.spool)
+      }
+    },
+    kick,
+  }
+}

@@ -1,0 +1,147 @@
+// At start, before anyone may come in: what a killed process left half done is finished or turned into something resumable.
+// Must not guess: a committed upload is rolled forward, anything else was never acknowledged.
+import type { Clock } from '../core/clock.ts'
+import type { ErrorRecord } from '../core/errors.ts'
+import { errorFields, type Logger } from '../core/log.ts'
+import { nameFromBytes, type VirtualPath } from '../core/virtual-path.ts'
+import { dropSpooled, holdsInode, keepAsPartial, namesIn, rollForward } from '../files/spool.ts'
+import type { Vault } from '../files/vaults.ts'
+import type { Store } from '../store/store.ts'
+import type { TransferRow } from '../store/transfers.ts'
+import type { Recorder } from './record-upload.ts'
+
+export interface RecoverOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Logger
+  readonly recorder: Recorder
+  readonly vaults: readonly Vault[]
+  readonly durable: boolean
+}
+
+export interface Recovered {
+  readonly published: number
+  readonly partials: number
+  readonly sessions: number
+}
+
+const KILLED: ErrorRecord = { code: 'service.unavailable', message: 'The gateway stopped during the transfer.' }
+
+export async function recover(options: RecoverOptions): Promise<Recovered> {
+  const { store, clock } = options
+  const published = await finishCommitted(options)
+  await finishRenames(options, null)
+  const partials = await endOpen(options)
+  const open = store.transfers.openSessions()
+  store.group.now(() => {
+    for (const session of open) store.transfers.endSession(session.id, 'aborted', clock.now(), KILLED.message)
+  })
+  await dropOrphans(options)
+  return { published, partials, sessions: open.length }
+}
+
+/** The worker of this session is gone: the same for its transfers alone. */
+export async function recoverSession(options: RecoverOptions, sessionId: string): Promise<void> {
+  for (const row of options.store.transfers.runningOf(sessionId)) {
+    if (row.state === 'committing') await publish(row, options)
+    else await end(row, options)
+  }
+  await finishRenames(options, sessionId)
+}
+
+async function finishCommitted(options: RecoverOptions): Promise<number> {
+  let count = 0
+  for (let after = -1; ; ) {
+    const rows = options.store.transfers.unfinished('committing', after)
+    if (rows.length === 0) return count
+    for (const row of rows) {
+      after = row.commit_order!
+      if (await publish(row, options)) count++
+    }
+  }
+}
+
+/** @returns false when it cannot be done now: the row stays `committing` and the next start tries again. */
+async function publish(row: TransferRow, { store, log, recorder, durable }: RecoverOptions): Promise<boolean> {
+  const superseded = () => store.transfers.hasLaterAt(row.final!, row.commit_order!)
+  let state: 'published' | 'lost'
+  try {
+    state = await rollForward({ staging: row.staging!, final: row.final!, spool: row.spool, superseded }, durable)
+  } catch (error) {
+    // one file that cannot be put in place must not keep everyone out
+    log.error('recover.failed', 'A committed upload could not be published; the next start tries again.', {
+      transfer: row.id,
+      path: row.path,
+      user: row.username,
+      ...errorFields(error),
+    })
+    return false
+  }
+  if (state === 'lost')
+    log.error('recover.lost', 'The content of a committed upload is gone from the disk.', {
+      transfer: row.id,
+      path: row.path,
+      user: row.username,
+    })
+  store.group.now(() => recorder.published(row.id))
+  return true
+}
+
+/** Of one lost session, or (null) all: a rename that another session has under way is that session's. */
+async function finishRenames({ store, recorder }: RecoverOptions, sessionId: string | null): Promise<void> {
+  for (const rename of store.transfers.renames(sessionId)) {
+    const done = await holdsInode(rename.final, rename.inode)
+    store.group.now(() => recorder.renamed(rename.id, done))
+  }
+}
+
+async function endOpen(options: RecoverOptions): Promise<number> {
+  let partials = 0
+  for (;;) {
+    const rows = options.store.transfers.unfinished('open')
+    if (rows.length === 0) return partials
+    for (const row of rows) if ((await end(row, options)) > 0) partials++
+  }
+}
+
+async function end(row: TransferRow, { store, recorder, vaults, log }: RecoverOptions): Promise<number> {
+  let kept = 0
+  try {
+    if (row.direction === 'upload') kept = await keep(row, vaults)
+  } catch (error) {
+    log.error('recover.failed', 'An unfinished upload could not be kept for resuming.', {
+      transfer: row.id,
+      path: row.path,
+      ...errorFields(error),
+    })
+  }
+  store.group.now(() => recorder.abort(row.id, kept, KILLED))
+  return kept
+}
+
+async function keep(row: TransferRow, vaults: readonly Vault[]): Promise<number> {
+  const path = (row.path_bytes ? nameFromBytes(row.path_bytes) : row.path) as VirtualPath
+  for (const vault of vaults) {
+    const kept = await keepAsPartial(vault.staging(row.id), vault.partial(row.username, path))
+    if (kept > 0) return kept
+  }
+  return 0
+}
+
+/** Staged and spooled files that no row speaks of (a kill between a file's making and its row's end). */
+async function dropOrphans({ store, vaults, log }: RecoverOptions): Promise<void> {
+  for (const vault of vaults) {
+    for (const name of await namesIn(`${vault.root}/staging`)) {
+      const row = store.transfers.get(name.toString())
+      if (row?.state !== 'open' && row?.state !== 'committing') await remove(`${vault.root}/staging/${name}`)
+    }
+    for (const name of await namesIn(vault.spoolFolder)) {
+      const path = `${vault.spoolFolder}/${name}`
+      if (!store.transfers.isSpooled(Buffer.from(path))) await remove(path)
+    }
+  }
+  async function remove(path: string): Promise<void> {
+    await dropSpooled(Buffer.from(path))
+    log.info('recover.orphan', 'A staged file without a row was removed.', { name: path.slice(path.lastIndexOf('/') + 1) })
+  }
+}

@@ -1,0 +1,66 @@
+// When the last delivery of a file has ended: what its rules say becomes of the partner's file, and the spooled content goes.
+// Must not run while anything is still owed: a dead delivery may be retried, so it keeps the content.
+import type { Clock } from '../core/clock.ts'
+import { errorFields, type Logger } from '../core/log.ts'
+import type { Principal } from '../core/user.ts'
+import { nameFromBytes, type VirtualPath } from '../core/virtual-path.ts'
+import { disposeOf } from '../files/disposal.ts'
+import { dropSpooled } from '../files/spool.ts'
+import type { Store } from '../store/store.ts'
+
+export interface SettleFileOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Logger
+  /** null when the account is gone. */
+  readonly principalOf: (username: string) => Principal | null
+}
+
+export function createFileSettler({ store, clock, log, principalOf }: SettleFileOptions) {
+  const drop = (spool: Uint8Array): void => {
+    dropSpooled(spool).catch((error: unknown) => log.error('spool.failed', 'Spooled content could not be removed.', errorFields(error)))
+  }
+  const dispose = (transferId: string, spool: Uint8Array): void => {
+    const row = store.transfers.get(transferId)!
+    const wishes = new Set(store.deliveries.ofTransfer(transferId).map((delivery) => delivery.after))
+    const how = wishes.has('delete') ? 'delete' : wishes.has('archive') ? 'archive' : null
+    const principal = how && principalOf(row.username)
+    if (!how || !principal) return
+    const path = (row.path_bytes ? nameFromBytes(row.path_bytes) : row.path) as VirtualPath
+    const result = disposeOf(principal, path, spool, how, new Date(clock.now()).toISOString().slice(0, 10))
+    store.group.now(() => {
+      if (result === 'done' && how === 'delete') store.accounts.users.addUsage(row.username, -row.bytes, -1)
+      store.audit.append({
+        at: clock.now(),
+        actor: 'gateway',
+        address: '',
+        action: `file.${how}`,
+        object: row.path,
+        outcome: result === 'done' ? 'ok' : 'failed',
+        detail: {
+          transfer: transferId,
+          user: row.username,
+          ...(result === 'done' ? {} : { reason: 'the name holds another file by now' }),
+        },
+      })
+    })
+  }
+  return {
+    drop,
+    /** Safe to call at any time, and again. */
+    settle(transferId: string): void {
+      const spool = store.transfers.get(transferId)?.spool
+      if (!spool || store.deliveries.countUnfinished(transferId) > 0) return
+      try {
+        if (store.deliveries.countUndelivered(transferId) === 0) dispose(transferId, spool)
+      } catch (error) {
+        log.error('after.failed', 'What a rule wants done with a delivered file could not be done.', {
+          transfer: transferId,
+          ...errorFields(error),
+        })
+      }
+      store.group.now(() => store.transfers.setSpool(transferId, null))
+      drop(spool)
+    },
+  }
+}

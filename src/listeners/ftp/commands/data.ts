@@ -1,0 +1,98 @@
+// PASV, EPSV, PORT, EPRT, ABOR: making and dropping data connections (RFC 959 §4.1.2, RFC 2428).
+// Must not move bytes over them.
+import { lookup } from 'node:dns/promises'
+import { isIPv4 } from 'node:net'
+import { FileFlowError } from '../../../core/errors.ts'
+import { activeChannel, isOwnTarget } from '../active.ts'
+import { hostPort, parseExtendedHostPort, parseHostPort } from '../address.ts'
+import type { FtpConnection } from '../connection.ts'
+import { listenPassive, parsePortRange } from '../passive.ts'
+import { Refusal } from '../replies.ts'
+import type { CommandRow } from './command.ts'
+
+async function pasv(connection: FtpConnection): Promise<void> {
+  refuseAfterEpsvAll(connection)
+  const address = await passiveAddress(connection)
+  connection.replaceChannel(null)
+  const channel = await listenPassive(connection.peer, parsePortRange(connection.gateway.config.ftp.passive.ports))
+  connection.replaceChannel(channel)
+  await connection.reply(227, `Entering Passive Mode (${hostPort(address, channel.port)}).`)
+}
+
+/** The IPv4 address a client shall connect to: the one it reached us at, or the public one behind NAT. */
+async function passiveAddress(connection: FtpConnection): Promise<string> {
+  const { address } = connection.gateway.config.ftp.passive
+  if (address === 'auto') {
+    if (!isIPv4(connection.peer.localAddress)) throw new Refusal(522, 'PASV knows IPv4 only: use EPSV.')
+    return connection.peer.localAddress
+  }
+  if (isIPv4(address)) return address
+  try {
+    return (await lookup(address, 4)).address
+  } catch (cause) {
+    connection.gateway.context.log.error('ftp.passive_address', 'ftp.passive.address cannot be resolved', { address, error: String(cause) })
+    throw new FileFlowError('data.no_connection', undefined, { cause })
+  }
+}
+
+async function epsv(connection: FtpConnection, argument: string): Promise<void> {
+  const wanted = argument.trim().toUpperCase()
+  if (wanted === 'ALL') {
+    connection.settings.epsvAll = true
+    return connection.reply(200, 'Only EPSV from here on.')
+  }
+  const own = isIPv4(connection.peer.localAddress) ? '1' : '2'
+  if (wanted !== '' && wanted !== own) {
+    throw /^\d+$/.test(wanted)
+      ? new Refusal(522, `Network protocol not supported, use (${own})`)
+      : new Refusal(501, 'Syntax: EPSV [1|2|ALL]')
+  }
+  connection.replaceChannel(null)
+  const channel = await listenPassive(connection.peer, parsePortRange(connection.gateway.config.ftp.passive.ports))
+  connection.replaceChannel(channel)
+  await connection.reply(229, `Entering Extended Passive Mode (|||${channel.port}|)`)
+}
+
+const refuseAfterEpsvAll = (connection: FtpConnection): void => {
+  if (connection.settings.epsvAll) throw new Refusal(501, 'Not allowed after EPSV ALL.')
+}
+
+async function active(connection: FtpConnection, target: { address: string; port: number } | 'protocol' | null): Promise<void> {
+  refuseAfterEpsvAll(connection)
+  if (!connection.gateway.config.ftp.active) throw new Refusal(502, 'Active mode is off: use PASV or EPSV.')
+  if (target === null) throw new Refusal(501, 'Not an address and port.')
+  if (target === 'protocol') throw new Refusal(522, 'Network protocol not supported, use (1,2)')
+  if (!isOwnTarget(connection.peer, target)) throw new Refusal(500, 'Only to your own address, and to ports from 1024.')
+  connection.replaceChannel(activeChannel(connection.peer, target.port))
+  await connection.reply(200, 'OK')
+}
+
+/** RFC 959 §4.1.3: 426 for the transfer, then 226 for the ABOR; the transfer that finished just before says its 226 first. */
+async function abor(connection: FtpConnection): Promise<void> {
+  if (connection.transfer !== null) {
+    const { running } = connection
+    connection.transfer.abort(new FileFlowError('transfer.aborted'))
+    await running
+  } else connection.replaceChannel(null)
+  await connection.reply(226, 'Nothing is being transferred.')
+}
+
+export const DATA_COMMANDS: readonly CommandRow[] = [
+  { verb: 'PASV', syntax: 'PASV', login: 'needed', argument: 'none', run: pasv },
+  { verb: 'EPSV', syntax: 'EPSV [1|2|ALL]', login: 'needed', argument: 'optional', run: epsv },
+  {
+    verb: 'PORT',
+    syntax: 'PORT h1,h2,h3,h4,p1,p2',
+    login: 'needed',
+    argument: 'required',
+    run: (c, text) => active(c, parseHostPort(text)),
+  },
+  {
+    verb: 'EPRT',
+    syntax: 'EPRT |family|address|port|',
+    login: 'needed',
+    argument: 'required',
+    run: (c, text) => active(c, parseExtendedHostPort(text)),
+  },
+  { verb: 'ABOR', syntax: 'ABOR', login: 'open', argument: 'none', atOnce: 'always', run: abor },
+]

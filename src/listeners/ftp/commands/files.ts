@@ -1,0 +1,58 @@
+// DELE, RNFR, RNTO, SIZE, MDTM, MFMT (RFC 959 §4.1.3, RFC 3659 §3 and §4, draft-somers-ftp-mfxx §3).
+// Must not move file content.
+import type { FtpConnection } from '../connection.ts'
+import { fromFtpTime, toFtpTime } from '../listing-format.ts'
+import { Refusal } from '../replies.ts'
+import { type CommandRow, pathOf } from './command.ts'
+
+async function dele(connection: FtpConnection, argument: string): Promise<void> {
+  await connection.files.remove(pathOf(connection, argument))
+  await connection.reply(250, 'File removed.')
+}
+
+async function rnfr(connection: FtpConnection, argument: string): Promise<void> {
+  const path = pathOf(connection, argument)
+  connection.settings.renameFrom = null
+  await connection.files.lstat(path)
+  connection.settings.renameFrom = path
+  await connection.reply(350, 'Send RNTO now.')
+}
+
+async function rnto(connection: FtpConnection, argument: string): Promise<void> {
+  const from = connection.settings.renameFrom
+  connection.settings.renameFrom = null
+  if (from === null) throw new Refusal(503, 'Send RNFR first.')
+  // As rename(2), vsftpd and the upload-then-rename of partners expect: an existing file is replaced, if the user may overwrite.
+  await connection.files.rename(from, pathOf(connection, argument), { overwrite: true })
+  await connection.reply(250, 'Renamed.')
+}
+
+async function size(connection: FtpConnection, argument: string): Promise<void> {
+  // Bytes on disk in TYPE A too, as vsftpd: Python's ftplib leaves TYPE A behind after each listing.
+  const entry = await connection.files.stat(pathOf(connection, argument))
+  if (entry.kind !== 'file') throw new Refusal(550, 'Not a plain file.')
+  await connection.reply(213, String(entry.size))
+}
+
+async function mdtm(connection: FtpConnection, argument: string): Promise<void> {
+  const entry = await connection.files.stat(pathOf(connection, argument))
+  await connection.reply(213, toFtpTime(entry.mtimeMs))
+}
+
+async function mfmt(connection: FtpConnection, argument: string): Promise<void> {
+  const cut = argument.indexOf(' ')
+  const mtimeMs = fromFtpTime(argument.slice(0, Math.max(cut, 0)))
+  const typed = argument.slice(cut + 1)
+  if (mtimeMs === null || typed === '') throw new Refusal(501, 'Syntax: MFMT <YYYYMMDDhhmmss> <file>')
+  await connection.files.setAttributes(pathOf(connection, typed), { mtimeMs })
+  await connection.reply(213, `Modify=${toFtpTime(mtimeMs)}; ${typed}`)
+}
+
+export const FILE_COMMANDS: readonly CommandRow[] = [
+  { verb: 'DELE', syntax: 'DELE <file>', login: 'needed', argument: 'required', run: dele },
+  { verb: 'RNFR', syntax: 'RNFR <name>', login: 'needed', argument: 'required', run: rnfr },
+  { verb: 'RNTO', syntax: 'RNTO <name>', login: 'needed', argument: 'required', run: rnto },
+  { verb: 'SIZE', syntax: 'SIZE <file>', login: 'needed', argument: 'required', run: size },
+  { verb: 'MDTM', syntax: 'MDTM <file>', login: 'needed', argument: 'required', run: mdtm },
+  { verb: 'MFMT', syntax: 'MFMT <YYYYMMDDhhmmss> <file>', login: 'needed', argument: 'required', run: mfmt },
+]

@@ -1,0 +1,58 @@
+// STOR, APPE, STOU, RETR (RFC 959 §4.1.3, RFC 3659 §5).
+// Must not say 226 before the transfer is all it promises.
+import { newId } from '../../../core/clock.ts'
+import type { VirtualPath } from '../../../core/virtual-path.ts'
+import type { UploadOptions } from '../../../files/virtual-filesystem.ts'
+import type { FtpConnection } from '../connection.ts'
+import { Refusal } from '../replies.ts'
+import { receiveUpload } from '../transfer-in.ts'
+import { sendDownload } from '../transfer-out.ts'
+import { type CommandRow, pathOf } from './command.ts'
+import { needsPrivateData } from './security.ts'
+
+/** What every transfer needs before anything of it begins. */
+export function readyForData(connection: FtpConnection): void {
+  if (connection.channel === null) throw new Refusal(425, 'Use PASV or EPSV first.')
+  if (connection.settings.protection === 'C' && needsPrivateData(connection)) {
+    throw new Refusal(521, 'Data connections must be private here: use PROT P.')
+  }
+  if (connection.settings.restAt > 0 && connection.settings.type === 'A') throw new Refusal(504, 'REST counts bytes: use TYPE I.')
+}
+
+function upload(connection: FtpConnection, verb: string, path: VirtualPath, options: UploadOptions, opening: string): Promise<void> {
+  return connection.withTransfer(verb, async (transfer) => {
+    readyForData(connection)
+    await receiveUpload(connection, transfer, path, options, opening)
+    await connection.reply(226, 'Transfer complete.')
+  })
+}
+
+function stor(connection: FtpConnection, argument: string, verb: string): Promise<void> {
+  const { restAt } = connection.settings
+  const options: UploadOptions = restAt > 0 ? { mode: 'resume', truncateTo: restAt } : { mode: 'replace' }
+  return upload(connection, verb, pathOf(connection, argument), options, `Ready for ${argument}.`)
+}
+
+const appe = (connection: FtpConnection, argument: string, verb: string): Promise<void> =>
+  upload(connection, verb, pathOf(connection, argument), { mode: 'resume' }, `Ready to append to ${argument}.`)
+
+/** RFC 1123 §4.1.2.9: the name that was chosen stands in the 150 reply as `FILE: name`. */
+function stou(connection: FtpConnection, argument: string, verb: string): Promise<void> {
+  const name = `${argument === '' ? 'upload' : argument}.${newId()}`
+  return upload(connection, verb, pathOf(connection, name), { mode: 'create' }, `FILE: ${name}`)
+}
+
+function retr(connection: FtpConnection, argument: string, verb: string): Promise<void> {
+  return connection.withTransfer(verb, async (transfer) => {
+    readyForData(connection)
+    await sendDownload(connection, transfer, pathOf(connection, argument), argument)
+    await connection.reply(226, 'Transfer complete.')
+  })
+}
+
+export const TRANSFER_COMMANDS: readonly CommandRow[] = [
+  { verb: 'STOR', syntax: 'STOR <file>', login: 'needed', argument: 'required', run: stor },
+  { verb: 'APPE', syntax: 'APPE <file>', login: 'needed', argument: 'required', run: appe },
+  { verb: 'STOU', syntax: 'STOU [name]', login: 'needed', argument: 'optional', run: stou },
+  { verb: 'RETR', syntax: 'RETR <file>', login: 'needed', argument: 'required', run: retr },
+]

@@ -1,0 +1,29 @@
+// Evidence that comes after 226: uploads whose end was only likely wait here for a sign of life of their session.
+// Must not hold up a reply; only the rules of these files wait.
+import type { Gatekeeper } from '../../gatekeeper/messages.ts'
+
+/** A killed client's control connection is seen to end within milliseconds; a live one that is silent this long is believed. */
+const QUIET_MS = 250
+
+export class Confirmations {
+  readonly #gatekeeper: Gatekeeper
+  #waiting: string[] = []
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(gatekeeper: Gatekeeper) {
+    this.#gatekeeper = gatekeeper
+  }
+
+  /** A committed upload with a `likely` verdict. */
+  hold(transferId: string): void {
+    this.#waiting.push(transferId)
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.settle('confirmed'), QUIET_MS)
+  }
+
+  /** `confirmed`: a further command came, or the quiet window passed. `suspect`: the control connection died first. */
+  settle(verdict: 'confirmed' | 'suspect'): void {
+    clearTimeout(this.#timer)
+    for (const transferId of this.#waiting.splice(0)) this.#gatekeeper.confirmUpload(transferId, verdict)
+  }
+}

@@ -1,0 +1,79 @@
+// Incoming data: batches of bytes from a socket through a bounded queue, with real backpressure, and how the stream ended.
+// Must not judge whether a file is whole.
+import type { Socket } from 'node:net'
+import { FileFlowError } from '../../core/errors.ts'
+
+/** Bytes waiting for the disk above which the socket is paused; reading goes on at half of it. */
+const MOST_QUEUED = 4 * 1024 * 1024
+/** Most buffers in one write (IOV_MAX is 1024). */
+const MOST_BATCHED = 64
+
+export class DataReader {
+  readonly #socket: Socket
+  #queue: Buffer[] = []
+  #queued = 0
+  #over: 'no' | 'end' | 'cut' = 'no'
+  #cause: Error | undefined
+  #wake: (() => void) | null = null
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    socket.on('data', (chunk: Buffer) => {
+      this.#queue.push(chunk)
+      this.#queued += chunk.length
+      if (this.#queued > MOST_QUEUED) socket.pause()
+      this.#signal()
+    })
+    const ended = () => {
+      // Python's ftplib waits for our close_notify before it reads the reply.
+      socket.end()
+      this.#finish('end')
+    }
+    socket.on('end', ended)
+    socket.on('error', (error) => {
+      this.#cause ??= error
+      this.#finish('cut')
+    })
+    socket.on('close', () => this.#finish('cut'))
+    // an empty file over TLS may be over before anyone could listen
+    if (socket.readableEnded) ended()
+    else if (socket.destroyed) this.#finish('cut')
+    else socket.resume()
+  }
+
+  /** Nothing waits for us: it is the peer's turn to send. */
+  get empty(): boolean {
+    return this.#queued === 0
+  }
+
+  /** The next batch; null at a plain end. @throws FileFlowError `upload.incomplete` when the connection was cut and all that came was taken */
+  async next(): Promise<Buffer[] | null> {
+    while (this.#queue.length === 0 && this.#over === 'no') {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+    if (this.#queue.length === 0) {
+      if (this.#over === 'end') return null
+      throw new FileFlowError('upload.incomplete', 'The data connection was cut.', { cause: this.#cause })
+    }
+    return this.#queue.length > MOST_BATCHED ? this.#queue.splice(0, MOST_BATCHED) : this.#queue.splice(0)
+  }
+
+  /** These bytes are written: there is room again. */
+  done(bytes: number): void {
+    this.#queued -= bytes
+    if (this.#over === 'no' && this.#socket.isPaused() && this.#queued < MOST_QUEUED / 2) this.#socket.resume()
+  }
+
+  #finish(how: 'end' | 'cut'): void {
+    if (this.#over === 'no') this.#over = how
+    this.#signal()
+  }
+
+  #signal(): void {
+    const wake = this.#wake
+    this.#wake = null
+    wake?.()
+  }
+}

@@ -1,0 +1,81 @@
+// Files going out: positional reads one ahead of the socket, so that disk and network work at the same time.
+// Must not leave a download without its end.
+import type { VirtualPath } from '../../core/virtual-path.ts'
+import type { Download } from '../../files/virtual-filesystem.ts'
+import type { FtpConnection } from './connection.ts'
+import { DataWriter } from './data-writer.ts'
+import { Refusal } from './replies.ts'
+import { toWireText } from './text-mode.ts'
+import type { RunningTransfer } from './transfer.ts'
+
+/** Two buffers of this size are in use; smaller ones for smaller files. */
+const READ_SIZE = 1024 * 1024
+
+/** RETR from the open to the last byte in the kernel's hands; 226 is the caller's. */
+export async function sendDownload(connection: FtpConnection, transfer: RunningTransfer, path: VirtualPath, typed: string): Promise<void> {
+  const offset = connection.settings.restAt
+  const download = await connection.files.openDownload(path, offset)
+  try {
+    // RFC 3659 §5.4: a restart point that is not there.
+    if (offset > download.size) throw new Refusal(554, 'The file is shorter than REST says.')
+    const mode = connection.settings.type === 'A' ? 'ASCII' : 'BINARY'
+    await connection.reply(150, `Opening ${mode} mode data connection for ${typed} (${download.size - offset} bytes).`)
+    const socket = await connection.openData(transfer, false)
+    const writer = new DataWriter(socket)
+    transfer.watchStall(socket, connection.gateway.config.limits.transfer_stall_timeout, () => writer.busy)
+    await pump(connection, transfer, download, writer, offset)
+    await writer.finish()
+    await download.end(transfer.bytes)
+  } catch (error) {
+    const why = transfer.reason(error)
+    await download.end(transfer.bytes, why instanceof Error ? why : new Error(String(why)))
+    throw why
+  }
+}
+
+type Read = { readonly bytes: number } | { readonly failed: unknown }
+
+/** A read whose failure waits to be looked at: it may come while the other buffer is still being sent. */
+const readInto = (download: Download, buffer: Buffer, at: number): Promise<Read> =>
+  download.read(buffer, at).then(
+    (bytes) => ({ bytes }),
+    (failed: unknown) => ({ failed }),
+  )
+
+async function pump(
+  connection: FtpConnection,
+  transfer: RunningTransfer,
+  download: Download,
+  writer: DataWriter,
+  offset: number,
+): Promise<void> {
+  const remaining = download.size - offset
+  if (remaining === 0) return
+  const text = connection.settings.type === 'A' ? toWireText() : null
+  let current = Buffer.allocUnsafeSlow(Math.min(READ_SIZE, remaining))
+  let other = remaining > READ_SIZE ? Buffer.allocUnsafeSlow(READ_SIZE) : current
+  let at = offset
+  const end = download.size
+  let reading: Promise<Read> | null = readInto(download, current, at)
+  while (reading !== null) {
+    const read: Read = await reading
+    if ('failed' in read) throw read.failed
+    if (transfer.signal.aborted) throw transfer.signal.reason
+    if (read.bytes === 0) break
+    const ready = current.subarray(0, read.bytes)
+    at += read.bytes
+    reading = null
+    // With one buffer only (a small file that came in pieces) the next read waits for the write.
+    if (at < end && other !== current) reading = readInto(download, other, at)
+    const content = text === null ? ready : text.convert(ready)
+    try {
+      await writer.write(content)
+    } catch (error) {
+      await reading
+      throw error
+    }
+    transfer.bytes += content.length
+    if (at < end && reading === null) reading = readInto(download, current, at)
+    else [current, other] = [other, current]
+  }
+}

@@ -1,0 +1,35 @@
+// Commands of an exec request: scp, served here without a shell; all others are refused with a message.
+// Must not run anything.
+import type { ServerChannel } from 'ssh2'
+import { codeOf } from '../../core/errors.ts'
+import { errorFields } from '../../core/log.ts'
+import { parseScpCommand } from './scp-command.ts'
+import { scpSink } from './scp-sink.ts'
+import { scpSource } from './scp-source.ts'
+import { ScpStream } from './scp-stream.ts'
+import type { Session } from './session.ts'
+
+/** Runs on an accepted channel until the command is done. Never throws. @returns the stream, to be aborted with the connection */
+export function startCommand(session: Session, channel: ServerChannel, text: string): ScpStream {
+  const stream = new ScpStream(channel)
+  run(session, stream, channel, text)
+    .catch((error: unknown) => {
+      if (codeOf(error) === 'internal') session.log.error('scp.failed', 'a copy failed', errorFields(error))
+      return 1
+    })
+    .then((status) => {
+      channel.exit(status)
+      channel.end()
+    })
+    .catch((error: unknown) => session.log.error('scp.failed', 'a channel could not be closed', errorFields(error)))
+  return stream
+}
+
+async function run(session: Session, stream: ScpStream, channel: ServerChannel, text: string): Promise<number> {
+  const command = parseScpCommand(text)
+  if (command === null) {
+    channel.stderr.write('This server serves sftp and scp only.\n')
+    return 1
+  }
+  return command.direction === 'sink' ? scpSink(session, stream, command) : scpSource(session, stream, command)
+}

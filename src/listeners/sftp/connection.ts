@@ -1,0 +1,260 @@
+// One SSH connection from its first byte to its last: admission, login, channels, timers, and one clean end for all of it.
+// Must not speak SFTP or scp; it starts those who do.
+import type { Socket } from 'node:net'
+import type { Config } from '../../config/schema.ts'
+import { monotonic } from '../../core/clock.ts'
+import { type ErrorRecord, FileFlowError, fromErrorRecord } from '../../core/errors.ts'
+import { errorFields, type Logger } from '../../core/log.ts'
+import type { Peer } from '../../core/transfer.ts'
+import type { Principal } from '../../core/user.ts'
+import type { OpenedSession } from '../../gatekeeper/messages.ts'
+import type { ListenerContext } from '../listener.ts'
+import type { AuthRequest } from './auth-request.ts'
+import { Authentication } from './authentication.ts'
+import { startCommand } from './commands.ts'
+import type { ScpStream } from './scp-stream.ts'
+import { Session } from './session.ts'
+import { SftpChannel } from './sftp-channel.ts'
+import { guardSocket } from './socket-guard.ts'
+import { type AskedChannel, DISCONNECT, type SshConnection, type SshEngine } from './ssh-engine.ts'
+import type { Tuning } from './tuning.ts'
+
+export interface ConnectionParts {
+  readonly context: ListenerContext
+  readonly engine: SshEngine
+  readonly config: Config
+  readonly tuning: Tuning
+  /** A session was opened; before the client knows. */
+  opened(sessionId: string): void
+  /** Nothing is left of the connection. */
+  closed(): void
+}
+
+export class Connection {
+  readonly #socket: Socket
+  readonly #parts: ConnectionParts
+  readonly #log: Logger
+  readonly #peer: Peer
+  readonly #channels = new Set<SftpChannel>()
+  readonly #commands = new Set<ScpStream>()
+  readonly #authentication: Authentication
+  #ssh: SshConnection | null = null
+  #session: Session | null = null
+  #sessionId: string | null = null
+  /** Why the connection ended, once it did. */
+  #over: Error | null = null
+  #deadline: NodeJS.Timeout | undefined
+  #rekeyDeadline: NodeJS.Timeout | undefined
+  #linger: NodeJS.Timeout | undefined
+  #tick: NodeJS.Timeout | undefined
+  #keysSince = 0
+  #keysAtBytes = 0
+  #draining = false
+
+  constructor(socket: Socket, parts: ConnectionParts) {
+    const plain = (address: string | undefined): string => (address ?? '').replace(/^::ffff:(?=\d+\.)/, '')
+    this.#socket = socket
+    this.#parts = parts
+    this.#log = parts.context.log
+    this.#peer = {
+      protocol: 'sftp',
+      address: plain(socket.remoteAddress),
+      port: socket.remotePort ?? 0,
+      localAddress: plain(socket.localAddress),
+      localPort: socket.localPort ?? 0,
+    }
+    this.#authentication = new Authentication({
+      gatekeeper: parts.context.gatekeeper,
+      peer: this.#peer,
+      log: this.#log,
+      tuning: parts.tuning,
+      client: () => this.#ssh?.ident ?? '',
+      opened: (session) => this.#open(session),
+      refused: (why) => this.end(why),
+      exhausted: () => this.end(new FileFlowError('auth.failed', 'Too many login attempts.'), DISCONNECT.NO_MORE_AUTH_METHODS),
+    })
+  }
+
+  get sessionId(): string | null {
+    return this.#sessionId
+  }
+
+  /** Asks the gatekeeper, then hands the socket (paused until then) to SSH. Never rejects. */
+  async start(): Promise<void> {
+    const socket = this.#socket
+    socket.on('error', (error) => this.end(new FileFlowError('transfer.aborted', 'The connection was lost.', { cause: error })))
+    socket.on('close', () => {
+      this.#parts.context.gatekeeper.departed(this.#peer)
+      this.#closed()
+    })
+    socket.on('drain', () => this.#pump())
+    this.#deadline = setTimeout(
+      () => this.end(new FileFlowError('auth.failed', 'Login took too long.')),
+      this.#parts.config.limits.login_timeout,
+    )
+    try {
+      const admission = await this.#parts.context.gatekeeper.admit(this.#peer)
+      if (!admission.allowed) {
+        this.#log.debug('connection.refused', admission.message, { address: this.#peer.address, code: admission.code })
+        return this.end(new FileFlowError(admission.code, admission.message))
+      }
+      if (this.#over !== null) return
+      guardSocket(socket)
+      this.#parts.engine.accept(
+        socket,
+        {
+          opened: (ssh) => {
+            this.#ssh = ssh
+          },
+          authentication: (request) => this.#authenticate(request),
+          sftp: (asked) => this.#sftp(asked),
+          exec: (command, asked) => this.#exec(command, asked),
+          keysChanged: () => this.#keysChanged(),
+          failed: (error) => this.#failed(error),
+        },
+        this.#parts.tuning.maxChannels,
+      )
+    } catch (error) {
+      this.#log.error('connection.failed', 'a connection could not be taken', errorFields(error))
+      this.end(new FileFlowError('service.unavailable'))
+    }
+  }
+
+  /** Ends the connection and tells the client why. Idempotent, never throws. */
+  end(why: Error, reason: number = DISCONNECT.BY_APPLICATION): void {
+    if (this.#over !== null) return
+    this.#over = why
+    if (this.#ssh === null) {
+      this.#socket.destroy()
+    } else {
+      this.#ssh.disconnect(reason, why.message)
+      this.#socket.end()
+      this.#linger = setTimeout(() => this.#socket.destroy(), this.#parts.tuning.lingerMs)
+    }
+    this.#release(why)
+  }
+
+  revoke(reason: ErrorRecord): void {
+    this.end(fromErrorRecord(reason))
+  }
+
+  principalChanged(principal: Principal): void {
+    if (!principal.protocols.includes('sftp')) this.end(new FileFlowError('session.revoked'))
+    else if (this.#session) this.#session.principal = principal
+  }
+
+  /** No new transfers; ends now when none runs, else with the last one. */
+  drain(): void {
+    this.#draining = true
+    if (this.#session === null || this.#session.transfers === 0) this.end(new FileFlowError('service.draining'))
+    else this.#session.drain()
+  }
+
+  #authenticate(request: AuthRequest): void {
+    if (this.#over === null) void this.#authentication.take(request)
+  }
+
+  #open(opened: OpenedSession): boolean {
+    if (this.#over !== null || this.#draining) return false
+    const { context, tuning, config } = this.#parts
+    // A moment for what follows a transfer: its acknowledgement, a rename to the final name.
+    const drained = (): void => {
+      setTimeout(() => this.end(new FileFlowError('service.draining')), tuning.drainGraceMs)
+    }
+    this.#session = new Session(context.openFilesystem(opened), context.gatekeeper, this.#log, tuning, drained)
+    clearTimeout(this.#deadline)
+    this.#sessionId = opened.id
+    this.#parts.opened(opened.id)
+    const every = Math.max(50, Math.min(tuning.lookMs, config.limits.idle_timeout / 4))
+    this.#tick = setInterval(() => this.#look(), every)
+    return true
+  }
+
+  #sftp(asked: AskedChannel): void {
+    const session = this.#session
+    if (session === null || this.#over !== null) return
+    const channel = asked.accept()
+    if (channel === undefined) return
+    session.touch()
+    const sftp = new SftpChannel(channel, session, () => this.#socket.writableLength)
+    this.#channels.add(sftp)
+    asked.whenGone(() => sftp.gone())
+    channel.on('close', () => this.#channels.delete(sftp))
+  }
+
+  #exec(command: string, asked: AskedChannel): void {
+    const session = this.#session
+    if (session === null || this.#over !== null) return
+    const channel = asked.accept()
+    if (channel === undefined) return
+    session.touch()
+    const stream = startCommand(session, channel, command)
+    this.#commands.add(stream)
+    asked.whenGone(() => stream.abort())
+    channel.on('close', () => this.#commands.delete(stream))
+  }
+
+  #pump(): void {
+    for (const channel of this.#channels) channel.pump()
+  }
+
+  #failed(error: Error): void {
+    if (this.#over === null) {
+      this.#log.debug('connection.failed', 'the SSH connection failed', { address: this.#peer.address, error: error.message })
+    }
+    this.end(new FileFlowError('transfer.aborted', 'The connection failed.', { cause: error }), DISCONNECT.PROTOCOL_ERROR)
+  }
+
+  #keysChanged(): void {
+    clearTimeout(this.#rekeyDeadline)
+    this.#rekeyDeadline = undefined
+    this.#keysSince = monotonic()
+    this.#keysAtBytes = this.#socket.bytesRead + this.#socket.bytesWritten
+  }
+
+  /** Every few seconds: idle sessions end, old keys are replaced. */
+  #look(): void {
+    const session = this.#session
+    if (session === null || this.#over !== null) return
+    const { limits } = this.#parts.config
+    const { tuning } = this.#parts
+    const now = monotonic()
+    // A client that does not take its replies is stalled, not idle.
+    const patience = this.#socket.writableLength > 0 ? Math.min(limits.transfer_stall_timeout, limits.idle_timeout) : limits.idle_timeout
+    if (now - session.lastActivity > patience) {
+      this.end(new FileFlowError('transfer.stalled', 'The session was idle for too long.'))
+      return
+    }
+    const moved = this.#socket.bytesRead + this.#socket.bytesWritten - this.#keysAtBytes
+    if (this.#rekeyDeadline === undefined && (moved > tuning.rekeyBytes || now - this.#keysSince > tuning.rekeyMs)) {
+      this.#rekeyDeadline = setTimeout(() => this.#failed(new Error('The client did not renew its keys')), tuning.rekeyDeadlineMs)
+      this.#ssh?.rekey()
+    }
+  }
+
+  #closed(): void {
+    clearTimeout(this.#linger)
+    this.#over ??= new FileFlowError('transfer.aborted', 'The connection was lost.')
+    this.#release(this.#over)
+    this.#parts.closed()
+  }
+
+  /** Session, filesystem and channels end exactly once. */
+  #release(why: Error): void {
+    clearTimeout(this.#deadline)
+    clearTimeout(this.#rekeyDeadline)
+    clearInterval(this.#tick)
+    const channels = [...this.#channels].map((channel) => channel.close(why))
+    this.#channels.clear()
+    for (const stream of this.#commands) stream.abort()
+    this.#commands.clear()
+    const session = this.#session
+    const id = this.#sessionId
+    this.#session = null
+    if (session === null || id === null) return
+    const closed = session.vfs
+      .close(why)
+      .catch((error: unknown) => this.#log.error('session.failed', 'the files of a session could not be closed', errorFields(error)))
+    void Promise.all([closed, ...channels]).then(() => this.#parts.context.gatekeeper.closeSession(id, why.message))
+  }
+}

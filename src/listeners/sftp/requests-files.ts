@@ -1,0 +1,127 @@
+// OPEN, CLOSE, FSTAT and FSETSTAT of files. CLOSE of an upload is its commit, and its status is the acknowledgement.
+// Must not touch data; reading.ts and writing.ts do.
+import { FileFlowError } from '../../core/errors.ts'
+import type { VirtualPath } from '../../core/virtual-path.ts'
+import type { Attributes, UploadOptions } from '../../files/virtual-filesystem.ts'
+import { readAttributes, type SentAttributes, writeAttributes } from './attributes.ts'
+import type { OpenFile } from './handles.ts'
+import type { Request, SftpChannel } from './sftp-channel.ts'
+
+const ATTRS = 105
+const HANDLE = 102
+/** draft-ietf-secsh-filexfer-02 §6.3. */
+const FLAG = { READ: 1, WRITE: 2, APPEND: 4, CREAT: 8, TRUNC: 16, EXCL: 32 } as const
+
+export async function openFile(channel: SftpChannel, request: Request): Promise<void> {
+  const { session } = channel
+  const path = session.path(request.fields.text())
+  const flags = request.fields.u32()
+  const attributes = readAttributes(request.fields)
+  session.mayBegin()
+  session.takeHandle()
+  let file: OpenFile
+  try {
+    file = flags & FLAG.WRITE ? await beginUpload(channel, path, flags, attributes) : await beginDownload(channel, path)
+  } catch (error) {
+    session.releaseHandle()
+    throw error
+  }
+  answerHandle(channel, request, file)
+}
+
+/** Gives the file a handle, unless the channel ended while it was being opened. */
+export function answerHandle(channel: SftpChannel, request: Request, file: OpenFile): void {
+  const handle = channel.handles.add(file)
+  channel.endIfOver()
+  channel.reply(request, HANDLE).u32(4).u32(handle.number).end()
+}
+
+async function beginDownload({ session }: SftpChannel, path: VirtualPath): Promise<OpenFile> {
+  const download = await session.vfs.openDownload(path)
+  return { kind: 'download', download, moving: session.begin(download.transferId) }
+}
+
+async function beginUpload({ session }: SftpChannel, path: VirtualPath, flags: number, attributes: SentAttributes): Promise<OpenFile> {
+  if (flags & FLAG.TRUNC && !(flags & FLAG.CREAT)) await mustExist(session.vfs, path)
+  const fileMode = attributes.mode === undefined ? {} : { fileMode: attributes.mode & 0o777 }
+  const upload = await session.vfs.beginUpload(path, { ...uploadMode(flags), ...fileMode })
+  return {
+    kind: 'upload',
+    upload,
+    moving: session.begin(upload.transferId),
+    readable: (flags & FLAG.READ) !== 0,
+    append: (flags & FLAG.APPEND) !== 0,
+    failure: null,
+  }
+}
+
+/** What the flags of an OPEN for writing mean for an upload. */
+export function uploadMode(flags: number): UploadOptions {
+  const create = (flags & FLAG.CREAT) !== 0
+  if (create && flags & FLAG.EXCL) return { mode: 'create' }
+  if (flags & FLAG.TRUNC) return { mode: 'replace' }
+  return { mode: 'resume', mustExist: !create }
+}
+
+/** O_TRUNC without O_CREAT (sshfs). Who may not list a folder is spared the question. */
+async function mustExist(vfs: SftpChannel['session']['vfs'], path: VirtualPath): Promise<void> {
+  try {
+    await vfs.stat(path)
+  } catch (error) {
+    if (!(error instanceof FileFlowError) || error.code !== 'permission.denied') throw error
+  }
+}
+
+export async function closeFile(channel: SftpChannel, request: Request): Promise<void> {
+  const { session } = channel
+  const handle = request.handle!
+  const { file } = handle
+  if (file.kind === 'folder' || !channel.handles.remove(handle)) return
+  try {
+    if (file.kind === 'download') {
+      await file.download.end(file.moving.bytes)
+    } else if (file.failure !== null) {
+      const why = file.failure instanceof Error ? file.failure : new FileFlowError('upload.incomplete')
+      await file.upload.abort(why)
+      throw why
+    } else {
+      await file.upload.commit({ confidence: 'certain', evidence: ['sftp close'] })
+    }
+  } catch (error) {
+    if (file.kind === 'upload') await file.upload.abort(error instanceof Error ? error : new FileFlowError('internal'))
+    throw error
+  } finally {
+    session.end(file.moving)
+  }
+  channel.ok(request)
+}
+
+export async function fileAttributes(channel: SftpChannel, request: Request): Promise<void> {
+  const { file } = request.handle!
+  const entry =
+    file.kind === 'folder'
+      ? await channel.session.vfs.stat(file.path)
+      : await (file.kind === 'upload' ? file.upload.stat() : file.download.stat())
+  const out = channel.reply(request, ATTRS)
+  writeAttributes(out, entry)
+  out.end()
+}
+
+export async function setFileAttributes(channel: SftpChannel, request: Request): Promise<void> {
+  const { file } = request.handle!
+  const { size, ...rest } = changes(readAttributes(request.fields))
+  if (file.kind === 'upload') {
+    if (size !== undefined) await file.upload.truncate(size)
+    if (Object.keys(rest).length > 0) await file.upload.setAttributes(rest)
+  } else {
+    if (size !== undefined) throw new FileFlowError('permission.denied', 'The file is not open for writing.')
+    await channel.session.vfs.setAttributes(file.kind === 'folder' ? file.path : file.download.path, rest)
+  }
+  channel.ok(request)
+}
+
+/** @throws FileFlowError `operation.unsupported` when nothing but an owner was given */
+export function changes({ owner, ...attributes }: SentAttributes): Attributes {
+  if (owner && Object.keys(attributes).length === 0) throw new FileFlowError('operation.unsupported', 'Owners cannot be changed.')
+  return attributes
+}

@@ -1,0 +1,155 @@
+// scp -t: files come in. Each is an upload that is committed when its bytes and the sender's closing word are there.
+// Must not publish a file whose sender said it could not read it.
+import { codeOf, FileFlowError } from '../../core/errors.ts'
+import { errorFields } from '../../core/log.ts'
+import { child, parentOf, type VirtualPath } from '../../core/virtual-path.ts'
+import type { Attributes, Upload } from '../../files/virtual-filesystem.ts'
+import type { ScpCommand } from './scp-command.ts'
+import type { ScpStream } from './scp-stream.ts'
+import type { Session } from './session.ts'
+
+const CHUNK = 1024 * 1024
+const MAX_DEPTH = 100
+
+interface Times {
+  readonly mtimeMs: number
+  readonly atimeMs: number
+}
+
+/** @returns the exit status */
+export async function scpSink(session: Session, stream: ScpStream, command: ScpCommand): Promise<number> {
+  const target = session.path(command.paths[0]!)
+  const isFolder = await folderExists(session, target)
+  if (command.folder && !isFolder) {
+    await stream.warn(`${command.paths[0]}: Not a directory.`)
+    return 1
+  }
+  await stream.ok()
+  // Where the next name goes: into the folder, or, at the top, to the target itself.
+  const folders: { path: VirtualPath; inside: boolean; times: Times | null }[] = [{ path: target, inside: isFolder, times: null }]
+  let times: Times | null = null
+  let failed = false
+  for (let line = await stream.line(); line !== null; line = await stream.line()) {
+    session.touch()
+    const here = folders.at(-1)!
+    const [kind, rest] = [line[0], line.slice(1)]
+    if (kind === '\x01' || kind === '\x02') {
+      failed = true
+      if (kind === '\x02') return 1
+      continue
+    }
+    try {
+      if (kind === 'T') {
+        times = parseTimes(rest)
+        await stream.ok()
+      } else if (kind === 'E') {
+        if (folders.length < 2) throw new FileFlowError('request.invalid')
+        folders.pop()
+        if (here.times) await session.vfs.setAttributes(here.path, here.times)
+        await stream.ok()
+      } else if (kind === 'C' || kind === 'D') {
+        const entry = parseEntry(rest)
+        const path = here.inside ? child(here.path, entry.name) : here.path
+        const kept = times
+        times = null
+        if (kind === 'C') {
+          if (!(await receive(session, stream, path, entry, command.preserve ? kept : null))) failed = true
+        } else {
+          if (!command.recursive || folders.length > MAX_DEPTH) throw new FileFlowError('request.invalid', 'Not a recursive copy.')
+          if (!(await folderExists(session, path))) await session.vfs.mkdir(path, entry.mode & 0o777)
+          folders.push({ path, inside: true, times: command.preserve ? kept : null })
+          await stream.ok()
+        }
+      } else throw new FileFlowError('request.invalid', 'Unexpected scp message.')
+    } catch (error) {
+      if (codeOf(error) === 'transfer.aborted') throw error
+      if (codeOf(error) === 'internal') session.log.error('scp.failed', 'a file could not be received', errorFields(error))
+      failed = true
+      await stream.warn(messageOf(error))
+      // A folder that cannot be entered is followed by its content, which has no place to go.
+      if (kind === 'D' || kind === 'E' || codeOf(error) === 'request.invalid') return 1
+    }
+  }
+  return failed ? 1 : 0
+}
+
+const messageOf = (error: unknown): string => (error instanceof FileFlowError ? error.message : 'Internal error.')
+
+async function folderExists(session: Session, path: VirtualPath): Promise<boolean> {
+  try {
+    return (await session.vfs.stat(path)).kind === 'directory'
+  } catch (error) {
+    if (codeOf(error) === 'permission.denied' && path === parentOf(path)) return true
+    if (error instanceof FileFlowError) return false
+    throw error
+  }
+}
+
+/** `0644 12345 name` */
+function parseEntry(text: string): { mode: number; size: number; name: string } {
+  const found = /^([0-7]{4,5}) (\d{1,16}) (.+)$/s.exec(text)
+  const size = Number(found?.[2])
+  if (!found || !Number.isSafeInteger(size)) throw new FileFlowError('request.invalid', 'Unexpected scp message.')
+  return { mode: Number.parseInt(found[1]!, 8) & 0o7777, size, name: found[3]! }
+}
+
+/** `mtime 0 atime 0` */
+function parseTimes(text: string): Times {
+  const found = /^(\d{1,12}) \d{1,6} (\d{1,12}) \d{1,6}$/.exec(text)
+  if (!found) throw new FileFlowError('request.invalid', 'Unexpected scp message.')
+  return { mtimeMs: Number(found[1]) * 1000, atimeMs: Number(found[2]) * 1000 }
+}
+
+/** False when the file was not kept and the sender was told; its bytes are read to their end all the same, so that the next file can follow. */
+async function receive(
+  session: Session,
+  stream: ScpStream,
+  path: VirtualPath,
+  entry: { mode: number; size: number },
+  times: Times | null,
+): Promise<boolean> {
+  session.mayBegin()
+  session.takeHandle()
+  let upload: Upload
+  try {
+    upload = await session.vfs.beginUpload(path, { mode: 'replace', fileMode: entry.mode & 0o777 })
+  } catch (error) {
+    session.releaseHandle()
+    throw error
+  }
+  const moving = session.begin(upload.transferId)
+  try {
+    await stream.ok()
+    let failure: unknown = null
+    for (let at = 0; at < entry.size; ) {
+      const chunk = await stream.read(Math.min(CHUNK, entry.size - at))
+      if (chunk === null) throw new FileFlowError('transfer.aborted', 'The connection was lost.')
+      if (failure === null) {
+        try {
+          await upload.write(chunk, at)
+        } catch (error) {
+          failure = error
+        }
+      }
+      at += chunk.length
+      session.moved(moving, chunk.length)
+    }
+    const complaint = await stream.answer()
+    if (complaint !== null) failure ??= new FileFlowError('upload.incomplete', 'The sender could not read the file.')
+    if (failure !== null) throw failure
+    const attributes: Attributes = { ...(times ?? {}) }
+    if (times) await upload.setAttributes(attributes)
+    await upload.commit({ confidence: 'certain', evidence: ['scp end'] })
+  } catch (error) {
+    await upload.abort(error instanceof Error ? error : new FileFlowError('internal'))
+    if (codeOf(error) === 'transfer.aborted' || codeOf(error) === 'request.invalid') throw error
+    if (codeOf(error) === 'internal') session.log.error('scp.failed', 'a file could not be received', errorFields(error))
+    await stream.warn(messageOf(error))
+    return false
+  } finally {
+    session.releaseHandle()
+    session.end(moving)
+  }
+  await stream.ok()
+  return true
+}

@@ -1,0 +1,97 @@
+// What the channels of one logged-in connection share: the virtual filesystem, the count of open handles and transfers, signs of life.
+// Must not know packets or sockets.
+
+import { monotonic } from '../../core/clock.ts'
+import { FileFlowError } from '../../core/errors.ts'
+import type { Logger } from '../../core/log.ts'
+import type { Principal } from '../../core/user.ts'
+import { toVirtualPath, type VirtualPath } from '../../core/virtual-path.ts'
+import type { VirtualFilesystem } from '../../files/virtual-filesystem.ts'
+import type { Gatekeeper } from '../../gatekeeper/messages.ts'
+import type { Tuning } from './tuning.ts'
+
+const PROGRESS_MS = 1000
+
+/** A transfer as progress reports see it. */
+export interface Moving {
+  readonly transferId: string
+  bytes: number
+}
+
+export class Session {
+  readonly vfs: VirtualFilesystem
+  readonly log: Logger
+  readonly tuning: Tuning
+  principal: Principal
+  /** Monotonic ms of the last request or byte. */
+  lastActivity = monotonic()
+  readonly #gatekeeper: Gatekeeper
+  readonly #onIdle: () => void
+  readonly #moving = new Set<Moving>()
+  #handles = 0
+  #draining = false
+  #lastProgress = 0
+
+  /** @param onDrained called when the session drains and its last transfer ends */
+  constructor(vfs: VirtualFilesystem, gatekeeper: Gatekeeper, log: Logger, tuning: Tuning, onDrained: () => void) {
+    this.vfs = vfs
+    this.principal = vfs.principal
+    this.log = log
+    this.tuning = tuning
+    this.#gatekeeper = gatekeeper
+    this.#onIdle = onDrained
+  }
+
+  get transfers(): number {
+    return this.#moving.size
+  }
+
+  touch(): void {
+    this.lastActivity = monotonic()
+  }
+
+  /** A path as the client typed it; relative ones start at the user's start directory. @throws FileFlowError `path.invalid` */
+  path(typed: string): VirtualPath {
+    return toVirtualPath(this.principal.startDirectory, typed)
+  }
+
+  /** @throws FileFlowError `limit.handles` */
+  takeHandle(): void {
+    if (this.#handles >= this.tuning.maxHandles) throw new FileFlowError('limit.handles')
+    this.#handles++
+  }
+
+  releaseHandle(): void {
+    this.#handles--
+  }
+
+  /** @throws FileFlowError `service.draining` */
+  mayBegin(): void {
+    if (this.#draining) throw new FileFlowError('service.draining')
+  }
+
+  begin(transferId: string): Moving {
+    const moving = { transferId, bytes: 0 }
+    this.#moving.add(moving)
+    return moving
+  }
+
+  end(moving: Moving): void {
+    if (this.#moving.delete(moving) && this.#draining && this.#moving.size === 0) this.#onIdle()
+  }
+
+  /** No new transfers. */
+  drain(): void {
+    this.#draining = true
+  }
+
+  /** Bytes went by. Reports all running transfers, once a second at most. */
+  moved(moving: Moving, bytes: number): void {
+    moving.bytes += bytes
+    const now = monotonic()
+    this.lastActivity = now
+    if (now - this.#lastProgress < PROGRESS_MS) return
+    this.#lastProgress = now
+    for (const each of this.#moving) this.#gatekeeper.progress(each.transferId, each.bytes)
+  }
+}

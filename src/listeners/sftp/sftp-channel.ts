@@ -1,0 +1,258 @@
+// One SFTP channel: packets in, requests through their lanes, replies out; bounded by bytes not answered and bytes not taken.
+// Must not know what a request does; the table in requests.ts does.
+import type { ServerChannel } from 'ssh2'
+import { codeOf, ERRORS, FileFlowError, SFTP_STATUS } from '../../core/errors.ts'
+import { errorFields } from '../../core/log.ts'
+import { Fields } from './fields.ts'
+import { type Handle, Handles, type Lane } from './handles.ts'
+import { type Packet, PacketReader } from './packet-reader.ts'
+import { PacketWriter } from './packet-writer.ts'
+import { EXTENSIONS, REQUESTS, type Row } from './requests.ts'
+import type { Session } from './session.ts'
+import { MAX_DATA } from './tuning.ts'
+
+const INIT = 1
+const VERSION = 2
+const STATUS = 101
+/** What a request that moves no data is counted as: its reply may be a page of names. */
+const FLAT_COST = 32 * 1024
+/** Adjoining requests that become one system call. */
+const MAX_MERGED = 64
+
+export interface Request {
+  readonly type: number
+  readonly id: number
+  readonly row: Row
+  /** After the id, or after the handle where there is one. */
+  readonly fields: Fields
+  readonly handle: Handle<Request> | null
+  /** READ and WRITE. */
+  readonly offset: number
+  readonly length: number
+  readonly data: readonly Buffer[]
+  readonly cost: number
+  answered: boolean
+}
+
+const NO_DATA: readonly Buffer[] = []
+
+export class SftpChannel {
+  readonly session: Session
+  readonly handles: Handles<Request>
+  readonly out: PacketWriter
+  readonly #channel: ServerChannel
+  readonly #reader = new PacketReader()
+  readonly #paths: Lane<Request> = { waiting: [], running: false, done: Promise.resolve() }
+  readonly #socketUnsent: () => number
+  #ready = false
+  #outstanding = 0
+  #unsent = 0
+  #paused = false
+  #over = false
+  #gone = false
+  #ended: Promise<void> = Promise.resolve()
+  #inputEnded = false
+
+  /** @param socketUnsent bytes the connection's socket still holds */
+  constructor(channel: ServerChannel, session: Session, socketUnsent: () => number) {
+    this.session = session
+    this.handles = new Handles(session)
+    this.#channel = channel
+    this.#socketUnsent = socketUnsent
+    this.out = new PacketWriter((bytes) => this.#send(bytes))
+    channel.on('error', () => this.close(new FileFlowError('transfer.aborted')))
+    channel.on('data', (chunk: Buffer) => {
+      this.#reader.push(chunk)
+      this.pump()
+    })
+    channel.on('end', () => {
+      this.#inputEnded = true
+      this.pump()
+    })
+    channel.on('close', () => this.close(new FileFlowError('transfer.aborted', 'The connection was lost.')))
+  }
+
+  /** Takes up as many packets as the bounds allow; called again whenever there is room. Never throws. */
+  pump(): void {
+    if (this.#over) return
+    try {
+      while (!this.#full()) {
+        const packet = this.#reader.next()
+        if (packet === null) {
+          this.#resume()
+          if (this.#inputEnded && this.#outstanding === 0) this.#finish(0)
+          return
+        }
+        this.session.touch()
+        this.#take(packet)
+        if (this.#over) return
+      }
+      this.#pause()
+    } catch (error) {
+      if (codeOf(error) === 'internal') this.session.log.error('sftp.failed', 'a packet could not be handled', errorFields(error))
+      this.#finish(1)
+    }
+  }
+
+  status(request: Request, code: number, message: string): void {
+    if (request.answered) return
+    request.answered = true
+    this.#status(request.id, code, message)
+  }
+
+  ok(request: Request): void {
+    this.status(request, SFTP_STATUS.OK, 'Success')
+  }
+
+  fail(request: Request, error: unknown): void {
+    if (request.answered) return
+    const code = codeOf(error)
+    if (code === 'internal') this.session.log.error('sftp.failed', `${request.row.name} failed`, errorFields(error))
+    this.status(request, ERRORS[code].sftp, error instanceof FileFlowError ? error.message : ERRORS.internal.text)
+  }
+
+  /** Begins a reply of another kind than STATUS; the caller ends it. */
+  reply(request: Request, type: number): PacketWriter {
+    request.answered = true
+    return this.out.begin(type).u32(request.id)
+  }
+
+  /** No more of this channel; open uploads keep their partials. Resolves when every open file has been ended. Idempotent, never rejects. */
+  close(why: Error): Promise<void> {
+    if (!this.#over) {
+      this.#over = true
+      this.#ended = this.#abandon(why)
+    }
+    return this.#ended
+  }
+
+  /** The client closed the channel: replies have nowhere to go, what has arrived is still carried out. */
+  gone(): void {
+    this.#gone = true
+    this.#unsent = 0
+    this.pump()
+  }
+
+  /** A file that was being opened while the channel ended is ended now. */
+  endIfOver(): void {
+    if (this.#over) void this.#abandon(new FileFlowError('transfer.aborted', 'The connection was lost.'))
+  }
+
+  async #abandon(why: Error): Promise<void> {
+    try {
+      await this.handles.abandon(why)
+    } catch (error) {
+      this.session.log.error('sftp.failed', 'an open file could not be ended', errorFields(error))
+    }
+  }
+
+  #finish(exitCode: number): void {
+    this.out.flush()
+    void this.close(new FileFlowError('transfer.aborted', 'The channel was closed.'))
+    this.#channel.exit(exitCode)
+    this.#channel.end()
+  }
+
+  #full(): boolean {
+    const { maxOutstanding, maxUnsent } = this.session.tuning
+    return this.#outstanding >= maxOutstanding || this.#unsent + this.#socketUnsent() >= maxUnsent
+  }
+
+  #pause(): void {
+    if (this.#paused) return
+    this.#paused = true
+    this.#channel.pause()
+  }
+
+  #resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    this.#channel.resume()
+  }
+
+  #send(bytes: Buffer): void {
+    if (this.#gone || !this.#channel.writable) return
+    this.#unsent += bytes.length
+    this.#channel.write(bytes, () => {
+      this.#unsent = Math.max(0, this.#unsent - bytes.length)
+      if (this.#paused) this.pump()
+    })
+  }
+
+  #status(id: number, code: number, message: string): void {
+    this.out.begin(STATUS).u32(id).u32(code).text(message).text('').end()
+  }
+
+  #take(packet: Packet): void {
+    if (!this.#ready) {
+      if (packet.type !== INIT || packet.body.length < 4) throw new FileFlowError('request.invalid')
+      this.#ready = true
+      const version = this.out.begin(VERSION).u32(3)
+      for (const [name, data] of EXTENSIONS) version.text(name).text(data)
+      version.end()
+      return
+    }
+    if (packet.body.length < 4) throw new FileFlowError('request.invalid')
+    const id = packet.body.readUInt32BE(0)
+    const row = REQUESTS.get(packet.type)
+    if (row === undefined) {
+      this.#status(id, SFTP_STATUS.OP_UNSUPPORTED, ERRORS['operation.unsupported'].text)
+      return
+    }
+    let request: Request
+    try {
+      request = this.#request(packet, id, row)
+    } catch (error) {
+      const code = codeOf(error)
+      this.#status(id, ERRORS[code].sftp, error instanceof FileFlowError ? error.message : ERRORS.internal.text)
+      return
+    }
+    this.#outstanding += request.cost
+    const lane = request.handle?.lane ?? this.#paths
+    lane.waiting.push(request)
+    if (!lane.running) lane.done = this.#run(lane)
+  }
+
+  #request(packet: Packet, id: number, row: Row): Request {
+    const fields = new Fields(packet.body, 4)
+    const named = row.lane === 'handle' ? fields.bytes() : row.lane === 'path' ? null : row.lane(new Fields(packet.body, 4))
+    const handle = named === null ? null : this.handles.get(named)
+    const offset = row.moves ? fields.u64() : 0
+    const claimed = row.moves ? fields.u32() : 0
+    const length = row.moves === 'out' ? Math.min(claimed, MAX_DATA) : claimed
+    if (!Number.isSafeInteger(offset + length)) throw new FileFlowError('request.invalid', 'The offset is too large.')
+    const cost = row.moves ? length + 256 : FLAT_COST
+    return { type: packet.type, id, row, fields, handle, offset, length, data: packet.data ?? NO_DATA, cost, answered: false }
+  }
+
+  /** Works off a lane, one request or one run of adjoining ones at a time. Never rejects. */
+  async #run(lane: Lane<Request>): Promise<void> {
+    lane.running = true
+    while (lane.waiting.length > 0 && !this.#over) {
+      const taken = this.#adjoining(lane.waiting)
+      try {
+        await taken[0]!.row.run(this, taken)
+      } catch (error) {
+        for (const request of taken) this.fail(request, error)
+      }
+      for (const request of taken) this.#outstanding -= request.cost
+      this.session.touch()
+      if (this.#paused || this.#inputEnded) this.pump()
+    }
+    lane.running = false
+  }
+
+  #adjoining(waiting: Request[]): Request[] {
+    const first = waiting[0]!
+    let count = 1
+    if (first.row.moves) {
+      let bytes = first.length
+      for (let next = waiting[count]; next?.type === first.type && count < MAX_MERGED; next = waiting[++count]) {
+        const before = waiting[count - 1]!
+        bytes += next.length
+        if (next.offset !== before.offset + before.length || bytes > this.session.tuning.maxBatch) break
+      }
+    }
+    return waiting.splice(0, count)
+  }
+}

@@ -1,0 +1,271 @@
+// The only door to ssh2: transport, authentication messages and raw channels, with every guard that ssh2 lacks put on from outside.
+// Must not decide who may come in or what a channel may do; it is pinned to ssh2 1.17, whose private fields it uses.
+import { createRequire } from 'node:module'
+import type { Socket } from 'node:net'
+import ssh2, { type Connection, type ServerChannel, type Session, type Server as Ssh2Server } from 'ssh2'
+import { FileFlowError } from '../../core/errors.ts'
+import { GcmCipher, GcmDecipher, type GcmState } from './aes-gcm.ts'
+import { type AuthRequest, authRequest } from './auth-request.ts'
+import { CIPHERS, GCM_CIPHERS, HOST_KEYS, KEX, MACS, PREFERS_SLOW_CIPHERS } from './ssh-algorithms.ts'
+
+type Payload = (payload: Buffer) => number | false | undefined
+
+/** What is used of ssh2's private parts. */
+interface Protocol {
+  _offer: unknown
+  _cipher: { _encSSLName?: string; _encKey: Buffer; _encIV: Buffer; outSeqno: number; encrypt(packet: Buffer): void }
+  _decipher: { _decipherSSLName?: string; _decipherKey: Buffer; _decipherIV: Buffer; inSeqno: number; _onPayload: Payload }
+  _onPayload: Payload
+  _onWrite: (data: Buffer) => void
+  _kexinit: Buffer | undefined
+  _queue: Buffer[] | undefined
+  _authsQueue: string[]
+  _destruct: (() => void) | undefined
+  _packetRW: {
+    write: { allocStartKEX: number; alloc(size: number, force: boolean): Buffer; finalize(packet: Buffer, force: boolean): Buffer }
+  }
+}
+interface Private {
+  _sock: Socket
+  _protocol: Protocol
+}
+type KexInit = new (lists: unknown) => { lists: { serverHostKey: { array: string[] } } }
+const { KexInit } = createRequire(import.meta.url)('ssh2/lib/protocol/kex.js') as { KexInit: KexInit }
+
+const MESSAGE = { DISCONNECT: 1, USERAUTH_INFO_RESPONSE: 61 }
+/** RFC 4253 §11.1. */
+export const DISCONNECT = { PROTOCOL_ERROR: 2, BY_APPLICATION: 11, NO_MORE_AUTH_METHODS: 14 } as const
+/** Below this a client's maximum packet makes ssh2 split without end. */
+const MIN_PACKET = 1024
+/** Packets ssh2 may queue while a key exchange runs. */
+const MAX_QUEUED = 8192
+
+/** A channel that asked for the sftp subsystem or for a command. */
+export interface AskedChannel {
+  accept(): ServerChannel | undefined
+  /** Runs at once when the client closes the channel; the channel's own `close` waits until its input was read, which may be never. */
+  whenGone(handler: () => void): void
+}
+
+export interface SshEvents {
+  /** The client named itself; nothing is encrypted yet. */
+  opened(connection: SshConnection): void
+  authentication(request: AuthRequest): void
+  sftp(asked: AskedChannel): void
+  exec(command: string, asked: AskedChannel): void
+  /** New keys are in use, for the first time or again. */
+  keysChanged(): void
+  failed(error: Error): void
+}
+
+export interface SshEngine {
+  /** Takes over a connected socket. `maxChannels` are open at once at most. */
+  accept(socket: Socket, events: SshEvents, maxChannels: number): void
+}
+
+/** @throws FileFlowError `config.invalid` when no host key can be used */
+export function createSshEngine(hostKeys: readonly string[]): SshEngine {
+  const pending = new WeakMap<Socket, { events: SshEvents; maxChannels: number }>()
+  const needsFullOffer = new Set<string>()
+  let server: Ssh2Server
+  try {
+    server = new ssh2.Server({
+      hostKeys: [...hostKeys],
+      ident: 'FileFlow',
+      keepaliveInterval: 30_000,
+      keepaliveCountMax: 4,
+      algorithms: { kex: [...KEX], cipher: [...CIPHERS], hmac: [...MACS], compress: ['none'] },
+    } as ConstructorParameters<typeof ssh2.Server>[0])
+  } catch (cause) {
+    throw new FileFlowError('config.invalid', 'A host key cannot be read.', { cause })
+  }
+  server.on('connection', (client, info) => {
+    const privateClient = client as unknown as Private
+    const socket = privateClient._sock
+    const waiting = pending.get(socket)
+    if (waiting === undefined) return void client.end()
+    pending.delete(socket)
+    const address = socket.remoteAddress ?? ''
+    const ident = (info.header as unknown as { identRaw: string }).identRaw
+    const gcmOnly = PREFERS_SLOW_CIPHERS.test(ident) && !needsFullOffer.has(address)
+    privateClient._protocol._offer = offer(privateClient._protocol, gcmOnly)
+    const failed = (error: Error): void => {
+      // An operator's own client may be set to other ciphers only: it gets the whole list when it comes again.
+      if (gcmOnly && /no matching .* cipher/i.test(error.message)) {
+        if (needsFullOffer.size >= 1000) needsFullOffer.clear()
+        needsFullOffer.add(address)
+      }
+      waiting.events.failed(error)
+    }
+    wire(client, waiting.events, waiting.maxChannels, failed)
+    waiting.events.opened(new SshConnection(client, ident))
+  })
+  return {
+    accept(socket, events, maxChannels) {
+      pending.set(socket, { events, maxChannels })
+      server.injectSocket(socket)
+    },
+  }
+}
+
+/** ssh2 puts ssh-rsa (SHA-1) back into its host key list: the offer is made anew. */
+function offer(protocol: Protocol, gcmOnly: boolean): unknown {
+  const made = (protocol._offer as InstanceType<KexInit>).lists.serverHostKey.array
+  const both = { cipher: gcmOnly ? [...GCM_CIPHERS] : [...CIPHERS], mac: [...MACS], compress: ['none'], lang: [] }
+  return new KexInit({
+    kex: [...KEX, 'kex-strict-s-v00@openssh.com'],
+    serverHostKey: HOST_KEYS.filter((name) => made.includes(name)),
+    cs: both,
+    sc: both,
+  })
+}
+
+function wire(client: Connection, events: SshEvents, maxChannels: number, failed: (error: Error) => void): void {
+  const { _protocol: protocol, _sock: socket } = client as unknown as Private
+  const guarded =
+    <A extends unknown[]>(handler: (...args: A) => void) =>
+    (...args: A): void => {
+      try {
+        handler(...args)
+      } catch (error) {
+        failed(error instanceof Error ? error : new Error(String(error)))
+      }
+    }
+  client.on('error', failed)
+  guardPayloads(protocol)
+  socket.on(
+    'data',
+    guarded(() => {
+      if ((protocol._queue?.length ?? 0) > MAX_QUEUED) throw new Error('Key exchange does not end')
+    }),
+  )
+  client.on(
+    'handshake',
+    guarded(() => {
+      useFastCiphers(protocol)
+      events.keysChanged()
+    }),
+  )
+  client.on(
+    'authentication',
+    guarded((context) => {
+      // A prompt that the client walks away from leaves its entry at the head of ssh2's queue, where every later answer would throw.
+      context.on('abort', () => {
+        if (protocol._authsQueue.length > 1 && protocol._authsQueue[0] === 'keyboard-interactive') protocol._authsQueue.shift()
+      })
+      events.authentication(authRequest(context, failed))
+    }),
+  )
+  let channels = 0
+  client.on(
+    'session',
+    guarded((accept, reject) => {
+      if (channels >= maxChannels) return void reject()
+      const session = accept()
+      const { outgoing } = (session as unknown as { _chanInfo: { outgoing: { packetSize: number } } })._chanInfo
+      if (outgoing.packetSize < MIN_PACKET) throw new Error('Maximum packet size is too small')
+      channels++
+      session.on('close', () => channels--)
+      wireSession(session, events, guarded)
+    }),
+  )
+}
+
+type Guard = <A extends unknown[]>(handler: (...args: A) => void) => (...args: A) => void
+
+/** Shell, pty, env, agent and X11 requests have no listener: ssh2 refuses them. */
+function wireSession(session: Session, events: SshEvents, guarded: Guard): void {
+  session.on(
+    'error',
+    guarded(() => {}),
+  )
+  session.on(
+    'subsystem',
+    guarded((accept, reject, info) => {
+      if (info.name !== 'sftp') return void reject?.()
+      events.sftp(asked(session, accept, guarded))
+    }),
+  )
+  session.on(
+    'exec',
+    guarded((accept, _reject, info) => events.exec(info.command, asked(session, accept, guarded))),
+  )
+}
+
+function asked(session: Session, accept: () => unknown, guarded: Guard): AskedChannel {
+  return {
+    accept: () => accept() as ServerChannel | undefined,
+    whenGone: (handler) => session.on('close', guarded(handler)),
+  }
+}
+
+/** ssh2 allocates as many answers as a keyboard-interactive response claims to have; we only ever ask for one. */
+function guardPayloads(protocol: Protocol): void {
+  const handle = protocol._onPayload
+  protocol._onPayload = (payload) => {
+    if (payload[0] === MESSAGE.USERAUTH_INFO_RESPONSE && (payload.length < 5 || payload.readUInt32BE(1) > 1)) {
+      throw new Error('Unexpected number of answers')
+    }
+    return handle(payload)
+  }
+}
+
+/** Right after a key exchange, before anything else is read or written with the new keys. */
+function useFastCiphers(protocol: Protocol): void {
+  const { _cipher: cipher, _decipher: decipher } = protocol
+  if (isGcm(cipher._encSSLName)) {
+    const state: GcmState = { name: cipher._encSSLName, key: cipher._encKey, iv: cipher._encIV, sequence: cipher.outSeqno }
+    protocol._cipher = new GcmCipher(state, (packet) => protocol._onWrite(packet)) as unknown as Protocol['_cipher']
+  }
+  if (isGcm(decipher._decipherSSLName)) {
+    const state: GcmState = {
+      name: decipher._decipherSSLName,
+      key: decipher._decipherKey,
+      iv: decipher._decipherIV,
+      sequence: decipher.inSeqno,
+    }
+    protocol._decipher = new GcmDecipher(state, decipher._onPayload) as unknown as Protocol['_decipher']
+  }
+}
+
+const isGcm = (name: string | undefined): name is GcmState['name'] => name === 'aes-128-gcm' || name === 'aes-256-gcm'
+
+/** A connection whose client has named itself. */
+export class SshConnection {
+  /** The identification line, printable characters only. */
+  readonly ident: string
+  readonly #client: Connection
+  readonly #private: Private
+
+  constructor(client: Connection, ident: string) {
+    this.#client = client
+    this.#private = client as unknown as Private
+    this.ident = ident.replace(/[^\x20-\x7e]/g, '?').slice(0, 255)
+  }
+
+  /** Between two key exchanges: the present keys are to be replaced. */
+  rekey(): void {
+    if (this.#private._protocol._kexinit === undefined) this.#client.rekey()
+  }
+
+  /** Says why (RFC 4253 §11.1) and ends the sending side. Never throws. */
+  disconnect(reason: number, text: string): void {
+    const { _protocol: protocol, _sock: socket } = this.#private
+    if (!socket.writable || protocol._destruct === undefined) return
+    try {
+      const said = Buffer.from(text, 'utf8')
+      const { write } = protocol._packetRW
+      const at = write.allocStartKEX
+      const packet = write.alloc(1 + 4 + 4 + said.length + 4, true)
+      packet[at] = MESSAGE.DISCONNECT
+      packet.writeUInt32BE(reason, at + 1)
+      packet.writeUInt32BE(said.length, at + 5)
+      said.copy(packet, at + 9)
+      packet.writeUInt32BE(0, at + 9 + said.length)
+      protocol._cipher.encrypt(write.finalize(packet, true))
+    } catch {
+      // The connection is past talking; ending the socket below is all that is left.
+    }
+    socket.end()
+  }
+}

@@ -1,0 +1,93 @@
+// The command line: which command, with what it needs; the only process.exit.
+// Must not hold any command's behaviour.
+import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import v8 from 'node:v8'
+import { createAdminServer } from './admin/server.ts'
+import { createApp } from './app.ts'
+import { openTransport, type Transport } from './cli/api-client.ts'
+import { ensureUiBuilt } from './cli/build-ui.ts'
+import { type Command, type CommandIo, runCommand } from './cli/command.ts'
+import { COMMANDS } from './cli/commands.ts'
+import { loadConfig } from './config/load.ts'
+import type { Config } from './config/schema.ts'
+import { createLogger, errorFields } from './core/log.ts'
+import { demo } from './demo.ts'
+import { PUBLIC_DIR } from './gateway.ts'
+import { createLogOutput } from './logging/log-output.ts'
+import { serve } from './serve.ts'
+import { lockDataDir } from './store/lock.ts'
+
+// a third less CPU under load: buffers outside the heap otherwise set off collections of the whole of it (ENGINES)
+v8.setFlagsFromString('--external-memory-accounted-in-global-limit')
+
+const closers: (() => void | Promise<void>)[] = []
+
+/** The API over the database itself, for commands where no gateway runs. */
+async function openOffline(config: Config): Promise<Transport> {
+  const unlock = lockDataDir(config.data_dir)
+  const silent = new PassThrough().resume()
+  const output = createLogOutput({
+    log: { level: 'warn', file: null },
+    keepMs: config.retention.logs,
+    dataDir: config.data_dir,
+    stdout: silent,
+    isTTY: false,
+  })
+  const app = await createApp({ config, output })
+  const admin = await createAdminServer({ config: config.admin, control: app.control, log: app.log, publicDir: PUBLIC_DIR, tls: null })
+  closers.push(async () => {
+    await admin.close()
+    app.close()
+    await output.close()
+    unlock()
+  })
+  return async (method, path, body) => {
+    const answer = await admin.console.inject({
+      method,
+      url: `/api/v1${path}`,
+      ...(body === undefined ? {} : { payload: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    })
+    return { status: answer.statusCode, body: answer.body === '' ? null : JSON.parse(answer.body) }
+  }
+}
+
+const buildUi: Command = {
+  name: 'build-ui',
+  summary: 'builds the admin page if it is missing or older than its sources',
+  usage: 'Usage: fileflow build-ui',
+  async run(_args, io) {
+    const log = createLogger('build', (line) => io.stderr.write(`${line.message}\n`))
+    return (await ensureUiBuilt(join(import.meta.dirname, '..'), log)) ? 0 : 1
+  },
+}
+
+const load: CommandIo['loadConfig'] = (file) => loadConfig({ file, env: process.env, cwd: process.cwd() })
+const io: CommandIo = {
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  isTTY: process.stdin.isTTY === true && process.stdout.isTTY === true,
+  loadConfig: load,
+  transport(file) {
+    const { config } = load(file)
+    return openTransport(config.data_dir, () => openOffline(config))
+  },
+}
+
+process.on('uncaughtException', (error) => {
+  process.stderr.write(
+    `${JSON.stringify({ level: 'error', service: 'gateway', event: 'crashed', msg: error.message, ...errorFields(error) })}\n`,
+  )
+  process.exit(1)
+})
+
+const code = await runCommand([serve, ...COMMANDS, demo, buildUi], process.argv.slice(2), io)
+for (const close of closers.reverse()) await close()
+// what was written to a pipe may still be on its way
+await Promise.all(
+  [process.stdout, process.stderr].map(
+    (stream) => new Promise<void>((done) => (stream.writableLength === 0 ? done() : stream.write('', () => done()))),
+  ),
+)
+process.exit(code)

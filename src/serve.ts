@@ -1,0 +1,89 @@
+// `serve`: the gateway in the foreground, its log on stdout, its life in the hands of signals.
+// Must not end the process by itself: it returns an exit code.
+import { createWriteStream } from 'node:fs'
+import { type Command, parse, UsageError } from './cli/command.ts'
+import { toErrorRecord } from './core/errors.ts'
+import { createLogger, errorFields } from './core/log.ts'
+import { PUBLIC_DIR, startGateway } from './gateway.ts'
+import { createLogOutput } from './logging/log-output.ts'
+
+const DEFAULT_DRAIN = '30'
+
+export const serve: Command = {
+  name: 'serve',
+  summary: 'runs the gateway in the foreground',
+  usage: `Usage: fileflow serve [--drain SECONDS] [--config FILE]
+
+Logs JSON lines on stdout, readable ones on a terminal.
+SIGTERM and SIGINT stop it: transfers in flight may finish for SECONDS (default ${DEFAULT_DRAIN}). A second one stops it at once.
+SIGHUP reads the configuration and certificates again without dropping sessions.`,
+  async run(args, io) {
+    const { values } = parse(args, { drain: { type: 'string', default: DEFAULT_DRAIN } }, [0, 0])
+    const drainMs = Number(values.drain) * 1000
+    if (!/^\d{1,5}$/.test(String(values.drain))) throw new UsageError('--drain takes seconds')
+    const loaded = io.loadConfig(values.config)
+    const { config } = loaded
+    // process.stdout on a pipe is synchronous: a reader that stands still would stop the control thread with it
+    const lines = io.isTTY ? io.stdout : createWriteStream('', { fd: 1, autoClose: false })
+    const output = createLogOutput({
+      log: config.log,
+      keepMs: config.retention.logs,
+      dataDir: config.data_dir,
+      stdout: lines,
+      isTTY: io.isTTY,
+    })
+    const log = createLogger('gateway', (line) => output.write(line))
+    for (const warning of loaded.warnings) log.warn('config.warning', warning)
+    try {
+      const gateway = await startGateway({
+        config,
+        output,
+        publicDir: PUBLIC_DIR,
+        adminPassword: process.env.FILEFLOW_ADMIN_PASSWORD,
+        showPassword: (password) =>
+          io.stderr.write(
+            `\n  The admin page has one account now:\n\n    user      admin\n    password  ${password}\n\n  It is shown this once and kept nowhere. Change it with: npx fileflow admin passwd admin\n\n`,
+          ),
+      })
+      await new Promise<void>((done) => {
+        let asked = false
+        const stop = (): void => {
+          // a second signal does not wait any more
+          gateway.stop(asked ? 0 : drainMs).then(done, (error: unknown) => {
+            log.error('stop.failed', 'Stopping failed.', errorFields(error))
+            done()
+          })
+          if (asked) done()
+          asked = true
+        }
+        // the launcher of an older Node is gone: nobody could stop this process by the name it was started under
+        process.on('disconnect', stop)
+        process.channel?.unref()
+        process.on('SIGTERM', stop)
+        process.on('SIGINT', stop)
+        process.on('SIGHUP', () => {
+          reload().catch((error: unknown) =>
+            log.error('reload.failed', 'The configuration was not changed.', {
+              ...toErrorRecord(error),
+              error: error instanceof Error ? error.message : String(error),
+            }),
+          )
+        })
+        const reload = async (): Promise<void> => {
+          const next = io.loadConfig(values.config)
+          await gateway.reload(next.config)
+          output.setLevel(next.config.log.level)
+          output.setRetention(next.config.retention.logs)
+          output.reopen()
+        }
+      })
+      return 0
+    } catch (error) {
+      log.error('start.failed', error instanceof Error ? error.message : String(error), errorFields(error))
+      return 1
+    } finally {
+      await output.close()
+      if (lines !== io.stdout) await new Promise<void>((done) => lines.end(done))
+    }
+  },
+}

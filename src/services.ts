@@ -1,0 +1,202 @@
+// The services of the gateway: which threads they are made of, and how their messages reach the control plane.
+// Must not decide anything about files or accounts.
+
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import type { LiveSessions, SessionOwner } from './accounts/live-sessions.ts'
+import type { Config } from './config/schema.ts'
+import type { Clock } from './core/clock.ts'
+import { ERRORS, FileFlowError, toErrorRecord } from './core/errors.ts'
+import { createLogger, errorFields, type Logger, type LogLine } from './core/log.ts'
+import type { ServiceName, ServiceView } from './core/views.ts'
+import type { FromForwarder } from './forwarding/connector.ts'
+import type { Dispatcher } from './forwarding/dispatcher.ts'
+import { createGatekeeper, endSession, type GatekeeperOptions } from './gatekeeper/control-side.ts'
+import type { Gatekeeper, ToControl, ToWorker } from './gatekeeper/messages.ts'
+import { isCall, isNotice } from './gatekeeper/worker-side.ts'
+import { type RecoverOptions, recoverSession } from './intake/recover.ts'
+import { ensureHostKeys, ensureTlsCertificate } from './listeners/credentials.ts'
+import type { ListenerContext } from './listeners/listener.ts'
+import { createService, type Service, type Thread } from './listeners/service.ts'
+import type { ListenerWorkerData } from './listeners/worker.ts'
+import type { LogOutput } from './logging/log-output.ts'
+
+export interface ServicesOptions {
+  readonly config: () => Config
+  readonly output: LogOutput
+  readonly clock: Clock
+  readonly live: LiveSessions
+  readonly gatekeeper: GatekeeperOptions
+  readonly dispatcher: Dispatcher
+  readonly recovery: () => RecoverOptions
+  readonly changed: (view: ServiceView) => void
+}
+
+/** Threads when the configuration says `auto`. */
+const AUTO_THREADS = { ftp: Math.min(4, Math.ceil(availableParallelism() / 2)), sftp: Math.min(8, availableParallelism()) } as const
+const DEFAULT_DRAIN_MS = 30_000
+
+export function createServices(options: ServicesOptions) {
+  const { config, output, clock, live, dispatcher, changed } = options
+  const write = (line: LogLine): void => output.write(line)
+
+  const credentialsFor = async (kind: 'ftp' | 'sftp', wanted: Config): Promise<ListenerContext['credentials']> => ({
+    hostKeys: kind === 'sftp' ? await ensureHostKeys(wanted) : [],
+    tls: kind === 'ftp' && wanted.ftp.tls.mode !== 'off' ? await ensureTlsCertificate(wanted, clock.now()) : null,
+  })
+
+  function listener(kind: 'ftp' | 'sftp'): Service {
+    const log = createLogger(kind, write)
+    const doors = new Map<Thread, { owner: SessionOwner; gatekeeper: Gatekeeper; forget(): void }>()
+    const send = (thread: Thread, message: ToWorker): void => thread.post(message)
+    const doorOf = (thread: Thread) => {
+      let door = doors.get(thread)
+      if (!door) {
+        const owner: SessionOwner = {
+          revoked: (sessionId, reason) => send(thread, { type: 'revoked', sessionId, reason }),
+          principalChanged: (sessionId, principal) => send(thread, { type: 'principal', sessionId, principal }),
+        }
+        door = { owner, ...createGatekeeper(options.gatekeeper, owner) }
+        doors.set(thread, door)
+      }
+      return door
+    }
+    return createService({
+      name: kind,
+      clock,
+      log,
+      count: () => (config().threads[kind] === 'auto' ? AUTO_THREADS[kind] : (config().threads[kind] as number)),
+      async spawn(index, port) {
+        const workerData: ListenerWorkerData = {
+          kind,
+          config: config(),
+          credentials: await credentialsFor(kind, config()),
+          port: port || config()[kind].port,
+        }
+        return new Worker(new URL('./listeners/worker.ts', import.meta.url), { workerData, name: `${kind}-${index}` })
+      },
+      onReady: (thread) => void doorOf(thread),
+      onMessage: (thread, message) => receive(thread, message, doorOf(thread).gatekeeper, log, write),
+      onGone(thread, crashed) {
+        const door = doors.get(thread)
+        doors.delete(thread)
+        if (!door) return
+        door.forget()
+        abandon(door.owner, kind, crashed, log)
+      },
+      changed,
+    })
+  }
+
+  /** The thread that held these sessions is gone: what they left is finished or kept for resuming, then their rows end. */
+  function abandon(owner: SessionOwner, kind: string, crashed: boolean, log: Logger): void {
+    const lost = live.ownedBy(owner)
+    if (lost.length === 0) return
+    for (const session of lost) live.remove(session.id)
+    const recovery = options.recovery()
+    for (const session of lost) {
+      recoverSession(recovery, session.id)
+        .catch((error: unknown) =>
+          log.error('recover.failed', 'What a lost session left could not be put in order.', {
+            session: session.id,
+            ...errorFields(error),
+          }),
+        )
+        .then(() =>
+          endSession(options.gatekeeper, session.id, crashed ? `The ${kind} thread failed.` : `The ${kind} service stopped.`, 'aborted'),
+        )
+    }
+  }
+
+  const forwarderLog = createLogger('forwarder', write)
+  const forwarder = createService({
+    name: 'forwarder',
+    clock,
+    log: forwarderLog,
+    count: () => 1,
+    spawn: async () => new Worker(new URL('./forwarding/worker.ts', import.meta.url), { name: 'forwarder' }),
+    onReady: (thread) => dispatcher.connect((message) => thread.post(message)),
+    onStopping: () => dispatcher.pause(),
+    onMessage(_thread, message: FromForwarder) {
+      if (message.type === 'log') write(message.line)
+      else dispatcher.receive(message)
+    },
+    onGone: () => dispatcher.disconnect(),
+    changed,
+  })
+
+  const services = { ftp: listener('ftp'), sftp: listener('sftp'), forwarder } as const
+  const startedAt = new Date(clock.now()).toISOString()
+  /** No rule watches a folder yet, so there is nothing to run. */
+  const watcher: ServiceView = { name: 'watcher', state: 'stopped', since: startedAt, restarts: 0, error: null, port: null }
+
+  const pick = (name: ServiceName): Service => {
+    if (name === 'watcher')
+      throw new FileFlowError('operation.unsupported', 'No folder is watched: rules with source.watch are not available yet.')
+    return services[name]
+  }
+  const wanted = (name: ServiceName): boolean => name === 'forwarder' || (name !== 'watcher' && config()[name].enabled)
+
+  return {
+    list: (): readonly ServiceView[] => [...Object.values(services).map((s) => s.view()), watcher],
+    wanted,
+    async act(name: ServiceName, verb: 'start' | 'stop' | 'restart'): Promise<ServiceView> {
+      const service = pick(name)
+      if (verb !== 'start') await service.stop(DEFAULT_DRAIN_MS)
+      if (verb !== 'stop') await service.start()
+      return service.view()
+    },
+    /** Starts all that the configuration wants. @throws for the first that cannot, naming it */
+    async start(): Promise<void> {
+      const names = (['forwarder', 'ftp', 'sftp'] as const).filter(wanted)
+      const results = await Promise.allSettled(names.map((name) => services[name].start()))
+      const failed = results.findIndex((result) => result.status === 'rejected')
+      if (failed !== -1) {
+        const { reason } = results[failed] as PromiseRejectedResult
+        throw new FileFlowError(
+          'service.unavailable',
+          `${names[failed]} cannot start: ${reason instanceof Error ? reason.message : reason}`,
+          { cause: reason },
+        )
+      }
+    },
+    /** Listeners first, so that what they finish is still forwarded or queued. */
+    async stop(drainMs: number): Promise<void> {
+      await Promise.all([services.ftp.stop(drainMs), services.sftp.stop(drainMs)])
+      await services.forwarder.stop(Math.min(drainMs, 10_000))
+    },
+    /** Keys and certificates as this configuration names them. @throws FileFlowError `config.invalid` */
+    credentials: async (wanted: Config) => ({ ftp: await credentialsFor('ftp', wanted), sftp: await credentialsFor('sftp', wanted) }),
+    /** New settings and certificates for listeners that run. */
+    reload(credentials: { readonly [K in 'ftp' | 'sftp']: ListenerContext['credentials'] }): void {
+      for (const kind of ['ftp', 'sftp'] as const) {
+        services[kind].broadcast({ type: 'reload', config: config(), credentials: credentials[kind] } satisfies ToWorker)
+      }
+    },
+    ports: () => ({ ftp: services.ftp.view().port, sftp: services.sftp.view().port }),
+  }
+}
+
+/** One message of a listener thread. */
+function receive(thread: Thread, message: ToControl, gatekeeper: Gatekeeper, log: Logger, write: (line: LogLine) => void): void {
+  if (message.type === 'log') write(message.line)
+  else if (message.type === 'call' && isCall(message.method)) {
+    const reply = (answer: { ok: true; value: unknown } | { ok: false; error: ReturnType<typeof toErrorRecord> }): void =>
+      thread.post({ type: 'reply', id: message.id, ...answer })
+    Promise.resolve()
+      .then(() => (gatekeeper[message.method] as (...args: readonly unknown[]) => unknown)(...message.args))
+      .then(
+        (value) => reply({ ok: true, value }),
+        (error: unknown) => {
+          if (!(error instanceof FileFlowError))
+            log.error('gatekeeper.failed', `A question could not be answered: ${message.method}.`, errorFields(error))
+          reply({
+            ok: false,
+            error: error instanceof FileFlowError ? toErrorRecord(error) : { code: 'internal', message: ERRORS.internal.text },
+          })
+        },
+      )
+  } else if (message.type === 'notice' && isNotice(message.method)) {
+    ;(gatekeeper[message.method] as (...args: readonly unknown[]) => void)(...message.args)
+  }
+}

@@ -1,0 +1,261 @@
+// Rows of deliveries, attempts and receipts: the journal of forwarding. Every change of state is a guarded UPDATE.
+// Must not decide when to retry; core/retry does.
+import { ERRORS, type ErrorRecord } from '../core/errors.ts'
+import type { OnConflict } from '../core/rule.ts'
+import type { DeliveryState } from '../core/views.ts'
+import { likePattern } from './audit.ts'
+import type { Sqlite } from './database.ts'
+import { filteredList } from './filter.ts'
+import { LostRace } from './transfers.ts'
+
+export interface DeliveryRow {
+  id: string
+  transfer_id: string
+  rule: string
+  destination: string
+  username: string
+  path: string
+  remote_path: string
+  temp_name: string
+  on_conflict: OnConflict
+  after: 'keep' | 'delete' | 'archive'
+  size: number
+  sha256: string
+  state: DeliveryState
+  attempt: number
+  spent_before: number
+  retry_from: number
+  unclear: number
+  next_at: number | null
+  error_json: string | null
+  created_at: number
+  updated_at: number
+}
+
+export interface AttemptRow {
+  delivery_id: string
+  number: number
+  started_at: number
+  ended_at: number | null
+  ok: number | null
+  error_json: string | null
+}
+
+export interface ReceiptRow {
+  delivery_id: string
+  remote_path: string
+  size: number
+  sha256: string
+  verified: string
+  algorithm: string | null
+  outcome: string
+  server: string | null
+  at: number
+}
+
+export interface DeliveryQuery {
+  readonly state?: string | undefined
+  readonly rule?: string | undefined
+  readonly destination?: string | undefined
+  readonly q?: string | undefined
+  readonly before?: string | undefined
+  readonly limit: number
+}
+
+export interface QueueCounts {
+  pending: number
+  running: number
+  retrying: number
+  dead: number
+  oldest: number | null
+}
+
+const must = (changes: number, what: string): void => {
+  if (changes !== 1) throw new LostRace(what)
+}
+
+const CANCELLED = JSON.stringify({ code: 'delivery.cancelled', message: ERRORS['delivery.cancelled'].text } satisfies ErrorRecord)
+
+export function createDeliveryRows(db: Sqlite) {
+  const q = {
+    insert:
+      db.prepare(`INSERT INTO deliveries (id, transfer_id, rule, destination, username, path, remote_path, temp_name, on_conflict, after, size, sha256, state, next_at, retry_from, created_at, updated_at)
+      VALUES (@id, @transfer_id, @rule, @destination, @username, @path, @remote_path, @temp_name, @on_conflict, @after, @size, @sha256, 'pending', NULL, @at, @at, @at)
+      ON CONFLICT (transfer_id, rule, destination, remote_path) DO NOTHING`),
+    release: db.prepare("UPDATE deliveries SET next_at = @at WHERE transfer_id = @transfer AND state = 'pending' AND next_at IS NULL"),
+    hold: db.prepare(
+      "UPDATE deliveries SET next_at = @at WHERE transfer_id = @transfer AND state = 'pending' AND next_at IS NOT NULL AND attempt = 0",
+    ),
+    withdraw: db.prepare("DELETE FROM deliveries WHERE transfer_id = ? AND path = ? AND state = 'pending' AND next_at IS NULL"),
+    withdrawAll: db.prepare("DELETE FROM deliveries WHERE transfer_id = ? AND state = 'pending' AND attempt = 0"),
+    suspect: db.prepare(
+      "UPDATE deliveries SET state = 'dead', next_at = NULL, error_json = ?, updated_at = ? WHERE transfer_id = ? AND state = 'pending' AND attempt = 0",
+    ),
+    refuse: db.prepare("UPDATE deliveries SET state = 'dead', error_json = ?, updated_at = ? WHERE id = ? AND state = 'pending'"),
+    // one name at the far side gets its versions in the order in which they came: an older one that waits, or any that runs, holds it back
+    dueAt:
+      db.prepare(`SELECT * FROM deliveries AS d WHERE destination = ? AND next_at <= ? AND NOT EXISTS (SELECT 1 FROM deliveries AS other
+      WHERE other.destination = d.destination AND other.remote_path = d.remote_path AND other.rowid <> d.rowid
+      AND (other.state = 'running' OR (other.rowid < d.rowid AND other.state IN ('pending', 'retrying'))))
+      ORDER BY next_at, id LIMIT ?`),
+    nextDue: db.prepare('SELECT min(next_at) FROM deliveries WHERE next_at > ?').pluck(),
+    start: db.prepare(
+      "UPDATE deliveries SET state = 'running', attempt = attempt + 1, next_at = NULL, updated_at = @at WHERE id = @id AND state IN ('pending', 'retrying') AND next_at IS NOT NULL RETURNING *",
+    ),
+    attempt: db.prepare('INSERT INTO attempts (delivery_id, number, started_at) VALUES (?, ?, ?)'),
+    attemptEnd: db.prepare('UPDATE attempts SET ended_at = ?, ok = ?, error_json = ? WHERE delivery_id = ? AND number = ?'),
+    attemptCancel: db.prepare('UPDATE attempts SET ended_at = ?, ok = 0, error_json = ? WHERE delivery_id = ? AND ended_at IS NULL'),
+    attemptDrop: db.prepare('DELETE FROM attempts WHERE delivery_id = ? AND number = ?'),
+    delivered: db.prepare(
+      "UPDATE deliveries SET state = 'delivered', unclear = 0, error_json = NULL, updated_at = @at WHERE id = @id AND state = 'running' AND attempt = @attempt",
+    ),
+    receipt: db.prepare(
+      'INSERT OR REPLACE INTO receipts VALUES (@delivery_id, @remote_path, @size, @sha256, @verified, @algorithm, @outcome, @server, @at)',
+    ),
+    retrying: db.prepare(
+      "UPDATE deliveries SET state = 'retrying', retry_from = CASE WHEN attempt - spent_before <= 1 THEN @at ELSE retry_from END, next_at = @next_at, unclear = max(unclear, @unclear), error_json = @error, updated_at = @at WHERE id = @id AND state = 'running' AND attempt = @attempt",
+    ),
+    dead: db.prepare(
+      "UPDATE deliveries SET state = 'dead', unclear = max(unclear, @unclear), error_json = @error, updated_at = @at WHERE id = @id AND state = 'running' AND attempt = @attempt",
+    ),
+    giveBack: db.prepare(
+      "UPDATE deliveries SET state = CASE WHEN attempt > 1 THEN 'retrying' ELSE 'pending' END, attempt = attempt - 1, next_at = @at, unclear = max(unclear, @unclear), updated_at = @at WHERE id = @id AND state = 'running' AND attempt = @attempt",
+    ),
+    running: db.prepare("SELECT * FROM deliveries WHERE state = 'running'"),
+    again: db.prepare(
+      "UPDATE deliveries SET state = 'pending', next_at = @at, retry_from = @at, spent_before = attempt, updated_at = @at WHERE id = @id AND state IN ('dead', 'cancelled', 'retrying')",
+    ),
+    newerDelivered: db
+      .prepare(`SELECT newer.id FROM deliveries AS newer JOIN deliveries AS d ON newer.destination = d.destination AND newer.remote_path = d.remote_path
+      WHERE d.id = ? AND d.on_conflict = 'overwrite' AND newer.rowid > d.rowid AND newer.state = 'delivered' LIMIT 1`)
+      .pluck(),
+    cancel: db.prepare(
+      "UPDATE deliveries SET unclear = CASE state WHEN 'running' THEN 1 ELSE unclear END, state = 'cancelled', next_at = NULL, updated_at = ? WHERE id = ? AND state IN ('pending', 'retrying', 'running', 'dead')",
+    ),
+    get: db.prepare('SELECT * FROM deliveries WHERE id = ?'),
+    ofTransfer: db.prepare('SELECT * FROM deliveries WHERE transfer_id = ? ORDER BY id'),
+    unfinished: db.prepare("SELECT count(*) FROM deliveries WHERE transfer_id = ? AND state NOT IN ('delivered', 'cancelled')").pluck(),
+    undelivered: db.prepare("SELECT count(*) FROM deliveries WHERE transfer_id = ? AND state <> 'delivered'").pluck(),
+    dead_ids: db
+      .prepare(
+        "SELECT id FROM deliveries WHERE state = 'dead' AND (@rule IS NULL OR rule = @rule) AND (@destination IS NULL OR destination = @destination) AND coalesce(json_extract(error_json, '$.code'), '') <> 'upload.suspect' ORDER BY id LIMIT @limit",
+      )
+      .pluck(),
+    list: filteredList<DeliveryRow>(
+      db,
+      'SELECT * FROM deliveries',
+      {
+        before: 'id < @before',
+        state: 'state = @state',
+        rule: 'rule = @rule',
+        destination: 'destination = @destination',
+        q: "path LIKE @q ESCAPE '\\'",
+      },
+      'ORDER BY id DESC',
+    ),
+    attempts: db.prepare('SELECT * FROM attempts WHERE delivery_id = ? ORDER BY number'),
+    receiptOf: db.prepare('SELECT * FROM receipts WHERE delivery_id = ?'),
+    counts: db.prepare(
+      "SELECT state, count(*) AS n FROM deliveries WHERE state IN ('pending', 'running', 'retrying', 'dead') GROUP BY state",
+    ),
+    oldest: db.prepare("SELECT created_at FROM deliveries WHERE state = 'pending' ORDER BY id LIMIT 1").pluck(),
+    ofDestination: db.prepare('SELECT state, count(*) AS n FROM deliveries WHERE destination = ? GROUP BY state'),
+    lastDelivered: db
+      .prepare("SELECT updated_at FROM deliveries WHERE destination = ? AND state = 'delivered' ORDER BY id DESC LIMIT 1")
+      .pluck(),
+    lastError: db
+      .prepare("SELECT error_json FROM deliveries WHERE destination = ? AND state IN ('retrying', 'dead') ORDER BY id DESC LIMIT 1")
+      .pluck(),
+    waitingFor: db.prepare("SELECT count(*) FROM deliveries WHERE destination = ? AND state IN ('pending', 'running', 'retrying')").pluck(),
+  }
+  return {
+    /** Held (`next_at` NULL) until {@link release}. @returns whether it is new. */
+    insert: (
+      row: Pick<
+        DeliveryRow,
+        | 'id'
+        | 'transfer_id'
+        | 'rule'
+        | 'destination'
+        | 'username'
+        | 'path'
+        | 'remote_path'
+        | 'temp_name'
+        | 'on_conflict'
+        | 'after'
+        | 'size'
+        | 'sha256'
+      > & { at: number },
+    ) => q.insert.run(row).changes === 1,
+    release: (transfer: string, at: number) => q.release.run({ transfer, at }).changes,
+    /** Dead before its first attempt. */
+    refuse: (id: string, error: ErrorRecord, at: number) => void q.refuse.run(JSON.stringify(error), at, id),
+    /** Moves the first attempt of what was just released. */
+    reschedule: (transfer: string, at: number) => q.hold.run({ transfer, at }).changes,
+    withdraw: (transfer: string, path: string) => q.withdraw.run(transfer, path).changes,
+    withdrawAll: (transfer: string) => q.withdrawAll.run(transfer).changes,
+    suspect: (transfer: string, error: ErrorRecord, at: number) => q.suspect.run(JSON.stringify(error), at, transfer).changes,
+    due: (destination: string, now: number, limit: number) => q.dueAt.all(destination, now, limit) as DeliveryRow[],
+    /** When the next one becomes due; those that are due already wait for something else than time. */
+    nextDue: (now: number) => q.nextDue.get(now) as number | null,
+    start(id: string, at: number): DeliveryRow {
+      const row = q.start.get({ id, at }) as DeliveryRow | undefined
+      if (!row) throw new LostRace(`delivery ${id} is not waiting`)
+      q.attempt.run(id, row.attempt, at)
+      return row
+    },
+    delivered(id: string, attempt: number, at: number, receipt: Omit<ReceiptRow, 'delivery_id' | 'at'>) {
+      must(q.delivered.run({ id, attempt, at }).changes, `delivery ${id} is not running attempt ${attempt}`)
+      q.attemptEnd.run(at, 1, null, id, attempt)
+      q.receipt.run({ ...receipt, delivery_id: id, at })
+    },
+    failed(id: string, attempt: number, at: number, error: ErrorRecord, unclear: boolean, nextAt: number | null) {
+      const row = { id, attempt, at, error: JSON.stringify(error), unclear: unclear ? 1 : 0 }
+      const { changes } = nextAt === null ? q.dead.run(row) : q.retrying.run({ ...row, next_at: nextAt })
+      must(changes, `delivery ${id} is not running attempt ${attempt}`)
+      q.attemptEnd.run(at, 0, JSON.stringify(error), id, attempt)
+    },
+    /** The attempt did not count (shutdown, worker crash). */
+    giveBack(id: string, attempt: number, at: number, unclear: boolean) {
+      must(q.giveBack.run({ id, attempt, at, unclear: unclear ? 1 : 0 }).changes, `delivery ${id} is not running attempt ${attempt}`)
+      q.attemptDrop.run(id, attempt)
+    },
+    running: () => q.running.all() as DeliveryRow[],
+    /** By hand: numbers go on, but the limits on attempts and age begin anew. */
+    again: (id: string, at: number) => q.again.run({ id, at }).changes === 1,
+    /** A later version that is at the far side under that name already: this one would undo it. */
+    newerDelivered: (id: string) => q.newerDelivered.get(id) as string | undefined,
+    /** One that runs may have reached the far side all the same: a retry looks first. */
+    cancel(id: string, at: number) {
+      q.attemptCancel.run(at, CANCELLED, id)
+      return q.cancel.run(at, id).changes === 1
+    },
+    get: (id: string) => q.get.get(id) as DeliveryRow | undefined,
+    ofTransfer: (transfer: string) => q.ofTransfer.all(transfer) as DeliveryRow[],
+    /** Deliveries that still need the spooled content (dead ones may be retried). */
+    countUnfinished: (transfer: string) => q.unfinished.get(transfer) as number,
+    countUndelivered: (transfer: string) => q.undelivered.get(transfer) as number,
+    /** Without those of suspect uploads: sending what may be half a file is asked for one by one. */
+    deadIds: (filter: { rule?: string | undefined; destination?: string | undefined }, limit: number) =>
+      q.dead_ids.all({ rule: filter.rule ?? null, destination: filter.destination ?? null, limit }) as string[],
+    list: (query: DeliveryQuery) => q.list({ ...query, q: query.q ? likePattern(query.q) : undefined }),
+    attempts: (id: string) => q.attempts.all(id) as AttemptRow[],
+    receipt: (id: string) => q.receiptOf.get(id) as ReceiptRow | undefined,
+    counts(): QueueCounts {
+      const counts = { pending: 0, running: 0, retrying: 0, dead: 0 }
+      for (const row of q.counts.all() as { state: keyof typeof counts; n: number }[]) counts[row.state] = row.n
+      return { ...counts, oldest: (q.oldest.get() as number | undefined) ?? null }
+    },
+    health(destination: string) {
+      const by: Partial<Record<DeliveryState, number>> = {}
+      for (const row of q.ofDestination.all(destination) as { state: DeliveryState; n: number }[]) by[row.state] = row.n
+      return {
+        delivered: by.delivered ?? 0,
+        failing: (by.retrying ?? 0) + (by.dead ?? 0),
+        last_error: q.lastError.get(destination) as string | undefined,
+        last_delivered_at: q.lastDelivered.get(destination) as number | undefined,
+      }
+    },
+    countWaitingFor: (destination: string) => q.waitingFor.get(destination) as number,
+  }
+}

@@ -1,0 +1,209 @@
+-- Made from the migrations; test/store/database.test.ts compares. Do not edit.
+
+CREATE TABLE admin_sessions (
+  id_hash    TEXT PRIMARY KEY, -- SHA-256 of the cookie
+  username   TEXT NOT NULL REFERENCES admins (username) ON DELETE CASCADE,
+  csrf       TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE admins (
+  username      TEXT PRIMARY KEY,
+  password_hash TEXT NOT NULL,
+  role          TEXT NOT NULL CHECK (role IN ('admin', 'operator', 'auditor')),
+  last_login    INTEGER,
+  created_at    INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE attempts (
+  delivery_id TEXT NOT NULL REFERENCES deliveries (id) ON DELETE CASCADE,
+  number      INTEGER NOT NULL,
+  started_at  INTEGER NOT NULL,
+  ended_at    INTEGER,
+  ok          INTEGER CHECK (ok IN (0, 1)),
+  error_json  TEXT CHECK (error_json IS NULL OR json_valid(error_json)),
+  PRIMARY KEY (delivery_id, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE audit (
+  seq         INTEGER PRIMARY KEY,
+  at          INTEGER NOT NULL,
+  actor       TEXT NOT NULL,
+  address     TEXT NOT NULL,
+  action      TEXT NOT NULL,
+  object      TEXT NOT NULL,
+  outcome     TEXT NOT NULL CHECK (outcome IN ('ok', 'refused', 'failed')),
+  detail_json TEXT NOT NULL CHECK (json_valid(detail_json)),
+  previous    TEXT NOT NULL,
+  hash        TEXT NOT NULL -- SHA-256 over previous and all columns but this one
+) STRICT;
+
+CREATE TABLE deliveries (
+  id          TEXT PRIMARY KEY,
+  transfer_id TEXT NOT NULL REFERENCES transfers (id),
+  rule        TEXT NOT NULL,
+  destination TEXT NOT NULL,
+  username    TEXT NOT NULL,
+  path        TEXT NOT NULL,
+  remote_path TEXT NOT NULL,
+  temp_name   TEXT NOT NULL,
+  on_conflict TEXT NOT NULL CHECK (on_conflict IN ('overwrite', 'fail', 'rename', 'skip')),
+  after       TEXT NOT NULL CHECK (after IN ('keep', 'delete', 'archive')),
+  size        INTEGER NOT NULL,
+  sha256      TEXT NOT NULL,
+  state       TEXT NOT NULL CHECK (state IN ('pending', 'running', 'retrying', 'delivered', 'dead', 'cancelled')),
+  attempt     INTEGER NOT NULL DEFAULT 0,
+  spent_before INTEGER NOT NULL DEFAULT 0, -- attempts before the last retry by hand: they no longer count against the limit
+  retry_from  INTEGER NOT NULL,            -- since when give_up_after counts
+  unclear     INTEGER NOT NULL DEFAULT 0 CHECK (unclear IN (0, 1)), -- the far side may have it all the same
+  next_at     INTEGER, -- when it may be claimed; NULL while pending: held until its file is published
+  error_json  TEXT CHECK (error_json IS NULL OR json_valid(error_json)),
+  created_at  INTEGER NOT NULL,
+  updated_at  INTEGER NOT NULL,
+  UNIQUE (transfer_id, rule, destination, remote_path),
+  CHECK (state NOT IN ('running', 'delivered', 'dead', 'cancelled') OR next_at IS NULL),
+  CHECK (state <> 'retrying' OR next_at IS NOT NULL)
+) STRICT;
+
+CREATE TABLE destinations (
+  name       TEXT PRIMARY KEY,
+  enabled    INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+  spec_json  TEXT NOT NULL CHECK (json_valid(spec_json)), -- the declaration without name, enabled and secrets
+  secrets    BLOB,                                        -- sealed by store/secret-box
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE receipts (
+  delivery_id TEXT PRIMARY KEY REFERENCES deliveries (id) ON DELETE CASCADE,
+  remote_path TEXT NOT NULL,
+  size        INTEGER NOT NULL,
+  sha256      TEXT NOT NULL,
+  verified    TEXT NOT NULL CHECK (verified IN ('size', 'hash', 'readback')),
+  algorithm   TEXT,
+  outcome     TEXT NOT NULL CHECK (outcome IN ('sent', 'found', 'skipped')),
+  server      TEXT,
+  at          INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE renames (
+  id          TEXT PRIMARY KEY,
+  session_id  TEXT NOT NULL,
+  transfer_id TEXT NOT NULL REFERENCES transfers (id),
+  from_path   TEXT NOT NULL,
+  to_path     TEXT NOT NULL,
+  to_path_bytes BLOB,
+  inode       TEXT NOT NULL,
+  final       BLOB NOT NULL,
+  at          INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE rules (
+  name       TEXT PRIMARY KEY,
+  position   INTEGER NOT NULL,
+  enabled    INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+  spec_json  TEXT NOT NULL CHECK (json_valid(spec_json)),
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE sessions (
+  id         TEXT PRIMARY KEY,
+  username   TEXT NOT NULL,
+  protocol   TEXT NOT NULL,
+  address    TEXT NOT NULL,
+  port       INTEGER NOT NULL,
+  method     TEXT NOT NULL,
+  client     TEXT NOT NULL,
+  state      TEXT NOT NULL CHECK (state IN ('open', 'closed', 'aborted')),
+  started_at INTEGER NOT NULL,
+  ended_at   INTEGER,
+  reason     TEXT,
+  CHECK ((state = 'open') = (ended_at IS NULL))
+) STRICT;
+
+CREATE TABLE tokens (
+  name         TEXT PRIMARY KEY,
+  hash         TEXT NOT NULL UNIQUE, -- SHA-256 of the token
+  role         TEXT NOT NULL CHECK (role IN ('admin', 'operator', 'auditor')),
+  created_at   INTEGER NOT NULL,
+  last_used_at INTEGER
+) STRICT;
+
+CREATE TABLE transfers (
+  id           TEXT PRIMARY KEY,
+  session_id   TEXT NOT NULL REFERENCES sessions (id),
+  username     TEXT NOT NULL,
+  partner      TEXT NOT NULL,
+  protocol     TEXT NOT NULL,
+  address      TEXT NOT NULL,
+  direction    TEXT NOT NULL CHECK (direction IN ('upload', 'download')),
+  path         TEXT NOT NULL, -- as shown: undecodable bytes read as Latin-1; follows renames
+  path_bytes   BLOB,          -- the exact bytes, only where they are not UTF-8
+  state        TEXT NOT NULL CHECK (state IN ('open', 'committing', 'completed', 'aborted', 'suspect')),
+  start_offset INTEGER NOT NULL,
+  bytes        INTEGER NOT NULL DEFAULT 0,
+  sha256       TEXT,
+  started_at   INTEGER NOT NULL,
+  committed_at INTEGER,
+  commit_order INTEGER, -- the order of commits: the later one keeps a contested name
+  ended_at     INTEGER,
+  staging      BLOB,    -- real paths as bytes; staging until published, spool while deliveries are owed
+  final        BLOB,
+  spool        BLOB,
+  evidence_json TEXT CHECK (evidence_json IS NULL OR json_valid(evidence_json)),
+  error_json   TEXT CHECK (error_json IS NULL OR json_valid(error_json)),
+  CHECK ((state IN ('open', 'committing')) = (ended_at IS NULL)),
+  CHECK (state <> 'committing' OR (staging IS NOT NULL AND final IS NOT NULL AND sha256 IS NOT NULL AND commit_order IS NOT NULL))
+) STRICT;
+
+CREATE TABLE users (
+  username      TEXT PRIMARY KEY,
+  password_hash TEXT,
+  enabled       INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+  spec_json     TEXT NOT NULL CHECK (json_valid(spec_json)), -- the declaration without name, password and enabled
+  used_bytes    INTEGER NOT NULL DEFAULT 0,
+  used_files    INTEGER NOT NULL DEFAULT 0,
+  last_login    INTEGER,
+  created_at    INTEGER NOT NULL,
+  updated_at    INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX audit_by_action ON audit (action, seq);
+
+CREATE INDEX audit_by_actor ON audit (actor, seq);
+
+CREATE INDEX deliveries_at_target ON deliveries (destination, remote_path);
+
+CREATE INDEX deliveries_due ON deliveries (destination, next_at, id) WHERE next_at IS NOT NULL;
+
+CREATE INDEX deliveries_in_state ON deliveries (state, id);
+
+CREATE INDEX deliveries_next ON deliveries (next_at) WHERE next_at IS NOT NULL;
+
+CREATE INDEX deliveries_of_destination ON deliveries (destination, state, id);
+
+CREATE INDEX deliveries_of_rule ON deliveries (rule, id);
+
+CREATE INDEX deliveries_running ON deliveries (id) WHERE state = 'running';
+
+CREATE INDEX rules_in_order ON rules (position, name);
+
+CREATE INDEX sessions_open ON sessions (id) WHERE state = 'open';
+
+CREATE INDEX transfers_at_path ON transfers (username, path, commit_order) WHERE commit_order IS NOT NULL;
+
+CREATE INDEX transfers_by_spool ON transfers (spool) WHERE spool IS NOT NULL;
+
+CREATE INDEX transfers_in_commit_order ON transfers (commit_order) WHERE commit_order IS NOT NULL;
+
+CREATE INDEX transfers_in_state ON transfers (state, id);
+
+CREATE INDEX transfers_of_session ON transfers (session_id);
+
+CREATE INDEX transfers_of_user ON transfers (username, id);
+
+CREATE INDEX transfers_spooled ON transfers (id) WHERE spool IS NOT NULL;
+
+CREATE INDEX transfers_unfinished ON transfers (state, commit_order) WHERE state IN ('open', 'committing');

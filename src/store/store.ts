@@ -1,0 +1,35 @@
+// The store as one thing: the database with all its rows, opened and closed together.
+// Must not be opened by a worker thread.
+import { join } from 'node:path'
+import { createAccountRows } from './accounts.ts'
+import { createAuditLog } from './audit.ts'
+import { openDatabase } from './database.ts'
+import { createDeliveryRows } from './deliveries.ts'
+import { createGroupCommit, type Durability } from './group-commit.ts'
+import { createRoutingRows } from './routing.ts'
+import { openSecretBox } from './secret-box.ts'
+import { createTransferRows } from './transfers.ts'
+
+export const DATABASE_NAME = 'fileflow.db'
+
+/** @throws FileFlowError `database.newer`, `config.invalid` */
+export function openStore(dataDir: string, durability: Durability) {
+  const db = openDatabase(join(dataDir, DATABASE_NAME))
+  const group = createGroupCommit(db, durability)
+  return {
+    group,
+    secrets: openSecretBox(join(dataDir, 'keys', 'secrets.key')),
+    audit: createAuditLog(db),
+    accounts: createAccountRows(db),
+    routing: createRoutingRows(db),
+    transfers: createTransferRows(db),
+    deliveries: createDeliveryRows(db),
+    close() {
+      group.flush()
+      db.pragma('optimize')
+      db.close()
+    },
+  }
+}
+
+export type Store = ReturnType<typeof openStore>

@@ -1,0 +1,206 @@
+// Rows of sessions, transfers and renames; every change of state is a guarded UPDATE.
+// Must not decide what a state means; intake/ and gatekeeper/ do.
+import { newId } from '../core/clock.ts'
+import type { Direction, TransferState } from '../core/transfer.ts'
+import type { Protocol } from '../core/user.ts'
+import { likePattern } from './audit.ts'
+import type { Sqlite } from './database.ts'
+import { filteredList } from './filter.ts'
+
+export interface SessionRow {
+  id: string
+  username: string
+  protocol: Protocol
+  address: string
+  port: number
+  method: string
+  client: string
+  state: 'open' | 'closed' | 'aborted'
+  started_at: number
+  ended_at: number | null
+  reason: string | null
+}
+
+export interface TransferRow {
+  id: string
+  session_id: string
+  username: string
+  partner: string
+  protocol: Protocol
+  address: string
+  direction: Direction
+  path: string
+  path_bytes: Buffer | null
+  state: TransferState
+  start_offset: number
+  bytes: number
+  sha256: string | null
+  started_at: number
+  committed_at: number | null
+  commit_order: number | null
+  ended_at: number | null
+  staging: Buffer | null
+  final: Buffer | null
+  spool: Buffer | null
+  evidence_json: string | null
+  error_json: string | null
+}
+
+export interface RenameRow {
+  id: string
+  session_id: string
+  transfer_id: string
+  from_path: string
+  to_path: string
+  to_path_bytes: Buffer | null
+  inode: string
+  final: Buffer
+  at: number
+}
+
+export interface TransferQuery {
+  readonly user?: string | undefined
+  readonly state?: string | undefined
+  readonly direction?: string | undefined
+  readonly protocol?: string | undefined
+  readonly since?: number | undefined
+  readonly q?: string | undefined
+  readonly before?: string | undefined
+  readonly limit: number
+}
+
+export interface CommitRow {
+  readonly id: string
+  readonly path: string
+  readonly bytes: number
+  readonly sha256: string
+  readonly staging: Uint8Array
+  readonly final: Uint8Array
+  readonly spool: Uint8Array | null
+  readonly evidence: readonly string[]
+  readonly at: number
+}
+
+/** A guarded UPDATE that hit nothing: someone else was first, or the row is not what the caller believes. */
+export class LostRace extends Error {}
+
+const must = (changes: number, what: string): void => {
+  if (changes !== 1) throw new LostRace(what)
+}
+
+export function createTransferRows(db: Sqlite) {
+  const q = {
+    openSession: db.prepare(
+      "INSERT INTO sessions VALUES (@id, @username, @protocol, @address, @port, @method, @client, 'open', @started_at, NULL, NULL)",
+    ),
+    endSession: db.prepare("UPDATE sessions SET state = ?, ended_at = ?, reason = ? WHERE id = ? AND state = 'open'"),
+    getSession: db.prepare('SELECT * FROM sessions WHERE id = ?'),
+    openSessions: db.prepare("SELECT * FROM sessions WHERE state = 'open'"),
+    begin:
+      db.prepare(`INSERT INTO transfers (id, session_id, username, partner, protocol, address, direction, path, path_bytes, state, start_offset, started_at)
+      SELECT @id, id, username, @partner, protocol, address, @direction, @path, @path_bytes, 'open', @start_offset, @started_at FROM sessions WHERE id = @session_id AND state = 'open'`),
+    commit:
+      db.prepare(`UPDATE transfers SET state = 'committing', path = @path, bytes = @bytes, sha256 = @sha256, staging = @staging, final = @final, spool = @spool, evidence_json = @evidence,
+      committed_at = @at, commit_order = (SELECT coalesce(max(commit_order), 0) + 1 FROM transfers WHERE commit_order IS NOT NULL) WHERE id = @id AND state = 'open'`),
+    publish: db.prepare("UPDATE transfers SET state = 'completed', ended_at = ?, staging = NULL WHERE id = ? AND state = 'committing'"),
+    trust: db.prepare("UPDATE transfers SET state = 'completed' WHERE id = ? AND state = 'suspect'"),
+    suspect: db.prepare("UPDATE transfers SET state = 'suspect' WHERE id = ? AND state = 'completed'"),
+    complete: db.prepare("UPDATE transfers SET state = 'completed', ended_at = ?, bytes = ?, sha256 = ? WHERE id = ? AND state = 'open'"),
+    abort: db.prepare(
+      "UPDATE transfers SET state = 'aborted', ended_at = ?, bytes = ?, error_json = ?, staging = NULL WHERE id = ? AND state IN ('open', 'committing')",
+    ),
+    get: db.prepare('SELECT * FROM transfers WHERE id = ?'),
+    unfinished: db.prepare(
+      'SELECT * FROM transfers WHERE state = ? AND (commit_order IS NULL OR commit_order > ?) ORDER BY commit_order, id LIMIT 1000',
+    ),
+    laterAt: db.prepare("SELECT 1 FROM transfers WHERE final = ? AND commit_order > ? AND state <> 'aborted' LIMIT 1").pluck(),
+    lastAt: db.prepare(
+      "SELECT * FROM transfers WHERE username = ? AND path = ? AND commit_order IS NOT NULL AND state IN ('completed', 'committing', 'suspect') ORDER BY commit_order DESC LIMIT 1",
+    ),
+    isSpooled: db.prepare('SELECT 1 FROM transfers WHERE spool = ? LIMIT 1').pluck(),
+    setSpool: db.prepare('UPDATE transfers SET spool = ? WHERE id = ?'),
+    list: filteredList<TransferRow>(
+      db,
+      'SELECT * FROM transfers',
+      {
+        before: 'id < @before',
+        since: 'id >= @since',
+        user: 'username = @user',
+        state: 'state = @state',
+        direction: 'direction = @direction',
+        protocol: 'protocol = @protocol',
+        q: "path LIKE @q ESCAPE '\\'",
+      },
+      'ORDER BY id DESC',
+    ),
+    ofSession: db.prepare("SELECT * FROM transfers WHERE session_id = ? AND state IN ('open', 'committing')"),
+    today: db.prepare(
+      "SELECT count(*) AS n, coalesce(sum(CASE direction WHEN 'upload' THEN bytes END), 0) AS bytes_in, coalesce(sum(CASE direction WHEN 'download' THEN bytes END), 0) AS bytes_out FROM transfers WHERE id >= ? AND state = 'completed'",
+    ),
+    countOpen: db.prepare("SELECT count(*) FROM transfers WHERE state IN ('open', 'committing')").pluck(),
+    addRename: db.prepare(
+      'INSERT INTO renames VALUES (@id, @session_id, @transfer_id, @from_path, @to_path, @to_path_bytes, @inode, @final, @at)',
+    ),
+    moved: db.prepare('UPDATE transfers SET path = ?, path_bytes = ?, final = ? WHERE id = ?'),
+    takeRename: db.prepare('DELETE FROM renames WHERE id = ? RETURNING *'),
+    renames: db.prepare('SELECT * FROM renames WHERE @session IS NULL OR session_id = @session ORDER BY id'),
+    settled: db
+      .prepare(
+        "SELECT id FROM transfers t WHERE spool IS NOT NULL AND state NOT IN ('open', 'committing') AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.transfer_id = t.id AND d.state NOT IN ('delivered', 'cancelled'))",
+      )
+      .pluck(),
+  }
+  return {
+    openSession: (row: Omit<SessionRow, 'state' | 'ended_at' | 'reason'>) => void q.openSession.run(row),
+    endSession: (id: string, state: 'closed' | 'aborted', at: number, reason: string) =>
+      q.endSession.run(state, at, reason, id).changes === 1,
+    getSession: (id: string) => q.getSession.get(id) as SessionRow | undefined,
+    openSessions: () => q.openSessions.all() as SessionRow[],
+    begin(row: {
+      id: string
+      session_id: string
+      partner: string
+      direction: Direction
+      path: string
+      path_bytes: Uint8Array | null
+      start_offset: number
+      started_at: number
+    }) {
+      must(q.begin.run(row).changes, `session ${row.session_id} is not open`)
+    },
+    commit(row: CommitRow) {
+      must(q.commit.run({ ...row, evidence: JSON.stringify(row.evidence) }).changes, `transfer ${row.id} is not open`)
+    },
+    publish: (id: string, at: number) => must(q.publish.run(at, id).changes, `transfer ${id} is not committing`),
+    /** The partner itself speaks for a suspect upload. */
+    trust: (id: string) => void q.trust.run(id),
+    suspect: (id: string) => q.suspect.run(id).changes === 1,
+    complete: (id: string, at: number, bytes: number, sha256: string | null) => q.complete.run(at, bytes, sha256, id).changes === 1,
+    abort: (id: string, at: number, bytes: number, error: unknown) => q.abort.run(at, bytes, JSON.stringify(error), id).changes === 1,
+    get: (id: string) => q.get.get(id) as TransferRow | undefined,
+    /** In commit order, a thousand at a time. */
+    unfinished: (state: 'open' | 'committing', afterOrder = -1) => q.unfinished.all(state, afterOrder) as TransferRow[],
+    hasLaterAt: (final: Uint8Array, order: number) => q.laterAt.get(final, order) === 1,
+    lastAt: (username: string, path: string) => q.lastAt.get(username, path) as TransferRow | undefined,
+    /** Whether some transfer's content is at this real path. */
+    isSpooled: (path: Uint8Array) => q.isSpooled.get(path) === 1,
+    setSpool: (id: string, spool: Uint8Array | null) => void q.setSpool.run(spool, id),
+    list: (query: TransferQuery) =>
+      // ids begin with their time
+      q.list({
+        ...query,
+        since: query.since === undefined ? undefined : newId(query.since).slice(0, 10),
+        q: query.q ? likePattern(query.q) : undefined,
+      }),
+    runningOf: (sessionId: string) => q.ofSession.all(sessionId) as TransferRow[],
+    since: (id: string) => q.today.get(id) as { n: number; bytes_in: number; bytes_out: number },
+    countOpen: () => q.countOpen.get() as number,
+    addRename: (row: RenameRow) => void q.addRename.run(row),
+    moved: (id: string, path: string, pathBytes: Uint8Array | null, final: Uint8Array) => void q.moved.run(path, pathBytes, final, id),
+    takeRename: (id: string) => q.takeRename.get(id) as RenameRow | undefined,
+    /** Those under way: of one session, or (null) all. */
+    renames: (session: string | null) => q.renames.all({ session }) as RenameRow[],
+    /** Transfers whose content is still kept though no delivery needs it. */
+    spooledForNothing: () => q.settled.all() as string[],
+  }
+}

@@ -1,0 +1,327 @@
+// The dispatcher over a real store, with a forwarder that does just what it is told.
+// Must not move bytes.
+import { type Test, test } from 'tap'
+import type { ErrorCode } from '../../src/core/errors.ts'
+import type { FromForwarder, Outcome, ToForwarder } from '../../src/forwarding/connector.ts'
+import { createDestinations } from '../../src/forwarding/destinations.ts'
+import { createDispatcher } from '../../src/forwarding/dispatcher.ts'
+import { ADMIN, aDueDelivery, fakeClock, recordedLog, SHA256, tempStore, until } from '../store/temp-store.ts'
+
+type Attempt = Extract<ToForwarder, { type: 'attempt' }>
+
+const SENT: Outcome = {
+  ok: true,
+  receipt: { remotePath: '/base/x', size: 5, verified: 'hash', algorithm: 'sha256', outcome: 'sent', server: 'far' },
+}
+const failure = (code: ErrorCode, unclear = false): Outcome => ({ ok: false, error: { code, message: `it was ${code}` }, unclear })
+
+async function setUp(t: Test, names: string[] = ['hq'], limits = { concurrency: 8, per_destination: 4 }) {
+  const { store } = tempStore(t)
+  const clock = fakeClock()
+  const { log, lines } = recordedLog()
+  const retry = { max_attempts: 3, first_delay: 1000, max_delay: 4000, give_up_after: 1e9 }
+  const events: string[] = []
+  const finished: string[] = []
+  const destinations = createDestinations({ store, clock, changed: (name) => dispatcher.forget(name), usedBy: () => [] })
+  const dispatcher = createDispatcher({
+    store,
+    clock,
+    log,
+    destinations,
+    limits: () => ({ ...limits, retry }),
+    changed: (event, id) => events.push(`${event} ${id}`),
+    finished: (id) => finished.push(id),
+  })
+  for (const name of names)
+    await destinations.create(ADMIN, { name, type: 'sftp', host: 'far', username: 'u', password: 'hunter2', host_keys: 'insecure' })
+  const sent: ToForwarder[] = []
+  /** Every message crosses as it would to a thread. */
+  const connect = (): void => dispatcher.connect((message) => sent.push(structuredClone(message)))
+  t.teardown(() => dispatcher.disconnect())
+  const attempts = (): Attempt[] => sent.filter((m): m is Attempt => m.type === 'attempt')
+  const running = () => attempts().filter(({ delivery }) => store.deliveries.get(delivery.id)?.state === 'running')
+  const answer = (id: string, attempt: number, outcome: Outcome): void =>
+    dispatcher.receive(structuredClone({ type: 'settled', deliveryId: id, attempt, durationMs: 1, outcome } satisfies FromForwarder))
+  const state = (id: string) => store.deliveries.get(id)?.state
+  const idle = async (): Promise<void> => {
+    // a look for work runs in the turn after the kick; two turns later whatever was due has been handed over
+    for (let i = 0; i < 3; i++) await new Promise<void>((go) => setImmediate(go))
+  }
+  return { store, clock, lines, limits, events, finished, destinations, dispatcher, sent, connect, attempts, running, answer, state, idle }
+}
+
+test('a due delivery is handed over with all it needs, and settled with its receipt', async (t) => {
+  const s = await setUp(t)
+  aDueDelivery(s.store, 'd1', 'hq')
+  s.connect()
+  await until(() => s.attempts().length === 1)
+  t.match(s.attempts()[0], {
+    destination: { name: 'hq', password: 'hunter2' },
+    delivery: {
+      id: 'd1',
+      attempt: 1,
+      size: 5,
+      sha256: SHA256,
+      remotePath: 'd1',
+      tempName: '.d1.part',
+      onConflict: 'overwrite',
+      unclear: false,
+    },
+  })
+  t.equal(Buffer.from(s.attempts()[0]!.delivery.spool).toString(), '/nowhere/d1')
+  s.answer('d1', 1, SENT)
+  await until(() => s.state('d1') === 'delivered')
+  t.match(s.store.deliveries.receipt('d1'), { remote_path: '/base/x', verified: 'hash', sha256: SHA256 })
+  t.match(s.store.deliveries.attempts('d1'), [{ number: 1, ok: 1 }])
+  await until(() => s.finished.length === 1)
+  t.same(s.finished, ['t-d1'])
+  t.same(s.events, ['started d1', 'delivered d1'])
+  t.match(s.store.audit.list({ limit: 1 }), [{ action: 'delivery.attempt', object: 'd1', outcome: 'ok' }])
+  t.notMatch(JSON.stringify([s.lines, s.store.audit.list({ limit: 100 })]), /hunter2/)
+})
+
+test('a delivery is not started before its moment', async (t) => {
+  const s = await setUp(t)
+  aDueDelivery(s.store, 'd1', 'hq', s.clock.now() + 5000)
+  s.connect()
+  await s.idle()
+  t.equal(s.attempts().length, 0)
+  s.clock.advance(5000)
+  s.dispatcher.kick()
+  await until(() => s.attempts().length === 1)
+})
+
+test('a backlog of one destination does not starve the others, and no limit is passed', async (t) => {
+  const s = await setUp(t, ['a', 'b', 'c'], { concurrency: 5, per_destination: 2 })
+  for (let i = 0; i < 20; i++) aDueDelivery(s.store, `a${i + 10}`, 'a')
+  for (const id of ['b1', 'c1']) aDueDelivery(s.store, id, id[0]!)
+  s.connect()
+  await s.idle()
+  t.same(
+    s
+      .attempts()
+      .map(({ delivery }) => delivery.id)
+      .sort(),
+    ['a10', 'a11', 'b1', 'c1'],
+  )
+  for (let i = 0; i < 22; i++) {
+    const next = s.running()[0]!
+    s.answer(next.delivery.id, 1, SENT)
+    await until(() => s.state(next.delivery.id) === 'delivered')
+    await s.idle()
+    t.ok(s.dispatcher.running() <= 5 && s.running().filter(({ destination }) => destination.name === 'a').length <= 2)
+  }
+  t.same(s.store.deliveries.counts(), { pending: 0, running: 0, retrying: 0, dead: 0, oldest: null })
+  t.equal(s.attempts().length, 22, 'each exactly once')
+})
+
+test('the total limit holds over all destinations', async (t) => {
+  const s = await setUp(t, ['a', 'b', 'c'], { concurrency: 2, per_destination: 2 })
+  for (const name of ['a', 'b', 'c']) for (const n of [1, 2]) aDueDelivery(s.store, `${name}${n}`, name)
+  s.connect()
+  await s.idle()
+  t.equal(s.attempts().length, 2)
+})
+
+test('waiting deliveries that cannot be started cost no work in the meantime', async (t) => {
+  const s = await setUp(t, ['hq'], { concurrency: 1, per_destination: 1 })
+  aDueDelivery(s.store, 'd1', 'hq')
+  aDueDelivery(s.store, 'd2', 'hq')
+  aDueDelivery(s.store, 'd3', 'removed')
+  const timers: number[] = []
+  const real = globalThis.setTimeout
+  globalThis.setTimeout = ((work: () => void, ms: number) => {
+    timers.push(ms)
+    return real(work, ms)
+  }) as typeof real
+  t.teardown(() => {
+    globalThis.setTimeout = real
+  })
+  s.connect()
+  await s.idle()
+  t.ok(timers.length > 0 && timers.every((ms) => ms >= 1000), `sleeps of ${timers.join(', ')} ms`)
+})
+
+test('a failed delivery is tried again until its attempts are spent, then it is dead', async (t) => {
+  const s = await setUp(t)
+  aDueDelivery(s.store, 'd1', 'hq')
+  s.connect()
+  for (const attempt of [1, 2, 3]) {
+    await until(() => s.attempts().length === attempt)
+    s.answer('d1', attempt, failure('remote.lost', attempt === 1))
+    await until(() => s.state('d1') === (attempt === 3 ? 'dead' : 'retrying'))
+    s.clock.advance(10_000)
+    s.dispatcher.kick()
+  }
+  t.same(
+    s.attempts().map(({ delivery }) => delivery.unclear),
+    [false, true, true],
+    'once unclear, every repeat looks first',
+  )
+  t.match(s.store.deliveries.get('d1'), { state: 'dead', error_json: /remote\.lost/ })
+  t.same(s.finished, [], 'its content is kept for a retry by hand')
+  s.dispatcher.retry(ADMIN, 'd1')
+  await until(() => s.attempts().length === 4)
+  t.equal(s.attempts()[3]!.delivery.attempt, 4, 'numbers go on')
+  s.answer('d1', 4, failure('remote.lost'))
+  await until(() => s.state('d1') === 'retrying')
+  t.pass('and the limit begins anew')
+})
+
+test('what trying again cannot cure is dead at once', async (t) => {
+  const s = await setUp(t)
+  aDueDelivery(s.store, 'd1', 'hq')
+  s.connect()
+  await until(() => s.attempts().length === 1)
+  s.answer('d1', 1, failure('remote.auth'))
+  await until(() => s.state('d1') === 'dead')
+  t.match(s.events, ['started d1', 'dead d1'])
+})
+
+test('a delivery cancelled while it runs is stopped, and its late success changes nothing', async (t) => {
+  const s = await setUp(t)
+  aDueDelivery(s.store, 'd1', 'hq')
+  s.connect()
+  await until(() => s.attempts().length === 1)
+  s.dispatcher.cancel(ADMIN, 'd1')
+  t.match(s.sent.at(-1), { type: 'cancel', deliveryId: 'd1' })
+  s.answer('d1', 1, SENT)
+  await s.idle()
+  t.equal(s.state('d1'), 'cancelled')
+  t.equal(s.store.deliveries.receipt('d1'), undefined)
+  t.match(s.store.deliveries.attempts('d1'), [{ number: 1, ok: 0, error_json: /delivery\.cancelled/ }], 'the attempt has an end')
+  t.equal(s.dispatcher.running(), 0)
+  t.throws(() => s.dispatcher.cancel(ADMIN, 'd1'), { code: 'state.conflict' })
+  t.throws(() => s.dispatcher.cancel(ADMIN, 'none'), { code: 'resource.not_found' })
+  s.dispatcher.retry(ADMIN, 'd1')
+  await until(() => s.attempts().length === 2)
+  t.match(s.attempts()[1]!.delivery, { attempt: 2, unclear: true }, 'the far side may have it: the repeat looks first')
+})
+
+test('an answer that comes while the cancelling is written loses visibly', async (t) => {
+  const s = await setUp(t)
+  aDueDelivery(s.store, 'd1', 'hq')
+  s.connect()
+  await until(() => s.attempts().length === 1)
+  s.store.deliveries.cancel('d1', s.clock.now())
+  s.answer('d1', 1, SENT)
+  await until(() => s.events.includes('cancelled d1'))
+  t.equal(s.state('d1'), 'cancelled')
+})
+
+test('what ran in a forwarder that is gone is given back, unspent and unclear, and its late answer ignored', async (t) => {
+  const s = await setUp(t)
+  aDueDelivery(s.store, 'd1', 'hq')
+  s.connect()
+  await until(() => s.attempts().length === 1)
+  s.dispatcher.disconnect()
+  await until(() => s.state('d1') === 'pending')
+  t.match(s.store.deliveries.get('d1'), { attempt: 0, unclear: 1 })
+  s.answer('d1', 1, SENT)
+  await s.idle()
+  t.equal(s.state('d1'), 'pending')
+  s.clock.advance(60_000)
+  s.connect()
+  await until(() => s.attempts().length === 2)
+  t.match(s.attempts()[1]!.delivery, { attempt: 1, unclear: true })
+})
+
+test('a forwarder that drains gives back what it did not begin', async (t) => {
+  const s = await setUp(t)
+  aDueDelivery(s.store, 'd1', 'hq')
+  s.connect()
+  await until(() => s.attempts().length === 1)
+  s.dispatcher.pause()
+  s.answer('d1', 1, failure('service.draining'))
+  await until(() => s.state('d1') === 'pending')
+  t.match(s.store.deliveries.get('d1'), { attempt: 0, unclear: 0 })
+  await s.idle()
+  t.equal(s.attempts().length, 1, 'nothing is handed to a forwarder that drains')
+})
+
+test('deliveries to a disabled destination wait, and go on when it is enabled', async (t) => {
+  const s = await setUp(t)
+  await s.destinations.setEnabled(ADMIN, 'hq', false)
+  aDueDelivery(s.store, 'd1', 'hq')
+  s.connect()
+  await s.idle()
+  t.equal(s.attempts().length, 0)
+  t.equal(s.state('d1'), 'pending')
+  await s.destinations.setEnabled(ADMIN, 'hq', true)
+  await until(() => s.attempts().length === 1)
+  t.ok(
+    s.sent.some((m) => m.type === 'forget' && m.destination === 'hq'),
+    'and old connections are forgotten',
+  )
+})
+
+test('a file whose kept content is gone dies with that reason, and a retry says so', async (t) => {
+  const s = await setUp(t)
+  aDueDelivery(s.store, 'd1', 'hq')
+  s.store.transfers.setSpool('t-d1', null)
+  // no spool path on the row: nothing to hand over
+  s.connect()
+  await until(() => s.state('d1') === 'dead')
+  t.match(s.store.deliveries.get('d1')?.error_json, /spool\.missing/)
+  t.throws(() => s.dispatcher.retry(ADMIN, 'd1'), { code: 'state.conflict', message: /not kept any more/ })
+  t.throws(() => s.dispatcher.retry(ADMIN, 'none'), { code: 'resource.not_found' })
+})
+
+test('all dead deliveries can be tried again at once, but suspect files only one by one', async (t) => {
+  const s = await setUp(t)
+  for (const id of ['d1', 'd2', 'd3']) {
+    aDueDelivery(s.store, id, 'hq')
+    s.store.deliveries.start(id, s.clock.now())
+    s.store.deliveries.failed(id, 1, s.clock.now(), { code: id === 'd3' ? 'upload.suspect' : 'remote.auth', message: '' }, false, null)
+  }
+  t.equal(s.dispatcher.retryAllDead(ADMIN, { destination: 'other' }), 0)
+  t.equal(s.dispatcher.retryAllDead(ADMIN, {}), 2)
+  t.same(['d1', 'd2', 'd3'].map(s.state), ['pending', 'pending', 'dead'])
+  s.dispatcher.retry(ADMIN, 'd3')
+  t.equal(s.state('d3'), 'pending')
+})
+
+test('an outcome that cannot be recorded is recorded later', async (t) => {
+  const s = await setUp(t)
+  aDueDelivery(s.store, 'd1', 'hq')
+  s.connect()
+  await until(() => s.attempts().length === 1)
+  const real = s.store.deliveries.delivered
+  let failures = 0
+  Object.assign(s.store.deliveries, {
+    delivered: () => {
+      failures++
+      Object.assign(s.store.deliveries, { delivered: real })
+      throw new Error('database or disk is full')
+    },
+  })
+  const timer = globalThis.setTimeout
+  globalThis.setTimeout = ((work: () => void) => timer(work, 1)) as typeof timer
+  t.teardown(() => {
+    globalThis.setTimeout = timer
+  })
+  s.answer('d1', 1, SENT)
+  await until(() => s.state('d1') === 'delivered')
+  t.equal(failures, 1)
+  t.ok(s.lines.some((line) => line.event === 'delivery.settle_failed'))
+})
+
+test('a probe is answered, or ends with its time or with the forwarder', async (t) => {
+  const s = await setUp(t)
+  const never = new AbortController().signal
+  await t.rejects(async () => s.dispatcher.probe('hq', never), { code: 'service.unavailable' })
+  s.connect()
+  const first = s.dispatcher.probe('hq', never)
+  const asked = s.sent.find((m) => m.type === 'probe')!
+  t.match(asked, { destination: { password: 'hunter2' } })
+  s.dispatcher.receive({ type: 'probed', id: asked.id, report: { ok: true, steps: [], fingerprint: null } })
+  t.match(await first, { ok: true })
+  await t.rejects(s.dispatcher.probe('hq', AbortSignal.abort()), { code: 'remote.timeout' })
+  const timed = new AbortController()
+  const second = s.dispatcher.probe('hq', timed.signal)
+  timed.abort()
+  await t.rejects(second, { code: 'remote.timeout' })
+  const third = s.dispatcher.probe('hq', never)
+  s.dispatcher.disconnect()
+  await t.rejects(third, { code: 'service.unavailable' })
+})

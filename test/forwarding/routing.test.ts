@@ -1,0 +1,214 @@
+// Queue, destinations and rules over a real store: what a file owes, what is kept secret, and what the verbs refuse.
+// Must not send anything.
+import { readFileSync } from 'node:fs'
+import { type Test, test } from 'tap'
+import type { DestinationSpec } from '../../src/core/destination.ts'
+import type { RuleSpec } from '../../src/core/rule.ts'
+import { ROOT, toVirtualPath } from '../../src/core/virtual-path.ts'
+import { createDestinations } from '../../src/forwarding/destinations.ts'
+import { createDeliveryQueue } from '../../src/forwarding/queue.ts'
+import { createRules } from '../../src/forwarding/rules.ts'
+import { ADMIN, anUpload, aSession, fakeClock, SHA256, START, tempStore } from '../store/temp-store.ts'
+
+const HQ: DestinationSpec = {
+  name: 'hq',
+  type: 'sftp',
+  host: 'files.hq.example',
+  username: 'gateway',
+  password: 'hunter2',
+  host_keys: 'insecure',
+}
+const RULE: RuleSpec = { name: 'r', source: { path: '/in/**' }, deliver: [{ to: 'hq', path: '/x/{path}' }] }
+
+function setUp(t: Test) {
+  const { store, file } = tempStore(t)
+  const clock = fakeClock()
+  const told: string[] = []
+  const destinations = createDestinations({ store, clock, changed: (name) => told.push(name), usedBy: (name) => rules.usedBy(name) })
+  const rules = createRules({ store, clock, exclude: ['*.tmp'], hasDestination: destinations.has, partnerOf: () => 'P' })
+  const queue = createDeliveryQueue(store, destinations.tempNameOf)
+  const onDisk = () => Buffer.concat([readFileSync(file), readFileSync(`${file}-wal`)])
+  return { store, clock, told, destinations, rules, queue, onDisk }
+}
+
+const completed = (path: string) => ({
+  transferId: 't1',
+  user: 'u',
+  partner: 'P',
+  path: toVirtualPath(ROOT, path),
+  size: 5,
+  sha256: SHA256,
+  at: START,
+  counter: 1,
+})
+
+test('a file owes each rule’s destination one delivery, once, held until it is published', async (t) => {
+  const { store, queue, rules, destinations } = setUp(t)
+  await destinations.create(ADMIN, { ...HQ, temp_name: '{filename}.{delivery}.tmp' })
+  await rules.create(ADMIN, RULE)
+  await rules.create(ADMIN, { ...RULE, name: 'r2', deliver: [{ to: 'hq', path: '/y/{path}' }] })
+  aSession(store)
+  anUpload(store, 't1')
+  const file = completed('/in/sub/a.txt')
+  const owed = () => queue.enqueue(file, rules.matching(file))
+  t.equal(owed(), 2)
+  t.equal(owed(), 0, 'asked twice')
+  const rows = store.deliveries.ofTransfer('t1').sort((a, b) => (a.rule < b.rule ? -1 : 1))
+  t.match(rows, [
+    { rule: 'r', remote_path: 'x/sub/a.txt', next_at: null, state: 'pending', on_conflict: 'overwrite', after: 'keep' },
+    { rule: 'r2' },
+  ])
+  t.equal(rows[0]!.temp_name, `a.txt.${rows[0]!.id}.tmp`)
+  t.same(store.deliveries.due('hq', START + 1e9, 10), [], 'held')
+  queue.release('t1', START + 5)
+  t.equal(store.deliveries.due('hq', START + 4, 10).length, 0)
+  t.equal(store.deliveries.due('hq', START + 5, 10).length, 2)
+})
+
+test('a name that cannot be made is a dead delivery that can be seen, not a lost file', async (t) => {
+  const { store, queue, rules, destinations } = setUp(t)
+  await destinations.create(ADMIN, HQ)
+  await rules.create(ADMIN, {
+    ...RULE,
+    deliver: [
+      { to: 'hq', path: '/{stem}/x' },
+      { to: 'hq', path: '/ok/{filename}' },
+    ],
+  })
+  aSession(store)
+  anUpload(store, 't1')
+  const file = completed('/in/...')
+  t.equal(queue.enqueue(file, rules.matching(file)), 1, 'only one can be sent')
+  const rows = store.deliveries.ofTransfer('t1').sort((a, b) => (a.state < b.state ? -1 : 1))
+  t.match(rows, [
+    { state: 'dead', error_json: /template\.invalid/, next_at: null },
+    { state: 'pending', remote_path: 'ok/...' },
+  ])
+})
+
+test('secrets of a destination are nowhere in clear: not in the database, the views, the export or the audit', async (t) => {
+  const { store, destinations, onDisk, told } = setUp(t)
+  const view = await destinations.create(ADMIN, { ...HQ, private_key: 'PRIVATE-KEY-TEXT', passphrase: 'open-sesame' })
+  await destinations.update(ADMIN, 'hq', { password: 'second-secret' })
+  t.match(view, { has_password: true, has_private_key: true, port: 22, enabled: true })
+  const shown = JSON.stringify([view, destinations.get('hq'), destinations.list({}), destinations.all(), store.audit.list({ limit: 100 })])
+  for (const secret of ['hunter2', 'second-secret', 'PRIVATE-KEY-TEXT', 'open-sesame']) {
+    t.notOk(shown.includes(secret), secret)
+    t.notOk(onDisk().includes(secret), secret)
+  }
+  t.match(destinations.secretSpec('hq'), { password: 'second-secret', private_key: 'PRIVATE-KEY-TEXT', passphrase: 'open-sesame' })
+  t.same(told, ['hq', 'hq'], 'the forwarder hears of each change')
+})
+
+test('a patch keeps the secrets it does not name, null removes one, and an export applied again changes nothing', async (t) => {
+  const { destinations, store } = setUp(t)
+  await destinations.create(ADMIN, HQ)
+  await destinations.update(ADMIN, 'hq', { base_path: '/in' })
+  t.match(destinations.secretSpec('hq'), { password: 'hunter2', base_path: '/in' })
+  const [exported] = destinations.all()
+  t.match(destinations.plan(ADMIN, exported!).change, { change: 'same', keys: [] })
+  t.match(destinations.plan(ADMIN, { ...exported!, port: 2022 }).change, { change: 'update', keys: ['port'] })
+  await destinations.update(ADMIN, 'hq', { password: null })
+  t.equal(destinations.secretSpec('hq').password, undefined)
+  t.equal(store.routing.destinations.get('hq')?.secrets, null)
+  await destinations.setEnabled(ADMIN, 'hq', false)
+  t.same(destinations.names(), [])
+  t.match(destinations.get('hq'), { enabled: false })
+})
+
+test('a destination that could not work, or that is still needed, is refused', async (t) => {
+  const { destinations, rules, store } = setUp(t)
+  const refused = (spec: object, message: RegExp) =>
+    t.rejects(destinations.create(ADMIN, { ...HQ, ...spec } as DestinationSpec), { code: 'request.invalid', message })
+  await refused({ host_keys: undefined }, /host_keys is missing/)
+  await refused({ host: undefined }, /host is missing/)
+  await refused({ username: undefined }, /username is missing/)
+  await refused({ type: 'local' }, /base_path is missing/)
+  await refused({ type: 'ftps', private_key: 'x' }, /sftp only/)
+  await t.rejects(destinations.create(ADMIN, { ...HQ, temp_name: '{nonsense}' }), { code: 'template.invalid' })
+  await destinations.create(ADMIN, HQ)
+  await t.rejects(destinations.create(ADMIN, HQ), { code: 'resource.exists' })
+  await t.rejects(destinations.update(ADMIN, 'none', {}), { code: 'resource.not_found' })
+  await rules.create(ADMIN, RULE)
+  await t.rejects(destinations.remove(ADMIN, 'hq'), { code: 'resource.in_use', message: /Rules deliver to hq: r/ })
+  const [withRule, withDestination] = [rules.planRemoval(ADMIN, 'r'), destinations.planRemoval(ADMIN, 'hq')]
+  t.doesNotThrow(() => {
+    store.group.now(() => {
+      withRule.commit()
+      withDestination.commit()
+    })
+  }, 'both may go in one transaction')
+  t.notOk(destinations.has('hq'))
+})
+
+test('a destination with waiting deliveries stays', async (t) => {
+  const { destinations, rules, queue, store } = setUp(t)
+  await destinations.create(ADMIN, HQ)
+  await rules.create(ADMIN, RULE)
+  aSession(store)
+  anUpload(store, 't1')
+  queue.enqueue(completed('/in/a'), rules.matching({ user: 'u', path: toVirtualPath(ROOT, '/in/a') }))
+  await rules.remove(ADMIN, 'r')
+  await t.rejects(destinations.remove(ADMIN, 'hq'), { code: 'resource.in_use', message: /1 deliveries still wait/ })
+})
+
+test('rules act at once when they are made, changed, disabled and removed', async (t) => {
+  const { destinations, rules, store } = setUp(t)
+  await destinations.create(ADMIN, HQ)
+  const takes = (path: string, user = 'u') => rules.matching({ user, path: toVirtualPath(ROOT, path) }).map(({ rule }) => rule.name)
+  await t.rejects(rules.create(ADMIN, { ...RULE, deliver: [{ to: 'nowhere' }] }), { message: /no destination nowhere/ })
+  t.match(await rules.create(ADMIN, RULE), { name: 'r', enabled: true })
+  await t.rejects(rules.create(ADMIN, RULE), { code: 'resource.exists' })
+  await rules.create(ADMIN, { ...RULE, name: 'a-later-one' })
+  t.same(takes('/in/a'), ['r', 'a-later-one'], 'in the order in which they were made')
+  t.same(takes('/in/a.tmp'), [], 'uploads.exclude holds for all')
+  await rules.update(ADMIN, 'r', { source: { path: '/out/*' } })
+  t.same([takes('/in/a'), takes('/out/a')], [['a-later-one'], ['r']])
+  await rules.setEnabled(ADMIN, 'r', false)
+  t.same(takes('/out/a'), [])
+  t.match(rules.get('r'), { enabled: false })
+  await rules.update(ADMIN, 'r', { enabled: null })
+  t.same(takes('/out/a'), ['r'])
+  await t.rejects(rules.update(ADMIN, 'r', { deliver: [{ to: 'hq', path: '/{what}' }] }), { code: 'template.invalid' })
+  t.same(takes('/out/a'), ['r'], 'a refused change changes nothing')
+  t.same(rules.usedBy('hq'), ['r', 'a-later-one'])
+  await rules.remove(ADMIN, 'r')
+  t.same(takes('/out/a'), [])
+  await t.rejects(rules.remove(ADMIN, 'r'), { code: 'resource.not_found' })
+  t.same(
+    store.audit
+      .list({ limit: 20, q: 'r' })
+      .filter((row) => row.object === 'r')
+      .map((row) => row.action)
+      .reverse(),
+    ['rule.create', 'rule.update', 'rule.update', 'rule.update', 'rule.remove'],
+  )
+})
+
+test('an exclude that is no pattern is refused and leaves the rules as they were', async (t) => {
+  const { destinations, rules } = setUp(t)
+  await destinations.create(ADMIN, HQ)
+  await rules.create(ADMIN, RULE)
+  t.throws(() => rules.setExclude(['[']), { code: 'request.invalid' })
+  await rules.create(ADMIN, { ...RULE, name: 'r2' })
+  rules.setExclude(['*.bak'])
+  const takes = (path: string) => rules.matching({ user: 'u', path: toVirtualPath(ROOT, path) }).length
+  t.same([takes('/in/a.tmp'), takes('/in/a.bak')], [2, 0])
+})
+
+test('a simulation says which rules match, the names that result, and why the others do not', async (t) => {
+  const { destinations, rules } = setUp(t)
+  await destinations.create(ADMIN, HQ)
+  await rules.create(ADMIN, { ...RULE, deliver: [{ to: 'hq', path: '/{partner}/{user}/{path}' }] })
+  await rules.create(ADMIN, { ...RULE, name: 'other', source: { users: ['v'], path: '/**' } })
+  t.match(rules.simulate({ user: 'u', path: '/in/../in/a.txt' }), {
+    path: '/in/a.txt',
+    rules: [
+      { rule: 'r', matched: true, reason: null, deliveries: [{ destination: 'hq', remote_path: 'P/u/a.txt' }] },
+      { rule: 'other', matched: false, reason: /user u is not among v/, deliveries: [] },
+    ],
+  })
+  t.match(rules.simulate({ user: 'u', path: '/in/a', rules: [{ ...RULE, name: 'draft', enabled: false }] }).rules, [
+    { rule: 'draft', matched: false, reason: /disabled/ },
+  ])
+})

@@ -1,0 +1,366 @@
+// Both ends of the narrow door against each other, over a real message channel with structured clone and a real store.
+// Must not call the control side directly where a worker would have to ask.
+import { join } from 'node:path'
+import { MessageChannel } from 'node:worker_threads'
+import { type Test, test } from 'tap'
+import { createArrivals } from '../../src/accounts/arrivals.ts'
+import { createAuthenticator } from '../../src/accounts/authenticator.ts'
+import { createLiveSessions, type SessionOwner } from '../../src/accounts/live-sessions.ts'
+import { createLoginGuard } from '../../src/accounts/login-guard.ts'
+import { createUsers } from '../../src/accounts/users.ts'
+import type { Reply } from '../../src/core/channel.ts'
+import { FileFlowError, toErrorRecord } from '../../src/core/errors.ts'
+import type { Peer, StagedUpload } from '../../src/core/transfer.ts'
+import type { UserSpec } from '../../src/core/user.ts'
+import { nameFromBytes, ROOT, toVirtualPath } from '../../src/core/virtual-path.ts'
+import { createDestinations } from '../../src/forwarding/destinations.ts'
+import { createDeliveryQueue } from '../../src/forwarding/queue.ts'
+import { createRules } from '../../src/forwarding/rules.ts'
+import { createGatekeeper } from '../../src/gatekeeper/control-side.ts'
+import type { Gatekeeper, LoginAttempt, ToControl } from '../../src/gatekeeper/messages.ts'
+import { createGatekeeperClient, isCall, isNotice } from '../../src/gatekeeper/worker-side.ts'
+import { createRecorder } from '../../src/intake/record-upload.ts'
+import { ADMIN, fakeClock, recordedLog, SHA256, tempStore, until } from '../store/temp-store.ts'
+import { sshKeyPair } from '../support/ssh-keys.ts'
+
+const PEER: Peer = { protocol: 'sftp', address: '203.0.113.7', port: 40000, localAddress: '192.0.2.1', localPort: 22 }
+const path = (text: string) => toVirtualPath(ROOT, text)
+
+async function setUp(t: Test, limits = { max_sessions: 10, max_sessions_per_user: 5, max_sessions_per_ip: 8 }) {
+  const { dir, store } = tempStore(t)
+  const clock = fakeClock()
+  const { log, lines } = recordedLog()
+  const live = createLiveSessions()
+  const users = createUsers({ store, live, clock, storageRoot: join(dir, 'files'), dataDir: dir, prepareHome: async () => {} })
+  const guard = createLoginGuard(
+    { max_failures: 3, window: 1000, ban: 1000, ban_growth: 2, ban_max: 10_000, allow: [], deny: ['198.51.100.0/24'] },
+    clock,
+  )
+  const destinations = createDestinations({ store, clock, changed: () => {}, usedBy: () => [] })
+  const rules = createRules({ store, clock, exclude: [], hasDestination: destinations.has, partnerOf: () => '' })
+  await destinations.create(ADMIN, { name: 'out', type: 'local', base_path: '/out' })
+  await rules.create(ADMIN, { name: 'r', source: { path: '/in/**' }, deliver: [{ to: 'out' }] })
+  const recorder = createRecorder({
+    store,
+    clock,
+    rules,
+    queue: createDeliveryQueue(store, () => undefined),
+    kick: () => {},
+    changed: () => {},
+    dropSpool: () => {},
+  })
+  const authenticator = createAuthenticator(store, users.principalOf, clock)
+  const arrivals = createArrivals()
+  const events: string[] = []
+  const told: string[] = []
+
+  /** A worker's end, and behind the channel its own gatekeeper. */
+  function worker(): Gatekeeper {
+    const { port1, port2 } = new MessageChannel()
+    t.teardown(() => port1.close())
+    const owner: SessionOwner = {
+      revoked: (id, reason) => told.push(`${id} ${reason.code}`),
+      principalChanged: () => told.push('principal'),
+    }
+    const { gatekeeper: control } = createGatekeeper(
+      { store, clock, log, authenticator, guard, live, arrivals, recorder, limits: () => limits, changed: (event) => events.push(event) },
+      owner,
+    )
+    port2.on('message', async (message: ToControl) => {
+      if (message.type === 'notice' && isNotice(message.method))
+        return (control[message.method] as (...args: readonly unknown[]) => void)(...message.args)
+      if (message.type !== 'call' || !isCall(message.method)) return
+      const answer = await Promise.resolve()
+        .then(() => (control[message.method] as (...args: readonly unknown[]) => unknown)(...message.args))
+        .then(
+          (value) => ({ ok: true, value }),
+          (error: unknown) => ({ ok: false, error: toErrorRecord(error) }),
+        )
+      port2.postMessage({ type: 'reply', id: message.id, ...answer })
+    })
+    const { gatekeeper, settle } = createGatekeeperClient(port1)
+    port1.on('message', (reply: Reply) => settle(reply as never))
+    return gatekeeper
+  }
+  const user = (spec: Partial<UserSpec> = {}) => users.create(ADMIN, { username: 'u', password: 'x', ...spec })
+  return { store, clock, live, users, guard, worker, user, events, told, lines, recorder }
+}
+
+const attempt = (over: Partial<LoginAttempt> = {}): LoginAttempt => ({
+  peer: PEER,
+  username: 'u',
+  credential: { kind: 'password', password: 'x' },
+  secure: true,
+  ...over,
+})
+
+const staged = (transferId: string, over: Partial<StagedUpload> = {}): StagedUpload => ({
+  transferId,
+  path: path('/in/a'),
+  staging: Buffer.from('/v/staging/a'),
+  final: Buffer.from('/home/in/a'),
+  spool: Buffer.from(`/v/spool/${transferId}`),
+  replaced: null,
+  size: 5,
+  sha256: SHA256,
+  verdict: { confidence: 'certain', evidence: ['sftp close'] },
+  ...over,
+})
+
+const upload = (gatekeeper: Gatekeeper, sessionId: string, to = '/in/a') =>
+  gatekeeper.beginTransfer({ sessionId, direction: 'upload', path: path(to), offset: 0 })
+
+test('a login, an upload and a download leave their rows, their audit and their events', async (t) => {
+  const { worker, user, store, events, live } = await setUp(t)
+  await user({ quota: { bytes: 100 }, limits: { max_file_size: 50 } })
+  const door = worker()
+  t.same(await door.admit(PEER), { allowed: true })
+  t.same(await door.mayTry(PEER, 'u', true), { allowed: true })
+  t.match(await door.authenticate(attempt()), { username: 'u' })
+  const session = await door.openSession('u', PEER, 'password', 'a client\ud800')
+  t.match(live.get(session.id), { method: 'password', client: 'a client\ufffd' })
+  const grant = await upload(door, session.id)
+  t.match(grant, { maxSize: 50, maxSizeCode: 'file.too_large' })
+  door.progress(grant.transferId, 3)
+  await until(() => live.get(session.id)?.transfers.get(grant.transferId)?.bytes === 3)
+  t.same(await door.commitUpload(staged(grant.transferId)), { deliveries: 1 })
+  t.match(store.transfers.get(grant.transferId), { state: 'committing', bytes: 5, spool: Buffer.from(`/v/spool/${grant.transferId}`) })
+  door.published(grant.transferId)
+  await until(() => store.transfers.get(grant.transferId)?.state === 'completed')
+  t.match(store.deliveries.ofTransfer(grant.transferId), [{ state: 'pending', remote_path: 'a', next_at: Number }])
+  const name = nameFromBytes(Buffer.from('caf\xe9', 'latin1'))
+  const down = await door.beginTransfer({ sessionId: session.id, direction: 'download', path: path(`/${name}`), offset: 2 })
+  door.endTransfer(down.transferId, { state: 'completed', bytes: 9 })
+  await until(() => store.transfers.get(down.transferId)?.state === 'completed')
+  t.match(store.transfers.get(down.transferId), { path: '/café', path_bytes: Buffer.from('/caf\xe9', 'latin1'), start_offset: 2 })
+  const cut = await upload(door, session.id)
+  door.endTransfer(cut.transferId, { state: 'aborted', bytes: 2, error: { code: 'transfer.aborted', message: 'cut' }, partial: true })
+  await until(() => store.transfers.get(cut.transferId)?.state === 'aborted')
+  const { renameId } = await door.commitRename({
+    sessionId: session.id,
+    from: path('/in/a'),
+    to: path('/in/b'),
+    size: 5,
+    inode: '1:2',
+    spoolFolder: Buffer.from('/v/spool'),
+    final: Buffer.from('/home/in/b'),
+  })
+  door.renamed(renameId, true)
+  await until(() => store.transfers.get(grant.transferId)?.path === '/in/b')
+  door.operation({ sessionId: session.id, action: 'delete', path: path('/in/b'), bytes: -5, files: -1 })
+  await until(() => store.accounts.users.get('u')?.used_files === 0)
+  t.equal(store.accounts.users.get('u')?.used_bytes, 0)
+  door.closeSession(session.id, 'bye')
+  await until(() => store.transfers.getSession(session.id)?.state === 'closed')
+  t.equal(live.count(), 0)
+  t.same(
+    store.audit
+      .list({ limit: 50, actor: 'user:u' })
+      .map((row) => `${row.action} ${row.outcome}`)
+      .reverse(),
+    ['login ok', 'upload ok', 'download ok', 'upload failed', 'file.delete ok'],
+  )
+  for (const event of ['session.opened', 'transfer.started', 'transfer.progress', 'transfer.ended', 'session.closed'])
+    t.ok(events.includes(event), event)
+  t.ok(store.audit.verify().ok)
+})
+
+test('a refusal crosses the door with its code and words', async (t) => {
+  const { worker, user } = await setUp(t)
+  await user({ quota: { bytes: 0 } })
+  const door = worker()
+  await t.rejects(door.openSession('nobody', PEER, 'password', ''), { name: 'FileFlowError', code: 'auth.failed' })
+  await t.rejects(upload(door, 'no-such-session'), { code: 'session.revoked' })
+  const { id } = await door.openSession('u', PEER, 'password', '')
+  const error = await upload(door, id).catch((why: unknown) => why)
+  t.ok(error instanceof FileFlowError)
+  t.match(error, { code: 'quota.exceeded', message: 'The quota is used up.' })
+  await t.rejects(door.commitUpload(staged('no-such-transfer')), { code: 'session.revoked' })
+})
+
+test('what is left of a quota bounds the next upload', async (t) => {
+  const { worker, user, store } = await setUp(t)
+  await user({ quota: { bytes: 100, files: 2 }, limits: { max_file_size: 1000 } })
+  const door = worker()
+  const { id } = await door.openSession('u', PEER, 'password', '')
+  t.match(await upload(door, id), { maxSize: 100, maxSizeCode: 'quota.exceeded' })
+  store.accounts.users.addUsage('u', 70, 1)
+  t.match(await upload(door, id), { maxSize: 30 })
+  store.accounts.users.addUsage('u', 0, 1)
+  await t.rejects(upload(door, id), { code: 'quota.exceeded' })
+})
+
+test('an upload that replaces a file and then cannot take its name leaves the quota as it was', async (t) => {
+  const { worker, user, store } = await setUp(t)
+  await user()
+  const door = worker()
+  const { id } = await door.openSession('u', PEER, 'password', '')
+  store.accounts.users.addUsage('u', 3, 1)
+  const { transferId } = await upload(door, id)
+  await door.commitUpload(staged(transferId, { replaced: 3 }))
+  t.match(store.accounts.users.get('u'), { used_bytes: 5, used_files: 1 })
+  door.endTransfer(transferId, { state: 'aborted', bytes: 5, error: { code: 'path.is_directory', message: '' }, partial: false })
+  await until(() => store.transfers.get(transferId)?.state === 'aborted')
+  t.match(store.accounts.users.get('u'), { used_bytes: 3, used_files: 1 })
+  t.same(store.deliveries.ofTransfer(transferId), [], 'nothing is owed after all')
+})
+
+test('a worker cannot touch the sessions, transfers and renames of another', async (t) => {
+  const { worker, user, store, live } = await setUp(t)
+  await user()
+  const [mine, other] = [worker(), worker()]
+  const { id } = await mine.openSession('u', PEER, 'password', '')
+  const { transferId } = await upload(mine, id)
+  await t.rejects(upload(other, id), { code: 'session.revoked' })
+  await t.rejects(other.commitUpload(staged(transferId)), { code: 'session.revoked' })
+  const error = { code: 'internal', message: '' } as const
+  other.endTransfer(transferId, { state: 'aborted', bytes: 0, error, partial: false })
+  other.closeSession(id, 'not yours')
+  other.progress(transferId, 999)
+  other.operation({ sessionId: id, action: 'delete', path: path('/x'), bytes: -1000 })
+  await other.admit(PEER)
+  store.group.flush()
+  t.equal(store.transfers.get(transferId)?.state, 'open')
+  t.equal(live.get(id)?.transfers.get(transferId)?.bytes, 0)
+  await mine.commitUpload(staged(transferId, { verdict: { confidence: 'likely', evidence: [] } }))
+  other.published(transferId)
+  await other.admit(PEER)
+  store.group.flush()
+  t.equal(store.transfers.get(transferId)?.state, 'committing')
+  mine.published(transferId)
+  await until(() => store.transfers.get(transferId)?.state === 'completed')
+  other.confirmUpload(transferId, 'suspect')
+  await other.admit(PEER)
+  store.group.flush()
+  t.equal(store.transfers.get(transferId)?.state, 'completed')
+  const rename = {
+    sessionId: id,
+    from: path('/in/a'),
+    to: path('/in/b'),
+    size: 5,
+    inode: '1:2',
+    spoolFolder: Buffer.from('/s'),
+    final: Buffer.from('/b'),
+  }
+  const { renameId } = await mine.commitRename(rename)
+  await t.rejects(other.commitRename(rename), { code: 'session.revoked' })
+  other.renamed(renameId, false)
+  await other.admit(PEER)
+  store.group.flush()
+  t.equal(store.transfers.renames(null).length, 1)
+  mine.confirmUpload(transferId, 'suspect')
+  await until(() => store.transfers.get(transferId)?.state === 'suspect')
+  t.match(store.deliveries.ofTransfer(transferId), [{ state: 'dead' }, {}], 'a suspect file is not sent')
+})
+
+test('a disabled user’s upload under way is not taken any more', async (t) => {
+  const { worker, user, users, store, told } = await setUp(t)
+  await user()
+  const door = worker()
+  const { id } = await door.openSession('u', PEER, 'password', '')
+  const { transferId } = await upload(door, id)
+  await users.setEnabled(ADMIN, 'u', false)
+  t.same(told, [`${id} session.revoked`])
+  await t.rejects(door.commitUpload(staged(transferId)), { code: 'session.revoked' })
+  await t.rejects(upload(door, id), { code: 'session.revoked' })
+  t.equal(store.transfers.get(transferId)?.state, 'open')
+})
+
+test('a login that races a disabling loses', async (t) => {
+  const { worker, user, users, live, store } = await setUp(t)
+  await user()
+  const door = worker()
+  t.ok(await door.authenticate(attempt()))
+  const opening = door.openSession('u', PEER, 'password', '')
+  await until(() => live.count() === 1)
+  await users.setEnabled(ADMIN, 'u', false)
+  await t.rejects(opening, { code: 'auth.failed' })
+  t.equal(live.count(), 0)
+  await until(() => store.transfers.openSessions().length === 0)
+})
+
+test('the numbers of sessions are bounded in all, for a user and for an address', async (t) => {
+  const { worker, user, users } = await setUp(t, { max_sessions: 4, max_sessions_per_user: 2, max_sessions_per_ip: 3 })
+  await user()
+  await users.create(ADMIN, { username: 'v', limits: { sessions: 1 } })
+  await users.create(ADMIN, { username: 'w' })
+  const door = worker()
+  const from = (address: string): Peer => ({ ...PEER, address })
+  const full = { code: 'limit.sessions' }
+  const { id } = await door.openSession('u', PEER, '', '')
+  await door.openSession('u', PEER, '', '')
+  await t.rejects(door.openSession('u', PEER, '', ''), full, 'of the user')
+  await door.openSession('v', PEER, '', '')
+  await t.rejects(door.openSession('v', from('203.0.113.8'), '', ''), full, 'of the user by its own limit')
+  t.match(await door.admit(PEER), { allowed: false, code: 'limit.sessions' }, 'of the address')
+  t.match(await door.admit(from('203.0.113.8')), { allowed: true })
+  await door.openSession('w', from('203.0.113.8'), '', '')
+  t.match(await door.admit(from('203.0.113.9')), { allowed: false, code: 'limit.sessions' }, 'in all')
+  door.closeSession(id, '')
+  t.match(await door.admit(from('203.0.113.9')), { allowed: true }, 'a place that becomes free is free')
+})
+
+test('guessing passwords is counted and banned, offering other keys is not, and all of it can be told apart', async (t) => {
+  const { worker, user, store, lines } = await setUp(t)
+  await user()
+  const door = worker()
+  const key = { kind: 'publickey', algorithm: 'ssh-ed25519', blob: Buffer.alloc(51), proven: false } as const
+  for (let i = 0; i < 5; i++) t.equal(await door.authenticate(attempt({ credential: key })), null)
+  t.match(await door.admit(PEER), { allowed: true })
+  for (let i = 0; i < 3; i++)
+    t.equal(
+      await door.authenticate(attempt({ username: `nobody${'x'.repeat(500)}`, credential: { kind: 'password', password: 'guess' } })),
+      null,
+    )
+  t.match(await door.admit(PEER), { allowed: false, code: 'auth.banned' })
+  t.match(await door.mayTry(PEER, 'u', true), { allowed: false, code: 'auth.banned' })
+  t.equal(await door.authenticate(attempt()), null, 'not even the right one')
+  t.match(await door.admit({ ...PEER, address: '198.51.100.1' }), { allowed: false, code: 'auth.banned' })
+  const kept = JSON.stringify([store.audit.list({ limit: 50 }), lines])
+  t.match(kept, /unknown user/)
+  t.notMatch(kept, /guess|x{65}/, 'neither the password nor an endless name')
+})
+
+test('a disabled account is found out by nobody, but its own key is recorded', async (t) => {
+  const { worker, users, store } = await setUp(t)
+  const pair = sshKeyPair('ed25519')
+  await users.create(ADMIN, { username: 'off', enabled: false, public_keys: [pair.public] })
+  const blob = Buffer.from(pair.public.split(' ')[1]!, 'base64')
+  const door = worker()
+  t.equal(
+    await door.authenticate(attempt({ username: 'off', credential: { kind: 'publickey', algorithm: 'ssh-ed25519', blob, proven: true } })),
+    null,
+  )
+  t.match(store.audit.list({ limit: 1 }), [{ action: 'login', outcome: 'refused', detail: { reason: 'disabled', method: 'publickey' } }])
+})
+
+test('without TLS only those may try who need none', async (t) => {
+  const { worker, user, users } = await setUp(t)
+  await user()
+  await users.create(ADMIN, { username: 'bare', require_tls: false })
+  const door = worker()
+  t.match(await door.mayTry(PEER, 'u', false), { allowed: false, code: 'auth.tls_required' })
+  t.match(await door.mayTry(PEER, 'nobody', false), { allowed: false, code: 'auth.tls_required' })
+  t.same(await door.mayTry(PEER, 'bare', false), { allowed: true })
+})
+
+test('only what is on the list can be asked', (t) => {
+  t.ok(isCall('admit') && isNotice('published'))
+  t.notOk(isCall('published') || isNotice('admit') || isCall('constructor') || isNotice('__proto__') || isCall('toString'))
+  t.end()
+})
+
+test('connections that do not log in count against the limits, over all threads, until they are gone', async (t) => {
+  const { worker } = await setUp(t, { max_sessions: 10, max_sessions_per_user: 5, max_sessions_per_ip: 2 })
+  const [a, b] = [worker(), worker()]
+  t.match(await a.admit({ ...PEER, port: 1 }), { allowed: true })
+  t.match(await b.admit({ ...PEER, port: 2 }), { allowed: true })
+  t.match(await b.admit({ ...PEER, port: 3 }), { allowed: false, code: 'limit.sessions' })
+  t.match(await b.admit({ ...PEER, address: '192.0.2.77', port: 4 }), { allowed: true }, 'another address is not affected')
+  a.departed({ ...PEER, port: 1 })
+  a.departed({ ...PEER, port: 1 })
+  // two channels keep no order between each other: the answer to this call comes after the notices
+  await a.mayTry(PEER, 'u', true)
+  t.match(await b.admit({ ...PEER, port: 5 }), { allowed: true })
+  t.match(await b.admit({ ...PEER, port: 6 }), { allowed: false }, 'said twice is gone once')
+})

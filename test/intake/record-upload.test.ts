@@ -1,0 +1,149 @@
+// A finished file becomes obligations, and what its rules want of it afterwards is done once all of them are met.
+// Must not send anything: deliveries are settled by hand.
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Test, test } from 'tap'
+import type { RuleSpec } from '../../src/core/rule.ts'
+import { toPrincipal } from '../../src/core/user.ts'
+import { ROOT, toVirtualPath } from '../../src/core/virtual-path.ts'
+import { createDestinations } from '../../src/forwarding/destinations.ts'
+import { createDeliveryQueue } from '../../src/forwarding/queue.ts'
+import { createRules } from '../../src/forwarding/rules.ts'
+import { createRecorder } from '../../src/intake/record-upload.ts'
+import { createFileSettler } from '../../src/intake/settle-file.ts'
+import { ADMIN, anUpload, aSession, fakeClock, recordedLog, SHA256, tempStore, until } from '../store/temp-store.ts'
+
+async function setUp(t: Test, rule: Partial<RuleSpec> = {}) {
+  const { dir, store } = tempStore(t)
+  const clock = fakeClock()
+  const home = join(dir, 'files', 'customer1')
+  for (const folder of [join(home, 'in'), join(dir, 'spool')]) mkdirSync(folder, { recursive: true })
+  const destinations = createDestinations({ store, clock, changed: () => {}, usedBy: () => [] })
+  for (const name of ['one', 'two']) await destinations.create(ADMIN, { name, type: 'local', base_path: '/out' })
+  const rules = createRules({ store, clock, exclude: [], hasDestination: destinations.has, partnerOf: () => '' })
+  await rules.create(ADMIN, { name: 'r', source: { path: '/in/**' }, deliver: [{ to: 'one' }, { to: 'two' }], ...rule })
+  const principal = toPrincipal({ username: 'customer1' }, home)
+  const settler = createFileSettler({ store, clock, log: recordedLog().log, principalOf: () => principal })
+  const recorder = createRecorder({
+    store,
+    clock,
+    rules,
+    queue: createDeliveryQueue(store, destinations.tempNameOf),
+    kick: () => {},
+    changed: () => {},
+    dropSpool: settler.drop,
+  })
+  store.accounts.users.put({ username: 'customer1', password_hash: null, enabled: 1, spec_json: '{}' }, 1)
+  aSession(store)
+  const final = join(home, 'in', 'a')
+  const spool = join(dir, 'spool', 't1')
+  /** Received and published, with the name linked as the worker does. */
+  function upload(confidence: 'certain' | 'likely' = 'certain'): void {
+    anUpload(store, 't1')
+    writeFileSync(final, 'whole')
+    linkSync(final, spool)
+    recorder.commit(
+      {
+        transferId: 't1',
+        path: toVirtualPath(ROOT, '/in/a'),
+        staging: Buffer.from('/gone'),
+        final: Buffer.from(final),
+        spool: Buffer.from(spool),
+        replaced: null,
+        size: 5,
+        sha256: SHA256,
+        verdict: { confidence, evidence: ['control alive'] },
+      },
+      '203.0.113.7',
+    )
+    recorder.published('t1')
+  }
+  const deliveries = () => store.deliveries.ofTransfer('t1')
+  function deliver(id: string): void {
+    store.deliveries.start(id, clock.now() + 1e6)
+    store.deliveries.delivered(id, 1, clock.now(), {
+      remote_path: '/a',
+      size: 5,
+      sha256: SHA256,
+      verified: 'size',
+      algorithm: null,
+      outcome: 'sent',
+      server: null,
+    })
+    settler.settle('t1')
+  }
+  return { store, clock, home, final, spool, recorder, settler, upload, deliveries, deliver }
+}
+
+test('a certain upload is due at once, a likely one after a quiet moment or its session’s next sign of life', async (t) => {
+  const certain = await setUp(t)
+  certain.upload()
+  t.same(
+    certain.deliveries().map((d) => d.next_at),
+    Array(2).fill(certain.clock.now()),
+  )
+  const likely = await setUp(t)
+  likely.upload('likely')
+  t.ok(likely.deliveries().every((d) => d.next_at! > likely.clock.now()))
+  likely.recorder.confirm('t1', 'confirmed')
+  t.same(
+    likely.deliveries().map((d) => d.next_at),
+    Array(2).fill(likely.clock.now()),
+  )
+})
+
+test('an upload whose session died at once is suspect: nothing is sent, and the content is kept for a retry by hand', async (t) => {
+  const s = await setUp(t)
+  s.upload('likely')
+  s.recorder.confirm('t1', 'suspect')
+  t.equal(s.store.transfers.get('t1')?.state, 'suspect')
+  t.match(s.deliveries(), [
+    { state: 'dead', error_json: /upload\.suspect/ },
+    { state: 'dead', error_json: /upload\.suspect/ },
+  ])
+  s.settler.settle('t1')
+  t.equal(readFileSync(s.spool, 'utf8'), 'whole')
+  s.recorder.confirm('t1', 'suspect')
+  t.equal(s.store.transfers.get('t1')?.state, 'suspect', 'said twice')
+})
+
+for (const after of ['keep', 'delete', 'archive'] as const) {
+  test(`after: ${after} happens when the last delivery has arrived, and the kept content goes`, async (t) => {
+    const s = await setUp(t, { after })
+    s.upload()
+    const [first, second] = s.deliveries()
+    s.deliver(first!.id)
+    t.ok(existsSync(s.final) && existsSync(s.spool), 'not before')
+    s.deliver(second!.id)
+    await until(() => !existsSync(s.spool))
+    t.equal(existsSync(s.final), after === 'keep')
+    const kept = readdirSync(s.home, { recursive: true, withFileTypes: true }).filter((e) => e.isFile())
+    t.same(kept.length, after === 'delete' ? 0 : 1)
+    if (kept[0]) t.equal(readFileSync(join(kept[0].parentPath, kept[0].name), 'utf8'), 'whole')
+    t.equal(s.store.accounts.users.get('customer1')?.used_bytes, after === 'delete' ? 0 : 5)
+    s.settler.settle('t1')
+    if (after !== 'keep') t.match(s.store.audit.list({ limit: 1 }), [{ action: `file.${after}`, outcome: 'ok' }])
+  })
+}
+
+test('a file that the partner has replaced meanwhile is not deleted', async (t) => {
+  const s = await setUp(t, { after: 'delete' })
+  s.upload()
+  rmSync(s.final)
+  writeFileSync(s.final, 'another')
+  for (const { id } of s.deliveries()) s.deliver(id)
+  await until(() => !existsSync(s.spool))
+  t.equal(readFileSync(s.final, 'utf8'), 'another')
+  t.match(s.store.audit.list({ limit: 1 }), [{ action: 'file.delete', outcome: 'failed' }])
+})
+
+test('a delivery that was cancelled lets the content go but not the partner’s file', async (t) => {
+  const s = await setUp(t, { after: 'delete' })
+  s.upload()
+  const [first, second] = s.deliveries()
+  s.deliver(first!.id)
+  s.store.deliveries.cancel(second!.id, s.clock.now())
+  s.settler.settle('t1')
+  await until(() => !existsSync(s.spool))
+  t.equal(readFileSync(s.final, 'utf8'), 'whole')
+})

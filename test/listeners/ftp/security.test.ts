@@ -1,0 +1,209 @@
+// TLS of both connections, and who may open data connections.
+// Must not rely on a client program's manners: raw sockets say what an attacker would.
+import { once } from 'node:events'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { connect, createServer, type Socket } from 'node:net'
+import { type TLSSocket, connect as tlsConnect } from 'node:tls'
+import { test } from 'tap'
+import { RawClient, received, startFtp, until } from './support.ts'
+
+async function overTls(port: number): Promise<RawClient> {
+  const client = await RawClient.open(port)
+  await client.ask('AUTH TLS')
+  await client.startTls()
+  await client.ask('USER partner')
+  const reply = await client.ask('PASS secret')
+  if (!reply.startsWith('230')) throw new Error(reply)
+  await client.ask('PBSZ 0')
+  await client.ask('PROT P')
+  return client
+}
+
+async function secured(raw: Socket, session?: Buffer): Promise<TLSSocket> {
+  const socket = tlsConnect({ socket: raw, rejectUnauthorized: false, ...(session ? { session } : {}) })
+  await once(socket, 'secureConnect')
+  return socket
+}
+
+test('without a certificate TLS is neither offered nor begun', async (t) => {
+  const { port } = await startFtp(t)
+  const client = await RawClient.open(port)
+  t.notMatch(await client.ask('FEAT'), /TLS/)
+  t.match(await client.ask('AUTH TLS'), /^502 /)
+})
+
+test('commands behind AUTH TLS in the same packet never run in TLS', async (t) => {
+  const { port, calls } = await startFtp(t, { tls: true })
+  const client = await RawClient.open(port)
+  client.send('AUTH TLS\r\nUSER partner\r\nPASS secret')
+  t.match(await client.reply(), /^503 /)
+  t.match(await client.reply(), /^331 /)
+  t.match(await client.reply(), /^230 /)
+  t.equal(calls.authenticated[0]?.secure, false)
+})
+
+test('AUTH TLS works every time, and a login before it is over', async (t) => {
+  const { port, calls } = await startFtp(t, { tls: true })
+  for (let i = 0; i < 20; i++) {
+    const client = await RawClient.login(port)
+    t.match(await client.ask('AUTH TLS'), /^234 /)
+    await client.startTls()
+    t.match(await client.ask('PWD'), /^530 /)
+    client.socket.destroy()
+  }
+  t.equal(calls.closed.filter((c) => c.reason === 'auth').length, 20)
+})
+
+test('where TLS is required no password is taken without it', async (t) => {
+  for (const options of [
+    { tls: true, requireTls: true },
+    { tls: true, ftp: { tls: { mode: 'required' } } },
+  ]) {
+    const { port, calls } = await startFtp(t, options)
+    const client = await RawClient.open(port)
+    t.match(await client.ask('USER partner'), /^530 .*TLS/)
+    t.match(await client.ask('PASS secret'), /^503 /)
+    t.same(calls.authenticated, [])
+    const encrypted = await overTls(port)
+    t.match(await encrypted.ask('PROT C'), /^534 /)
+  }
+})
+
+test('an upload over TLS that ends with close_notify is certain; one that is just closed is not', async (t) => {
+  const { port, root, trace } = await startFtp(t, { tls: true })
+  const client = await overTls(port)
+  const raw = await client.data()
+  await client.ask('STOR f')
+  const data = await secured(raw)
+  const content = Buffer.alloc(3_000_000, 'abc')
+  data.end(content)
+  t.match(await client.reply(), /^226 /)
+  t.ok(readFileSync(`${root}/f`).equals(content))
+  t.same(trace.committed[0]?.verdict, { confidence: 'certain', evidence: ['tls close_notify'] })
+  const cut = await client.data()
+  await client.ask('STOR g')
+  const unsaid = await secured(cut)
+  unsaid.write('some')
+  await client.ask('NOOP')
+  cut.end()
+  t.match(await client.reply(), /^226 /)
+  t.equal(trace.committed[1]?.verdict.confidence, 'likely')
+})
+
+test('a data connection may resume the TLS session of the control connection', async (t) => {
+  const { port, root } = await startFtp(t, { tls: true })
+  writeFileSync(`${root}/f`, 'content')
+  const client = await RawClient.open(port)
+  await client.ask('AUTH TLS')
+  const ticket = new Promise<Buffer>((resolve) => {
+    void client.startTls().then(() => (client.socket as TLSSocket).on('session', resolve))
+  })
+  await until(() => 'encrypted' in client.socket)
+  await client.ask('USER partner')
+  await client.ask('PASS secret')
+  await client.ask('PBSZ 0')
+  await client.ask('PROT P')
+  const session = await ticket
+  const raw = await client.data()
+  await client.ask('RETR f')
+  const data = await secured(raw, session)
+  t.equal(data.isSessionReused(), true)
+  t.equal((await received(data)).toString(), 'content')
+  t.match(await client.reply(), /^226 /)
+})
+
+test('implicit TLS speaks TLS from the first byte', async (t) => {
+  const { lines } = await startFtp(t, { tls: true, ftp: { tls: { implicit_port: 0 } } })
+  const port = lines.find((line) => line.event === 'listener.implicit_tls')?.fields.port as number
+  const socket = tlsConnect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+  const client = new RawClient(socket)
+  t.match(await client.reply(), /^220 /)
+  await client.ask('USER partner')
+  t.match(await client.ask('PASS secret'), /^230 /)
+})
+
+test('a stranger on the data port is dropped and does not take the place of the client', async (t) => {
+  const { port, root } = await startFtp(t)
+  const client = await RawClient.login(port)
+  const passive = await client.passivePort()
+  const stranger = connect({ port: passive, host: '127.0.0.1', localAddress: '127.0.0.2' })
+  stranger.on('error', () => undefined)
+  await once(stranger, 'close')
+  const own = connect({ port: passive, host: '127.0.0.1' })
+  t.match(await client.ask('STOR f'), /^150 /)
+  own.end('mine')
+  t.match(await client.reply(), /^226 /)
+  t.equal(readFileSync(`${root}/f`, 'utf8'), 'mine')
+})
+
+test('a reset on a waiting data port costs only that data connection', async (t) => {
+  const { port, root } = await startFtp(t)
+  const client = await RawClient.login(port)
+  const data = await client.data()
+  data.resetAndDestroy()
+  t.match(await client.ask('STOR f'), /^(150|425|426) /)
+  const late = client.reply()
+  if (existsSync(`${root}/f`)) t.fail('nothing was sent')
+  t.match(await late, /^42[56] /)
+  t.match(await client.ask('NOOP'), /^200 /)
+})
+
+test('a session holds one data port at a time and gives it back', async (t) => {
+  const { port } = await startFtp(t)
+  const client = await RawClient.login(port)
+  const first = await client.passivePort()
+  await client.passivePort()
+  await t.rejects(once(connect(first, '127.0.0.1'), 'connect'))
+  const second = await client.passivePort()
+  await client.ask('QUIT')
+  await client.closed()
+  await t.rejects(once(connect(second, '127.0.0.1'), 'connect'))
+})
+
+test('when all data ports are taken the client hears 425', async (t) => {
+  const blocker = createServer().listen(0, '127.0.0.1')
+  await once(blocker, 'listening')
+  t.teardown(() => blocker.close())
+  const taken = (blocker.address() as { port: number }).port
+  const { port } = await startFtp(t, { ftp: { passive: { ports: `${taken}-${taken}` } } })
+  const client = await RawClient.login(port)
+  t.match(await client.ask('PASV'), /^425 /)
+})
+
+test('PASV names the configured public address; EPSV ALL forbids all else', async (t) => {
+  const { port } = await startFtp(t, { ftp: { active: true, passive: { address: '203.0.113.7' } } })
+  const client = await RawClient.login(port)
+  t.match(await client.ask('PASV'), /^227 .*\(203,0,113,7,\d+,\d+\)/)
+  t.match(await client.ask('EPSV 2'), /^522 .*\(1\)/)
+  t.match(await client.ask('EPSV ALL'), /^200 /)
+  for (const command of ['PASV', 'PORT 127,0,0,1,200,1', 'EPRT |1|127.0.0.1|50000|']) t.match(await client.ask(command), /^501 /)
+  t.match(await client.ask('EPSV'), /^229 /)
+})
+
+test('PORT and EPRT are off by default, and never lead elsewhere', async (t) => {
+  const off = await startFtp(t)
+  const plain = await RawClient.login(off.port)
+  t.match(await plain.ask('PORT 127,0,0,1,200,1'), /^502 /)
+  const { port, root } = await startFtp(t, { ftp: { active: true } })
+  const client = await RawClient.login(port)
+  for (const command of ['PORT 127,0,0,2,200,1', 'PORT 127,0,0,1,0,22', 'EPRT |1|10.0.0.1|50000|', 'EPRT |1|127.0.0.1|22|']) {
+    t.match(await client.ask(command), /^500 /, command)
+  }
+  for (const command of ['PORT 1,2,3', 'PORT 1,2,3,4,5,256', 'EPRT x', 'EPRT |1|::1|5000|'])
+    t.match(await client.ask(command), /^501 /, command)
+  t.match(await client.ask('EPRT |3|x|5000|'), /^522 /)
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const own = (server.address() as { port: number }).port
+  t.match(await client.ask(`PORT 127,0,0,1,${own >> 8},${own & 255}`), /^200 /)
+  client.send('STOR f')
+  const [data] = (await once(server, 'connection')) as [Socket]
+  t.match(await client.reply(), /^150 /)
+  data.end('active')
+  t.match(await client.reply(), /^226 /)
+  t.equal(readFileSync(`${root}/f`, 'utf8'), 'active')
+  await client.ask(`PORT 127,0,0,1,${own >> 8},${own & 255}`)
+  client.socket.resetAndDestroy()
+  t.match(await (await RawClient.open(port)).ask('NOOP'), /^200 /, 'a reset after PORT harms nobody')
+})

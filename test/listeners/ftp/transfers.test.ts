@@ -1,0 +1,320 @@
+// What is kept and what is not of files that come and go, looked at on disk.
+// Must not trust a reply alone.
+import { randomBytes } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { test } from 'tap'
+import { RawClient, received, startFtp, until } from './support.ts'
+
+test('an acknowledged upload is whole under its name, and its commit was over before 226', async (t) => {
+  const { port, root, trace, calls } = await startFtp(t)
+  const client = await RawClient.login(port)
+  const content = randomBytes(9_000_000)
+  let replied = false
+  trace.beforeCommit = async () => {
+    t.equal(replied, false)
+  }
+  const data = await client.data()
+  t.match(await client.ask('STOR f'), /^150 /)
+  data.end(content)
+  t.match(await client.reply(), /^226 /)
+  replied = true
+  t.ok(readFileSync(`${root}/f`).equals(content))
+  t.same(trace.committed[0]?.verdict, { confidence: 'likely', evidence: ['control alive'] })
+  await client.ask('NOOP')
+  t.same(calls.confirmed, [{ id: trace.committed[0]?.id, verdict: 'confirmed' }])
+})
+
+test('a live but silent session is believed after a quiet moment', async (t) => {
+  const { port, calls } = await startFtp(t)
+  const client = await RawClient.login(port)
+  const data = await client.data()
+  await client.ask('STOR f')
+  data.end('x')
+  await client.reply()
+  await until(() => calls.confirmed.length === 1)
+  t.equal(calls.confirmed[0]?.verdict, 'confirmed')
+})
+
+test('a client that dies right after its 226 makes the upload suspect', async (t) => {
+  const { port, calls } = await startFtp(t)
+  const client = await RawClient.login(port)
+  const data = await client.data()
+  await client.ask('STOR f')
+  data.end('x')
+  await client.reply()
+  client.socket.destroy()
+  await until(() => calls.confirmed.length === 1)
+  t.equal(calls.confirmed[0]?.verdict, 'suspect')
+})
+
+test('a killed client (both connections end together) leaves nothing under the name', async (t) => {
+  const { port, root, trace } = await startFtp(t)
+  const client = await RawClient.login(port)
+  const data = await client.data()
+  await client.ask('STOR f')
+  data.write('half')
+  client.socket.end()
+  data.end()
+  await until(() => trace.aborted.length === 1)
+  t.notOk(existsSync(`${root}/f`))
+  t.same(trace.committed, [])
+})
+
+test('a reset data connection leaves nothing under the name and says 426', async (t) => {
+  const { port, root, trace } = await startFtp(t)
+  const client = await RawClient.login(port)
+  const data = await client.data()
+  await client.ask('STOR f')
+  data.write('half', () => data.resetAndDestroy())
+  t.match(await client.reply(), /^426 /)
+  t.notOk(existsSync(`${root}/f`))
+  t.same(trace.committed, [])
+  t.match(await client.ask('NOOP'), /^200 /)
+})
+
+test('ABOR stops an upload: 426, then 226, nothing under the name', async (t) => {
+  const { port, root, trace } = await startFtp(t)
+  const client = await RawClient.login(port)
+  const data = await client.data()
+  await client.ask('STOR f')
+  data.write('half')
+  t.match(await client.ask('NOOP'), /^200 /, 'NOOP is answered beside the transfer')
+  t.match(await client.ask('STAT'), /STOR runs/)
+  t.match(await client.ask('ABOR'), /^426 /)
+  t.match(await client.reply(), /^226 /)
+  t.notOk(existsSync(`${root}/f`))
+  t.equal(trace.aborted.length, 1)
+})
+
+test('ABOR stops a download', async (t) => {
+  const { port, root, trace } = await startFtp(t)
+  writeFileSync(`${root}/f`, randomBytes(30_000_000))
+  const client = await RawClient.login(port)
+  const data = await client.data()
+  t.match(await client.ask('RETR f'), /^150 .*\(30000000 bytes\)/)
+  data.pause()
+  t.match(await client.ask('ABOR'), /^426 /)
+  t.match(await client.reply(), /^226 /)
+  await until(() => trace.downloads.length === 1)
+  t.ok(trace.downloads[0]?.error)
+})
+
+test('an upload that is not as long as ALLO said is not kept; one that is, is certain', async (t) => {
+  const { port, root, trace } = await startFtp(t)
+  const client = await RawClient.login(port)
+  await client.ask('ALLO 10')
+  const short = await client.data()
+  await client.ask('STOR f')
+  short.end('12345')
+  t.match(await client.reply(), /^426 /)
+  t.notOk(existsSync(`${root}/f`))
+  await client.ask('ALLO 5')
+  const whole = await client.data()
+  await client.ask('STOR g')
+  whole.end('12345')
+  t.match(await client.reply(), /^226 /)
+  t.same(trace.committed[0]?.verdict, { confidence: 'certain', evidence: ['allo size'] })
+})
+
+test('REST and STOR go on where a cut upload ended; APPE goes on at its end', async (t) => {
+  const { port, root } = await startFtp(t)
+  const client = await RawClient.login(port)
+  const first = await client.data()
+  await client.ask('STOR f')
+  first.write('hello ')
+  await client.ask('NOOP')
+  await client.ask('ABOR')
+  await client.reply()
+  const second = await client.data()
+  t.match(await client.ask('REST 3'), /^350 /)
+  t.match(await client.ask('STOR f'), /^150 /)
+  second.end('p me')
+  t.match(await client.reply(), /^226 /)
+  t.equal(readFileSync(`${root}/f`, 'utf8'), 'help me')
+  const third = await client.data()
+  await client.ask('APPE f')
+  third.end('!')
+  t.match(await client.reply(), /^226 /)
+  t.equal(readFileSync(`${root}/f`, 'utf8'), 'help me!')
+  const fourth = await client.data()
+  await client.ask('REST 100')
+  t.match(await client.ask('STOR f'), /^554 /)
+  fourth.destroy()
+  t.equal(readFileSync(`${root}/f`, 'utf8'), 'help me!')
+})
+
+test('a download begins where REST says, and REST counts once', async (t) => {
+  const { port, root } = await startFtp(t)
+  const content = randomBytes(5_000_000)
+  writeFileSync(`${root}/f`, content)
+  const client = await RawClient.login(port)
+  await client.ask('REST 2500000')
+  for (const from of [2_500_000, 0]) {
+    const data = await client.data()
+    await client.ask('RETR f')
+    t.ok((await received(data)).equals(content.subarray(from)))
+    t.match(await client.reply(), /^226 /)
+  }
+})
+
+test('TYPE A changes line ends both ways, across packet borders', async (t) => {
+  const { port, root } = await startFtp(t)
+  const client = await RawClient.login(port)
+  await client.ask('TYPE A')
+  const data = await client.data()
+  await client.ask('STOR f')
+  data.write('a\r')
+  await client.ask('NOOP')
+  data.write('\nb\rc\r\n')
+  data.end('\r')
+  await client.reply()
+  t.equal(readFileSync(`${root}/f`, 'latin1'), 'a\nb\rc\n\r')
+  writeFileSync(`${root}/g`, 'a\nb\r\nc')
+  const back = await client.data()
+  await client.ask('RETR g')
+  t.equal((await received(back)).toString(), 'a\r\nb\r\nc')
+})
+
+test('a quota that is used up says 552 and keeps the old file', async (t) => {
+  const { port, root } = await startFtp(t, { maxSize: 100 })
+  writeFileSync(`${root}/f`, 'old')
+  const client = await RawClient.login(port)
+  const data = await client.data()
+  await client.ask('STOR f')
+  data.end(Buffer.alloc(5000))
+  t.match(await client.reply(), /^552 /)
+  t.equal(readFileSync(`${root}/f`, 'utf8'), 'old')
+})
+
+test('a refused open says so instead of 150 and touches nothing', async (t) => {
+  const { port, root } = await startFtp(t)
+  const client = await RawClient.login(port)
+  await client.data()
+  t.match(await client.ask('RETR none'), /^550 /)
+  await client.data()
+  t.match(await client.ask('STOR no/such/dir'), /^550 /)
+  t.same(readdirSync(root), [])
+  t.match(await client.ask('RETR none'), /^425 /, 'a data connection serves one command')
+})
+
+test('STOU makes a new name each time and tells it', async (t) => {
+  const { port, root } = await startFtp(t)
+  const client = await RawClient.login(port)
+  for (const content of ['one', 'two']) {
+    const data = await client.data()
+    const name = /^150 FILE: (.+)$/.exec(await client.ask('STOU x'))?.[1]
+    data.end(content)
+    t.match(await client.reply(), /^226 /)
+    t.equal(readFileSync(`${root}/${name}`, 'utf8'), content)
+  }
+})
+
+test('an upload that stalls ends with 426', async (t) => {
+  const { port, root } = await startFtp(t, { limits: { transfer_stall_timeout: 100 } })
+  const client = await RawClient.login(port)
+  const data = await client.data()
+  await client.ask('STOR f')
+  data.write('half')
+  t.match(await client.reply(), /^426 /)
+  t.notOk(existsSync(`${root}/f`))
+})
+
+test('a download that nobody reads ends with 426', async (t) => {
+  const { port, root } = await startFtp(t, { limits: { transfer_stall_timeout: 100 } })
+  writeFileSync(`${root}/f`, randomBytes(30_000_000))
+  const client = await RawClient.login(port)
+  const data = await client.data()
+  data.pause()
+  await client.ask('RETR f')
+  t.match(await client.reply(), /^426 /)
+})
+
+test('a stop lets a running upload finish, then says 421', async (t) => {
+  const { port, root, listener } = await startFtp(t)
+  const client = await RawClient.login(port)
+  const data = await client.data()
+  await client.ask('STOR f')
+  const stopped = listener.stop(20_000)
+  data.end('all of it')
+  t.match(await client.reply(), /^226 /)
+  t.match(await client.reply(), /^421 /)
+  await stopped
+  t.equal(readFileSync(`${root}/f`, 'utf8'), 'all of it')
+})
+
+test('a stop ends an upload at its deadline, without the name appearing', async (t) => {
+  const { port, root, listener, trace } = await startFtp(t)
+  const client = await RawClient.login(port)
+  const data = await client.data()
+  await client.ask('STOR f')
+  data.write('half')
+  await listener.stop(20)
+  t.notOk(existsSync(`${root}/f`))
+  t.equal(trace.aborted.length, 1)
+})
+
+test('a revoked session loses its running upload', async (t) => {
+  const { port, root, listener, trace } = await startFtp(t)
+  const client = await RawClient.login(port)
+  const data = await client.data()
+  await client.ask('STOR f')
+  data.write('half')
+  listener.revoke('s1', { code: 'session.revoked', message: 'The account was changed or disabled.' })
+  t.match(await client.reply(), /^421 /)
+  await until(() => trace.aborted.length === 1)
+  t.notOk(existsSync(`${root}/f`))
+})
+
+test('commands sent during a transfer run after it, in order', async (t) => {
+  const { port } = await startFtp(t)
+  const client = await RawClient.login(port)
+  const data = await client.data()
+  await client.ask('STOR f')
+  client.send('SIZE f\r\nPWD')
+  data.end('12345')
+  t.match(await client.reply(), /^226 /)
+  t.equal(await client.reply(), '213 5')
+  t.match(await client.reply(), /^257 /)
+})
+
+test('every data connection is given back, however it ended', async (t) => {
+  const { port, root } = await startFtp(t)
+  writeFileSync(`${root}/f`, 'content')
+  const client = await RawClient.login(port)
+  const open = () => readdirSync('/proc/self/fd').length
+  const before = open()
+  for (let i = 0; i < 60; i++) {
+    const data = await client.data()
+    const opened = await client.ask(['RETR f', 'STOR g', 'LIST', 'RETR none'][i % 4] ?? '')
+    if (i % 8 === 5) data.resetAndDestroy()
+    else data.end()
+    data.resume()
+    if (opened.startsWith('150')) await client.reply()
+  }
+  await until(() => open() <= before)
+  t.ok(open() <= before)
+})
+
+test('a flood of commands beside a transfer is held back and then answered in full', async (t) => {
+  const { port, root, trace } = await startFtp(t)
+  const client = await RawClient.login(port)
+  let release: (() => void) | null = null
+  trace.beforeCommit = () =>
+    new Promise((resolve) => {
+      release = resolve
+    })
+  const data = await client.data()
+  await client.ask('STOR f')
+  data.end('x')
+  await until(() => release !== null)
+  client.send(Array.from({ length: 500 }, () => 'ABOR').join('\r\n'))
+  client.send('SIZE f')
+  ;(release as (() => void) | null)?.()
+  t.match(await client.reply(), /^226 Transfer complete/)
+  for (let i = 0; i < 500; i++) {
+    const reply = await client.reply()
+    if (!reply.startsWith('226')) t.fail(reply)
+  }
+  t.equal(await client.reply(), '213 1')
+  t.equal(readFileSync(`${root}/f`, 'utf8'), 'x')
+})

@@ -1,0 +1,124 @@
+// Attacks below SFTP: what a stranger or a user can do to the SSH transport. Also the contract with the pinned ssh2, whose private fields are used.
+// Must not leave a listener that does not serve the next client: every test ends by asking.
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { connect as connectSocket } from 'node:net'
+import ssh2, { type Client as SshClient } from 'ssh2'
+import { test } from 'tap'
+import { connect, RawSftp } from './raw-client.ts'
+import { setup } from './setup.ts'
+
+interface ClientProtocol {
+  authPK(
+    username: string,
+    key: Buffer,
+    algorithm: string | undefined,
+    sign?: (data: Buffer, signed: (signature: Buffer) => void) => void,
+  ): void
+  session(channel: number, window: number, maxPacket: number): void
+  ping(): void
+  _cipher: { allocPacket(size: number): Buffer; encrypt(packet: Buffer): void }
+  _offer: { lists: { serverHostKey: { array: string[] } } }
+}
+const protocolOf = (client: SshClient): ClientProtocol => (client as unknown as { _protocol: ClientProtocol })._protocol
+const socketOf = (client: SshClient) => (client as unknown as { _sock: { pause(): void; destroy(): void } })._sock
+
+/** Unlike `once`, does not mind the error before it. */
+const closeOf = (client: SshClient): Promise<void> => new Promise<void>((resolve) => client.once('close', () => resolve()))
+
+/** A client that stands at the password prompt, and what it then does. */
+async function atPrompt(port: number, then: (client: SshClient) => void): Promise<void> {
+  const client = new ssh2.Client()
+  client.on('error', () => {})
+  client.on('keyboard-interactive', () => then(client))
+  const closed = closeOf(client)
+  client.connect({ host: '127.0.0.1', port, username: 'partner', tryKeyboard: true })
+  await closed
+}
+
+test('ssh2 is the version whose private parts were read', (t) => {
+  const { version } = createRequire(import.meta.url)('ssh2/package.json') as { version: string }
+  t.equal(version, '1.17.0')
+  t.end()
+})
+
+test('a key query in the middle of a password prompt does not bring the service down', async (t) => {
+  const s = await setup(t, { limits: { login_timeout: 3000 } })
+  await atPrompt(s.port, (client) => protocolOf(client).authPK('partner', readFileSync(`${s.identity}.pub`), undefined))
+  t.match(s.gatekeeper.attempts.at(-1)!.credential, { kind: 'publickey', proven: false })
+  t.equal((await s.sftp('pwd\n')).code, 0)
+})
+
+test('a key without its signature does not log in', async (t) => {
+  const s = await setup(t, { limits: { login_timeout: 3000 } })
+  await atPrompt(s.port, (client) =>
+    protocolOf(client).authPK('partner', readFileSync(`${s.identity}.pub`), undefined, (_data, signed) => signed(Buffer.alloc(64, 7))),
+  )
+  t.equal(s.gatekeeper.attempts.filter(({ credential }) => credential.kind === 'publickey' && credential.proven).length, 0)
+  t.equal(s.gatekeeper.clients.length, 0)
+  t.equal((await s.sftp('pwd\n')).code, 0)
+})
+
+test('a prompt answered thirty million times costs nothing', async (t) => {
+  const s = await setup(t)
+  const before = process.memoryUsage().rss
+  await atPrompt(s.port, (client) => {
+    const { _cipher: cipher } = protocolOf(client)
+    const packet = cipher.allocPacket(5)
+    packet[5] = 61
+    packet.writeUInt32BE(30_000_000, 6)
+    cipher.encrypt(packet)
+  })
+  t.ok(process.memoryUsage().rss - before < 100 * 2 ** 20)
+  t.equal((await s.sftp('pwd\n')).code, 0)
+})
+
+test('a channel with a maximum packet of nothing ends the connection, not the worker', async (t) => {
+  const s = await setup(t)
+  for (const size of [0, 100]) {
+    const client = await connect(s.port)
+    const closed = closeOf(client)
+    protocolOf(client).session(0, 2 ** 20, size)
+    await closed
+  }
+  t.equal((await s.sftp('pwd\n')).code, 0)
+})
+
+test('requests whose replies are never read are not taken without end', async (t) => {
+  const s = await setup(t)
+  const client = await connect(s.port)
+  socketOf(client).pause()
+  const before = process.memoryUsage().rss
+  for (let i = 0; i < 50_000; i++) protocolOf(client).ping()
+  t.equal((await s.sftp('pwd\n')).code, 0)
+  t.ok(process.memoryUsage().rss - before < 300 * 2 ** 20)
+  socketOf(client).destroy()
+})
+
+test('SHA-1 host keys, group-exchange and compression are not offered', async (t) => {
+  const s = await setup(t)
+  const socket = connectSocket(s.port, '127.0.0.1')
+  socket.write('SSH-2.0-test\r\n')
+  let got = ''
+  socket.on('data', (chunk) => {
+    got += chunk.toString('latin1')
+  })
+  while (!got.includes('none')) await once(socket, 'data')
+  socket.destroy()
+  t.match(got, /^SSH-2\.0-FileFlow\r\n/)
+  t.match(got, /rsa-sha2-512/)
+  t.match(got, /kex-strict-s-v00/)
+  t.notMatch(got, /ssh-rsa|ssh-dss|group-exchange|zlib|sha1|cbc|md5/)
+})
+
+test('a user who cuts the line while keys are exchanged leaves nothing behind', async (t) => {
+  const s = await setup(t, { tuning: { rekeyBytes: 1, lookMs: 50 } })
+  const client = await connect(s.port)
+  const sftp = await RawSftp.open(client)
+  await sftp.ask(16, Buffer.from([0, 0, 0, 1, 46]))
+  await new Promise<void>((resolve) => client.once('handshake', () => resolve()))
+  socketOf(client).destroy()
+  while (s.gatekeeper.closed.length === 0) await new Promise((resolve) => setTimeout(resolve, 10))
+  t.strictSame(s.gatekeeper.closed, ['s1'])
+})

@@ -1,0 +1,140 @@
+// kill -9 at every named point of a file's way: what was acknowledged is there and is delivered once, what was not is never half visible.
+// Must not simulate: the process really dies, and a new one really starts on what it left.
+import { createHash, randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Test, test } from 'tap'
+import type { TestPoint } from '../../src/core/test-point.ts'
+import { curlUpload, sftp } from '../support/clients.ts'
+import { startGateway, type TestGateway, until } from '../support/gateway.ts'
+
+const PASSWORD = 'correct-horse-battery'
+const SIZE = 700_000
+
+/** Where a kill leaves the upload: not there yet, or committed and so rolled forward. */
+const POINTS: readonly (readonly [point: TestPoint, left: 'open' | 'committed', by: readonly ('sftp' | 'ftp')[]])[] = [
+  ['upload.begun', 'open', ['sftp']],
+  ['upload.written', 'open', ['sftp', 'ftp']],
+  ['upload.synced', 'open', ['sftp', 'ftp']],
+  ['upload.committed', 'committed', ['sftp', 'ftp']],
+  ['upload.spooled', 'committed', ['sftp']],
+  ['upload.renamed', 'committed', ['sftp', 'ftp']],
+  ['upload.published', 'committed', ['sftp']],
+  ['delivery.started', 'committed', ['sftp']],
+  ['delivery.sent', 'committed', ['sftp']],
+  ['delivery.settled', 'committed', ['sftp']],
+]
+
+interface Stage {
+  readonly folder: string
+  readonly inbox: string
+  readonly local: string
+  readonly content: Buffer
+  /** The fault is live while this file is there. */
+  readonly fuse: string
+}
+
+async function stage(t: Test): Promise<Stage> {
+  const folder = await mkdtemp(join(tmpdir(), 'fileflow-kill-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const inbox = join(folder, 'inbox')
+  await mkdir(inbox)
+  const content = randomBytes(SIZE)
+  const local = join(folder, 'report.bin')
+  await writeFile(local, content)
+  return { folder, inbox, local, content, fuse: join(folder, 'fuse') }
+}
+
+const start = (t: Test, { folder, fuse }: Stage, point?: string): Promise<TestGateway> =>
+  startGateway(t, {
+    folder,
+    env: { FILEFLOW_THREADS_SFTP: '1', ...(point ? { FILEFLOW_TEST_POINT: point, FILEFLOW_TEST_FUSE: fuse } : {}) },
+  })
+
+const declare = (gateway: TestGateway, { inbox }: Stage): Promise<void> =>
+  gateway.apply({
+    users: [
+      { username: 'customer1', password: PASSWORD, home: 'shared' },
+      { username: 'other', password: PASSWORD, home: 'shared' },
+    ],
+    destinations: [{ name: 'inbox', type: 'local', base_path: inbox }],
+    rules: [{ name: 'all', source: { path: '/**' }, deliver: [{ to: 'inbox' }] }],
+  })
+
+async function theFileIsWholeAndDeliveredOnce(t: Test, gateway: TestGateway, { inbox, content }: Stage): Promise<void> {
+  const deliveries = await until('the delivery', async () => {
+    const all = await gateway.deliveries()
+    return all.length > 0 && all.every((d) => d.state === 'delivered') && all
+  })
+  t.equal(deliveries.length, 1, 'one delivery, no more')
+  t.equal(deliveries[0]!.receipt?.sha256, createHash('sha256').update(content).digest('hex'))
+  t.ok((await readFile(join(gateway.files, 'shared', 'report.bin'))).equals(content), 'the file is whole under its name')
+  t.same(await readdir(inbox), ['report.bin'], 'the destination holds it and nothing temporary')
+  t.ok((await readFile(join(inbox, 'report.bin'))).equals(content), 'the destination has every byte')
+  t.same(await readdir(join(gateway.folder, 'data', 'staging')), [], 'nothing is left staged')
+  await until('the spool is empty', async () => (await readdir(join(gateway.folder, 'data', 'spool'))).length === 0)
+  t.match(await gateway.api('GET', '/audit/verify'), { ok: true })
+}
+
+for (const [point, left, protocols] of POINTS) {
+  for (const protocol of protocols) {
+    test(`killed at ${point} of an upload by ${protocol}: ${left === 'open' ? 'nothing half is visible, and the partner can go on' : 'the file is whole and delivered once'}`, async (t) => {
+      const at = await stage(t)
+      const first = await start(t, at, `kill:${point}`)
+      await declare(first, at)
+      await writeFile(at.fuse, '')
+      const upload = (gateway: TestGateway, verb: 'put' | 'resume') =>
+        protocol === 'sftp'
+          ? sftp(gateway, 'customer1', PASSWORD, [`${verb === 'put' ? 'put' : 'reput'} ${at.local} report.bin`])
+          : curlUpload(gateway, 'customer1', PASSWORD, at.local, 'report.bin', verb === 'resume')
+      const result = await upload(first, 'put')
+      t.equal(await first.ended, 'SIGKILL', 'the process died at that point')
+      if (result.code === 0) t.equal(left, 'committed', 'only a committed upload may have been acknowledged')
+      const final = join(first.files, 'shared', 'report.bin')
+      if (existsSync(final)) t.ok((await readFile(final)).equals(at.content), 'what stands under the name is whole')
+
+      const second = await start(t, at)
+      if (left === 'open') {
+        t.notOk(existsSync(final), 'the name is still free')
+        t.same(await second.deliveries(), [], 'no rule has fired')
+        t.same(await readdir(at.inbox), [])
+        t.same(
+          (await second.transfers()).map((transfer) => transfer.state),
+          ['aborted'],
+        )
+        const seenByOther = await sftp(second, 'other', PASSWORD, ['ls'])
+        t.notMatch(seenByOther.stdout, /report\.bin/, 'another user of the same folder sees nothing of it')
+        const again = await upload(second, point === 'upload.begun' ? 'put' : 'resume')
+        t.equal(again.code, 0, again.stderr)
+      }
+      await theFileIsWholeAndDeliveredOnce(t, second, at)
+      t.same(
+        await second.api('GET', '/sessions').then((page) => (page as { items: unknown[] }).items.length),
+        0,
+        'no session of the dead process lives on',
+      )
+      await second.stop()
+    })
+  }
+}
+
+for (const point of ['rename.committed', 'rename.spooled', 'rename.renamed'] as const) {
+  test(`killed at ${point}: a temporary name put into place is forwarded once, under its final name`, async (t) => {
+    const at = await stage(t)
+    const first = await start(t, at, `kill:${point}`)
+    await declare(first, at)
+    await writeFile(at.fuse, '')
+    await sftp(first, 'customer1', PASSWORD, [`put ${at.local} report.bin.filepart`, 'rename report.bin.filepart report.bin'])
+    t.equal(await first.ended, 'SIGKILL')
+    const second = await start(t, at)
+    if (!existsSync(join(second.files, 'shared', 'report.bin'))) {
+      t.same(await second.deliveries(), [], 'nothing is owed for a rename that did not happen')
+      const again = await sftp(second, 'customer1', PASSWORD, ['rename report.bin.filepart report.bin'])
+      t.equal(again.code, 0, again.stderr)
+    }
+    await theFileIsWholeAndDeliveredOnce(t, second, at)
+    await second.stop()
+  })
+}

@@ -1,0 +1,127 @@
+// A real store in a folder of its own, a clock that stands still until told, and a log that can be read.
+// Must not stand in for anything that the store does itself.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import type { Clock } from '../../src/core/clock.ts'
+import { createLogger, type LogLine } from '../../src/core/log.ts'
+import type { Actor } from '../../src/core/views.ts'
+import { DATABASE_NAME, openStore } from '../../src/store/store.ts'
+
+export const ADMIN: Actor = { name: 'alice', address: '192.0.2.1', role: 'admin' }
+
+/** 2026-03-04 05:06:07.089 UTC. */
+export const START = Date.UTC(2026, 2, 4, 5, 6, 7, 89)
+
+export interface FakeClock extends Clock {
+  advance(ms: number): void
+}
+
+export function fakeClock(at = START): FakeClock {
+  let now = at
+  return {
+    now: () => now,
+    advance(ms) {
+      now += ms
+    },
+  }
+}
+
+export function tempDir(t: Test): string {
+  const dir = mkdtempSync(join(tmpdir(), 'fileflow-test-'))
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }))
+  return dir
+}
+
+export function tempStore(t: Test) {
+  const dir = tempDir(t)
+  const store = openStore(dir, 'process')
+  let open = true
+  const close = (): void => {
+    if (open) store.close()
+    open = false
+  }
+  t.teardown(close)
+  return { dir, store, file: join(dir, DATABASE_NAME), close }
+}
+
+export function recordedLog() {
+  const lines: LogLine[] = []
+  return { lines, log: createLogger('test', (line) => lines.push(line)) }
+}
+
+/** Until `holds`; each turn of the event loop asks again. The test's own timeout ends a wait for ever. */
+export async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise<void>((go) => setImmediate(go))
+}
+
+type TestStore = ReturnType<typeof tempStore>['store']
+
+export function aSession(store: TestStore, id = 'session-1', username = 'customer1'): string {
+  store.transfers.openSession({
+    id,
+    username,
+    protocol: 'sftp',
+    address: '203.0.113.7',
+    port: 40000,
+    method: 'password',
+    client: 'test',
+    started_at: START,
+  })
+  return id
+}
+
+/** An open upload of the session. */
+export function anUpload(store: TestStore, id: string, { session = 'session-1', path = '/in/a.txt' } = {}): string {
+  store.transfers.begin({
+    id,
+    session_id: session,
+    partner: 'Customer One',
+    direction: 'upload',
+    path,
+    path_bytes: null,
+    start_offset: 0,
+    started_at: START,
+  })
+  return id
+}
+
+export const SHA256 = 'ab'.repeat(32)
+
+/** A published upload that has its content spooled, and one delivery that is due. */
+export function aDueDelivery(store: TestStore, id: string, destination: string, at = START): string {
+  const transfer = `t-${id}`
+  if (!store.transfers.getSession('session-1')) aSession(store)
+  anUpload(store, transfer, { path: `/in/${id}` })
+  const bytes = Buffer.from(`/nowhere/${id}`)
+  store.transfers.commit({
+    id: transfer,
+    path: `/in/${id}`,
+    bytes: 5,
+    sha256: SHA256,
+    staging: bytes,
+    final: bytes,
+    spool: bytes,
+    evidence: [],
+    at,
+  })
+  store.deliveries.insert({
+    id,
+    transfer_id: transfer,
+    rule: 'r',
+    destination,
+    username: 'customer1',
+    path: `/in/${id}`,
+    remote_path: id,
+    temp_name: `.${id}.part`,
+    on_conflict: 'overwrite',
+    after: 'keep',
+    size: 5,
+    sha256: SHA256,
+    at,
+  })
+  store.transfers.publish(transfer, at)
+  store.deliveries.release(transfer, at)
+  return id
+}

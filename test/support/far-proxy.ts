@@ -1,0 +1,64 @@
+// A TCP relay in front of a far server that can lose the connection at a chosen moment.
+// Must not understand more than bytes.
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import type { TearsDown } from './far-process.ts'
+
+export interface FarProxy {
+  readonly port: number
+  /** Loses the connection when the client has sent this text and the server has answered it; the answer is not passed on. Once. */
+  loseAnswerTo(text: string): void
+  /** Loses every connection that is open. */
+  cutAll(): void
+  /** Connections accepted so far. */
+  readonly count: number
+}
+
+export async function startFarProxy(t: TearsDown, to: number): Promise<FarProxy> {
+  const sockets = new Set<Socket>()
+  let trigger: string | null = null
+  let count = 0
+  const server = createServer((near) => {
+    count++
+    const far = connect(to, '127.0.0.1')
+    let losing = false
+    for (const socket of [near, far]) {
+      sockets.add(socket)
+      socket.on('error', () => undefined)
+      socket.on('close', () => {
+        sockets.delete(socket)
+        near.destroy()
+        far.destroy()
+      })
+    }
+    near.on('data', (chunk) => {
+      if (trigger !== null && chunk.includes(trigger)) {
+        trigger = null
+        losing = true
+      }
+      far.write(chunk)
+    })
+    far.on('data', (chunk) => {
+      if (losing) near.resetAndDestroy()
+      else near.write(chunk)
+    })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const cutAll = () => {
+    for (const socket of sockets) socket.destroy()
+  }
+  t.teardown(() => {
+    cutAll()
+    server.close()
+  })
+  return {
+    port: (server.address() as { port: number }).port,
+    loseAnswerTo(text) {
+      trigger = text
+    },
+    cutAll,
+    get count() {
+      return count
+    },
+  }
+}

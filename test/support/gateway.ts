@@ -1,0 +1,171 @@
+// A real gateway for tests: its own process on free ports in a temporary folder, spoken to as admins and partners do.
+// Must not reach into the process; what a test knows, it knows from outside.
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ask, type Method, socketTransport } from '../../src/cli/api-client.ts'
+import type { StateFile } from '../../src/core/state-file.ts'
+import type { DeliveryView, Page, TransferDetail, TransferView } from '../../src/core/views.ts'
+import type { TearsDown } from './far-process.ts'
+
+const ROOT = join(import.meta.dirname, '../..')
+const MAIN = join(ROOT, 'src/launch.mjs')
+
+export interface GatewayOptions {
+  /** Kept between starts of the same gateway; a temporary one without it. */
+  readonly folder?: string
+  readonly env?: NodeJS.ProcessEnv
+  /** Default 2. */
+  readonly drainSeconds?: number
+}
+
+export interface LogRecord {
+  readonly event: string
+  readonly level: string
+  readonly msg: string
+  readonly [field: string]: unknown
+}
+
+export interface TestGateway {
+  readonly folder: string
+  readonly files: string
+  readonly ports: { readonly ftp: number; readonly sftp: number; readonly admin: number }
+  readonly pid: number
+  readonly log: readonly LogRecord[]
+  readonly adminPassword: string
+  /** All that it printed there so far. */
+  stderr(): string
+  /** The API over the unix socket, as the commands use it. */
+  api<T>(method: Method, path: string, body?: unknown): Promise<T>
+  apply(state: StateFile): Promise<void>
+  transfers(query?: string): Promise<readonly TransferView[]>
+  transfer(id: string): Promise<TransferDetail>
+  deliveries(query?: string): Promise<readonly DeliveryView[]>
+  /** Resolves with the exit code, or the signal that ended it. */
+  readonly ended: Promise<number | NodeJS.Signals | null>
+  kill(signal: NodeJS.Signals): void
+  /** SIGTERM, and waits. */
+  stop(): Promise<void>
+}
+
+/** Waits until `look` gives something truthy. Its failure says what was waited for. */
+export async function until<T>(
+  what: string,
+  look: () => T | Promise<T>,
+  ms = 30_000,
+): Promise<Exclude<T, false | null | undefined | 0 | ''>> {
+  const end = performance.now() + ms
+  let last: unknown
+  while (performance.now() < end) {
+    try {
+      const found = await look()
+      if (found) return found as Exclude<T, false | null | undefined | 0 | ''>
+      last = found
+    } catch (error) {
+      last = error
+    }
+    await sleep(20)
+  }
+  throw new Error(`waited ${ms} ms in vain: ${what} (last: ${last instanceof Error ? last.message : JSON.stringify(last)})`)
+}
+
+/** Started when it says `ready`. Ends with the test. */
+export async function startGateway(t: TearsDown, { folder, env = {}, drainSeconds = 2 }: GatewayOptions = {}): Promise<TestGateway> {
+  const home = folder ?? (await mkdtemp(join(tmpdir(), 'fileflow-test-')))
+  if (!folder) t.teardown(() => rm(home, { recursive: true, force: true }))
+  const adminPassword = 'test-admin-password'
+  const child = spawn(process.execPath, [MAIN, 'serve', '--drain', String(drainSeconds)], {
+    cwd: home,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      ...process.env,
+      FILEFLOW_ADMIN_PASSWORD: adminPassword,
+      FILEFLOW_FTP_HOST: '127.0.0.1',
+      FILEFLOW_FTP_PORT: '0',
+      FILEFLOW_SFTP_HOST: '127.0.0.1',
+      FILEFLOW_SFTP_PORT: '0',
+      FILEFLOW_ADMIN_PORT: '0',
+      ...env,
+    },
+  })
+  const log: LogRecord[] = []
+  const ended = new Promise<number | NodeJS.Signals | null>((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code)))
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await ended
+  })
+  let printed = ''
+  child.stderr!.on('data', (chunk: Buffer) => {
+    printed += chunk.toString()
+  })
+  const ready = await readyLine(child, log, ended, () => printed)
+  const call = socketTransport(join(home, 'data', 'control.sock'))
+  const api = <T>(method: Method, path: string, body?: unknown): Promise<T> => ask<T>(call, method, path, body)
+  const port = (name: string): number => (ready[name] as { port: number } | undefined)?.port ?? 0
+  return {
+    folder: home,
+    files: join(home, 'data', 'files'),
+    ports: { ftp: port('ftp'), sftp: port('sftp'), admin: port('admin') },
+    pid: child.pid!,
+    log,
+    adminPassword,
+    stderr: () => printed,
+    api,
+    apply: async (state) => void (await api('POST', '/state/apply', state)),
+    transfers: async (query = '') => (await api<Page<TransferView>>('GET', `/transfers?limit=500${query}`)).items,
+    transfer: (id) => api('GET', `/transfers/${id}`),
+    deliveries: async (query = '') => (await api<Page<DeliveryView>>('GET', `/deliveries?limit=500${query}`)).items,
+    ended,
+    kill: (signal) => void child.kill(signal),
+    async stop() {
+      child.kill('SIGTERM')
+      await ended
+    },
+  }
+}
+
+function readyLine(child: ChildProcess, log: LogRecord[], ended: Promise<unknown>, stderr: () => string): Promise<LogRecord> {
+  return new Promise((resolve, reject) => {
+    createInterface({ input: child.stdout! }).on('line', (line) => {
+      const record = JSON.parse(line) as LogRecord
+      log.push(record)
+      if (record.event === 'ready') resolve(record)
+    })
+    ended.then((how) =>
+      reject(new Error(`the gateway ended (${String(how)}) before it was ready: ${stderr()}\n${log.map((r) => r.msg).join('\n')}`)),
+    )
+  })
+}
+
+export interface Ran {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a program to its end; its exit code is an answer, not an error. */
+export function run(
+  command: string,
+  args: readonly string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv; input?: string; timeoutMs?: number } = {},
+): Promise<Ran> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      command,
+      [...args],
+      { cwd: options.cwd, env: { ...process.env, ...options.env }, timeout: options.timeoutMs ?? 60_000, maxBuffer: 64 * 2 ** 20 },
+      (error, stdout, stderr) => resolve({ code: error ? (typeof error.code === 'number' ? error.code : 255) : 0, stdout, stderr }),
+    )
+    child.stdin?.on('error', () => {
+      // the program ended without reading all of it; its exit code tells
+    })
+    child.stdin?.end(options.input ?? '')
+  })
+}
+
+/** A command of FileFlow's own, as a user types it after `npx`. */
+export const fileflow = (args: readonly string[], options: Parameters<typeof run>[2] = {}): Promise<Ran> =>
+  run(process.execPath, [MAIN, ...args], options)
