@@ -81,16 +81,14 @@ export async function logOut(): Promise<void> {
 }
 
 /**
- * Reads the event stream until it ends or `signal` aborts; `onLine` is told of the type of each event among `types` (their first parts), and of each sign of life as ''.
+ * Reads the event stream until it ends or `signal` aborts; `onEvent` is told each event among `types` (their first parts), `onSign` of each sign of life.
  * @throws ApiError when it cannot be opened or breaks off
  */
 export async function readEvents(
   types: readonly string[],
   signal: AbortSignal,
-  onOpen: () => void,
-  onLine: (type: string) => void,
+  { onOpen, onSign, onEvent }: { onOpen(): void; onSign(): void; onEvent(type: string, data: unknown): void },
 ): Promise<void> {
-  let rest = ''
   try {
     const response = await fetch(`/api/v1/events?types=${types.join(',')}`, {
       headers: { accept: 'text/event-stream' },
@@ -102,11 +100,22 @@ export async function readEvents(
       throw new ApiError(response.status, 'service.unavailable', strings.errors.unexpected(response.status))
     onOpen()
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
+    let rest = ''
+    let type = ''
+    let data = ''
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      onSign()
       const lines = (rest + part.value).split('\n')
       rest = lines.pop() ?? ''
-      onLine('')
-      for (const line of lines) if (line.startsWith('event: ')) onLine(line.slice(7))
+      for (const line of lines) {
+        if (line.startsWith('event: ')) type = line.slice(7)
+        else if (line.startsWith('data: ')) data += line.slice(6)
+        else if (line === '') {
+          if (type !== '') onEvent(type, data === '' ? null : (JSON.parse(data) as unknown))
+          type = ''
+          data = ''
+        }
+      }
     }
   } catch (error) {
     throw error instanceof ApiError ? error : new ApiError(0, 'network', strings.errors.network, error)

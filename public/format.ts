@@ -2,10 +2,12 @@
 // Must not change what was recorded: the exact value is always on hover.
 import { formatDuration, formatSize } from '../src/core/units.ts'
 
+import { locale } from './language.ts'
+
 export { formatDuration, formatSize }
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' })
-const dated = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' })
+const clock = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', second: '2-digit' })
+const dated = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' })
 
 /** The time alone today, with the date on other days. */
 export function localTime(iso: string): string {

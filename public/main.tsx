@@ -25,8 +25,9 @@ const theme = createTheme({
 const queries = new QueryClient({
   defaultOptions: {
     queries: {
+      // Events say when something is old; nothing is asked for by the clock.
       staleTime: 5_000,
-      refetchInterval: 30_000,
+      refetchOnWindowFocus: true,
       retry: (failures, error) => failures < 2 && !(error instanceof ApiError && error.status >= 400 && error.status < 500),
     },
   },

@@ -1,7 +1,6 @@
 // A titled part of a page: loading, failed, empty, or its content, without jumps in between.
 // Must not load anything itself.
 import { Group, Paper, Skeleton, Stack, Text, Title } from '@mantine/core'
-import type { UseQueryResult } from '@tanstack/react-query'
 import { type ReactNode, useId } from 'react'
 import { Failure } from './failure.tsx'
 
@@ -34,7 +33,15 @@ export function Panel({
 }
 
 /** The content once loaded; old content stays while it is read again. */
-export function Loaded<T>({ query, rows, children }: { query: UseQueryResult<T>; rows: number; children: (data: T) => ReactNode }) {
+/** What of a query's answer `Loaded` needs. */
+interface Query<T> {
+  readonly data: T | undefined
+  readonly isError: boolean
+  readonly error: unknown
+  refetch(): unknown
+}
+
+export function Loaded<T>({ query, rows, children }: { query: Query<T>; rows: number; children: (data: T) => ReactNode }) {
   if (query.data !== undefined) return <>{children(query.data)}</>
   if (query.isError) {
     return (

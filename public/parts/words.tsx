@@ -1,6 +1,6 @@
 // Small pieces of text from outside: hostile names, moments, states.
 // Must not render anything but text.
-import { ERRORS, type ErrorRecord } from '../../src/core/errors.ts'
+import type { ErrorRecord } from '../../src/core/errors.ts'
 import { localTime, utcTime, visible } from '../format.ts'
 import { strings } from '../strings.ts'
 
@@ -51,7 +51,7 @@ export const State = ({ state, label }: { state: string; label: string }) => (
 
 /** An error in words, with what the far side said where that adds something. */
 export function Trouble({ error }: { error: ErrorRecord }) {
-  const words = ERRORS[error.code]?.text ?? error.message
+  const words = strings.codes[error.code] ?? error.message
   return (
     <p className="trouble">
       {words}

@@ -14,7 +14,7 @@ const words = strings.queue
 
 export function Numbers({ mayAct }: { mayAct: boolean }) {
   const queries = useQueryClient()
-  const { data } = useQuery({ queryKey: ['stats'], queryFn: () => api<StatsView>('GET', '/stats'), refetchInterval: 10_000 })
+  const { data } = useQuery({ queryKey: ['stats'], queryFn: () => api<StatsView>('GET', '/stats') })
   const retryAll = useMutation({
     mutationFn: () => api<{ retried: number }>('POST', '/deliveries/retry', {}),
     onSuccess: ({ retried }) => worked(words.retried(retried)),

@@ -19,7 +19,6 @@ export function Services({ mayAct, confirm }: { mayAct: boolean; confirm: (quest
   const services = useQuery({
     queryKey: ['services'],
     queryFn: () => api<{ items: ServiceView[] }>('GET', '/services'),
-    refetchInterval: 10_000,
   })
   const act = useMutation({
     mutationFn: ({ name, verb }: { name: string; verb: Verb }) => api<ServiceView>('POST', `/services/${name}/${verb}`),

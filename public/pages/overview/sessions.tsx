@@ -2,14 +2,14 @@
 // Must not guess: a session is live until the gateway says otherwise.
 import { ActionIcon, Badge, Text, Tooltip } from '@mantine/core'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { ArrowDown, ArrowUp, Unplug } from 'lucide-react'
+import { Unplug } from 'lucide-react'
 import type { Page, SessionView } from '../../../src/core/views.ts'
 import { api } from '../../api.ts'
-import { formatSize } from '../../format.ts'
 import type { Question } from '../../parts/confirm.tsx'
 import { failed, worked } from '../../parts/failure.tsx'
+import { Moving } from '../../parts/moving.tsx'
 import { Empty, Loaded, Panel } from '../../parts/panel.tsx'
-import { Moment, Path, Word } from '../../parts/words.tsx'
+import { Moment, Word } from '../../parts/words.tsx'
 import { strings } from '../../strings.ts'
 
 const words = strings.sessions
@@ -19,7 +19,6 @@ export function Sessions({ mayAct, confirm }: { mayAct: boolean; confirm: (quest
   const sessions = useQuery({
     queryKey: ['sessions'],
     queryFn: () => api<Page<SessionView>>('GET', '/sessions?limit=20'),
-    refetchInterval: 5_000,
   })
   const end = useMutation({
     mutationFn: ({ id }: SessionView) => api('DELETE', `/sessions/${encodeURIComponent(id)}`),
@@ -59,19 +58,7 @@ export function Sessions({ mayAct, confirm }: { mayAct: boolean; confirm: (quest
                         {words.since} <Moment at={session.started_at} />
                       </span>
                     </div>
-                    {session.transfers.map((transfer) => (
-                      <div key={transfer.id} className="moving">
-                        {transfer.direction === 'upload' ? (
-                          <ArrowUp size={14} aria-label={words.uploading} />
-                        ) : (
-                          <ArrowDown size={14} aria-label={words.downloading} />
-                        )}
-                        <Path path={transfer.path} />
-                        <span className="amount">
-                          {formatSize(transfer.bytes)} · {words.rate(formatSize(transfer.rate))}
-                        </span>
-                      </div>
-                    ))}
+                    <Moving transfers={session.transfers} />
                   </div>
                   {mayAct ? (
                     <div className="acts">

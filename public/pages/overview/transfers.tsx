@@ -36,7 +36,7 @@ async function readLatest(): Promise<Latest> {
 }
 
 export function Transfers({ mayAct }: { mayAct: boolean }) {
-  const latest = useQuery({ queryKey: ['transfers', 'latest'], queryFn: readLatest, refetchInterval: 10_000 })
+  const latest = useQuery({ queryKey: ['transfers', 'latest'], queryFn: readLatest })
   return (
     <Panel title={words.title}>
       <Loaded query={latest} rows={8}>

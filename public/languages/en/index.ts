@@ -1,0 +1,8 @@
+// Every word the page says, in English, one file per area. This is the model: another language is a folder of this shape.
+// Must not hold words itself.
+import { overview } from './overview.ts'
+import { shell } from './shell.ts'
+
+export const en = { ...shell, ...overview }
+
+export type Strings = typeof en

@@ -1,0 +1,7 @@
+// Ogni parola della pagina, in italiano: la stessa forma dell'inglese, un file per area.
+// Must not hold words itself.
+import type { Strings } from '../en/index.ts'
+import { overview } from './overview.ts'
+import { shell } from './shell.ts'
+
+export const it: Strings = { ...shell, ...overview }

@@ -1,0 +1,76 @@
+// Italiano: la cornice, l'accesso, gli errori e ciò che tutte le pagine condividono.
+// Must not hold markup or logic beyond plurals.
+import type { Strings } from '../en/index.ts'
+import { codes } from './codes.ts'
+
+export const shell = {
+  product: 'FileFlow',
+  tagline: 'Gateway per il trasferimento di file',
+  skip: 'Vai al contenuto',
+  nav: {
+    label: 'Principale',
+    open: 'Apri il menu',
+    groups: { watch: 'Che cosa succede', manage: 'Che cosa è impostato', guard: 'Chi e che cosa è ammesso' },
+    overview: 'Panoramica',
+    transfers: 'Trasferimenti',
+    deliveries: 'Consegne',
+    sessions: 'Sessioni',
+    logs: 'Log',
+    users: 'Utenti',
+    destinations: 'Destinazioni',
+    rules: 'Regole',
+    audit: 'Registro delle azioni',
+    security: 'Sicurezza',
+    settings: 'Impostazioni',
+  },
+  missing: {
+    title: 'Questa pagina non esiste',
+    text: "L'indirizzo potrebbe essere vecchio o scritto male.",
+    back: 'Alla panoramica',
+  },
+  language: { label: 'Lingua' },
+  table: {
+    more: 'Mostra altri',
+    shown: (n: number) => `${n} mostrati`,
+    end: (n: number) => (n === 1 ? "È l'unico." : `Sono tutti: ${n}.`),
+    filters: 'Filtri',
+    search: 'Cerca',
+    all: 'Tutti',
+    clear: 'Togli i filtri',
+    nothing: 'Niente corrisponde a questi filtri.',
+  },
+  copy: { copy: (what: string) => `Copia ${what}`, copied: 'Copiato', failed: 'Il browser non ha permesso di copiare.' },
+  codes,
+  errors: {
+    network: 'Il gateway non risponde. È in funzione, e questo computer può raggiungerlo?',
+    unexpected: (status: number) => `Il gateway ha risposto con un errore inatteso (${status}).`,
+    title: 'Non ha funzionato',
+    load: 'Non è stato possibile caricare',
+    again: 'Riprova',
+    crash: 'La pagina ha incontrato un errore. Ricaricala; se si ripete, la console del browser ne mostra la causa.',
+    reload: 'Ricarica',
+    close: 'Chiudi',
+  },
+  login: {
+    title: 'Accedi',
+    username: 'Nome utente',
+    password: 'Password',
+    submit: 'Accedi',
+    hint: "Il primo avvio stampa una volta nel terminale la password dell'utente admin.",
+    failed: 'Nome utente o password errati.',
+  },
+  account: {
+    menu: (name: string) => `Account: ${name}`,
+    logout: 'Esci',
+    role: { admin: 'Amministratore', operator: 'Operatore', auditor: 'Revisore' },
+  },
+  scheme: { label: 'Colori', light: 'Chiaro', dark: 'Scuro', auto: 'Come il sistema' },
+  live: {
+    on: 'In diretta',
+    connecting: 'Connessione…',
+    stale: (since: string) => `Non aggiornato dalle ${since}`,
+    hint: 'I cambiamenti appaiono da soli. Quando la connessione cade, ciò che vedi può non essere attuale.',
+  },
+  time: { never: 'mai', utc: (iso: string) => `${iso} UTC` },
+  confirm: { cancel: 'Annulla' },
+} satisfies Partial<Strings>
