@@ -10,8 +10,10 @@ import { createUsers, specOf } from './accounts/users.ts'
 import type { ControlPlane } from './admin/control-plane.ts'
 import { createEventHub } from './admin/event-hub.ts'
 import { createMovements } from './admin/movements.ts'
+import { informScreens } from './admin/screens.ts'
 import { createState } from './admin/state.ts'
 import { createStats } from './admin/stats.ts'
+import { createThroughput } from './admin/throughput.ts'
 import type { Config } from './config/schema.ts'
 import { type Clock, systemClock } from './core/clock.ts'
 import { FileFlowError } from './core/errors.ts'
@@ -114,6 +116,7 @@ export async function createApp({ config: initial, output, clock = systemClock }
     dropSpool: settler.drop,
   })
 
+  const throughput = createThroughput(clock)
   const gatekeeper: GatekeeperOptions = {
     store,
     clock,
@@ -124,6 +127,7 @@ export async function createApp({ config: initial, output, clock = systemClock }
     arrivals,
     recorder,
     limits: () => config.limits,
+    moved: throughput.moved,
     changed: (event, id) => (event.startsWith('session.') ? events.emit(event, () => sessionEvent(id)) : transferEvent(event, id)),
   }
   const vaults = new Vaults(config.data_dir, config.storage_root)
@@ -182,6 +186,9 @@ export async function createApp({ config: initial, output, clock = systemClock }
     store.group.now(() =>
       store.audit.append({ at: clock.now(), actor: actor.name, address: actor.address, action, object, outcome: 'ok', detail }),
     )
+
+  const stats = createStats({ store, clock, live, destinations, storageRoot: config.storage_root, throughput })
+  const screens = informScreens({ events, stats, output, log })
 
   const control: ControlPlane = {
     version: VERSION,
@@ -246,7 +253,7 @@ export async function createApp({ config: initial, output, clock = systemClock }
       },
       verify: store.audit.verify,
     },
-    stats: createStats({ store, clock, live, destinations, storageRoot: config.storage_root }),
+    stats,
     admins,
     tokens: admins.tokens,
     state,
@@ -281,6 +288,7 @@ export async function createApp({ config: initial, output, clock = systemClock }
       dispatcher.kick()
     },
     close(): void {
+      screens.close()
       store.close()
     },
   }

@@ -6,12 +6,15 @@ export interface EventHub {
   /** `data` is only made when somebody listens. */
   emit(type: string, data: () => unknown): void
   subscribe(listener: (event: ControlPlaneEvent) => void): () => void
+  /** Whether anybody listens. */
+  heard(): boolean
 }
 
 /** @param failed told of a listener or a view that threw; whoever emitted goes on */
 export function createEventHub(failed: (error: unknown) => void): EventHub {
   const listeners = new Set<(event: ControlPlaneEvent) => void>()
   return {
+    heard: () => listeners.size > 0,
     emit(type, data) {
       if (listeners.size === 0) return
       try {

@@ -7,6 +7,7 @@ import type { ErrorRecord } from '../core/errors.ts'
 import type { StatsView } from '../core/views.ts'
 import type { Destinations } from '../forwarding/destinations.ts'
 import type { Store } from '../store/store.ts'
+import type { Throughput } from './throughput.ts'
 
 const KEEP_MS = 5000
 
@@ -16,9 +17,10 @@ export interface StatsOptions {
   readonly live: LiveSessions
   readonly destinations: Destinations
   readonly storageRoot: string
+  readonly throughput: Throughput
 }
 
-export function createStats({ store, clock, live, destinations, storageRoot }: StatsOptions): () => Promise<StatsView> {
+export function createStats({ store, clock, live, destinations, storageRoot, throughput }: StatsOptions): () => Promise<StatsView> {
   let kept: { at: number; stats: Promise<StatsView> } | undefined
   const make = async (now: number): Promise<StatsView> => {
     const disk = await statfs(storageRoot)
@@ -40,6 +42,7 @@ export function createStats({ store, clock, live, destinations, storageRoot }: S
         dead: queue.dead,
         oldest_pending_ms: queue.oldest === null ? null : now - queue.oldest,
       },
+      throughput: throughput.view(),
       destinations: destinations.all().map(({ name }) => {
         const health = store.deliveries.health(name)
         return {

@@ -181,6 +181,12 @@ export interface AuditView {
   readonly hash: string
 }
 
+/** Bytes a second, step by step, oldest first. */
+export interface ThroughputView {
+  readonly step_ms: number
+  readonly series: readonly { readonly at: string; readonly in: number; readonly out: number }[]
+}
+
 export interface StatsView {
   readonly uptime_ms: number
   readonly memory_bytes: number
@@ -194,6 +200,7 @@ export interface StatsView {
     readonly dead: number
     readonly oldest_pending_ms: number | null
   }
+  readonly throughput: ThroughputView
   readonly destinations: readonly {
     readonly name: string
     readonly delivered: number

@@ -7,12 +7,13 @@ import type { LoginGuard } from '../accounts/login-guard.ts'
 import { type Clock, newId } from '../core/clock.ts'
 import { ERRORS, FileFlowError } from '../core/errors.ts'
 import { errorFields, type Logger } from '../core/log.ts'
-import type { NewTransfer, Operation, Peer, TransferEnd, TransferGrant } from '../core/transfer.ts'
+import type { Direction, NewTransfer, Operation, Peer, TransferEnd, TransferGrant } from '../core/transfer.ts'
 import type { Principal } from '../core/user.ts'
 import { toDisplay } from '../core/virtual-path.ts'
 import { exactBytes, type Recorder } from '../intake/record-upload.ts'
 import type { Store } from '../store/store.ts'
 import type { Admission, Gatekeeper, LoginAttempt, OpenedSession } from './messages.ts'
+import { createQuotas } from './quota.ts'
 
 export interface GatekeeperOptions {
   readonly store: Store
@@ -24,6 +25,8 @@ export interface GatekeeperOptions {
   readonly arrivals: Arrivals
   readonly recorder: Recorder
   readonly limits: () => { max_sessions: number; max_sessions_per_user: number; max_sessions_per_ip: number }
+  /** Told as bytes of partners pass. */
+  readonly moved: (direction: Direction, bytes: number) => void
   readonly changed: (
     event: 'session.opened' | 'session.closed' | 'transfer.started' | 'transfer.progress' | 'transfer.ended',
     id: string,
@@ -40,8 +43,18 @@ export function createGatekeeper(
   options: GatekeeperOptions,
   owner: SessionOwner,
 ): { gatekeeper: Gatekeeper /** The worker is gone, and all its connections with it. */; forget(): void } {
-  const { store, clock, log, authenticator, guard, live, arrivals, recorder, limits, changed } = options
+  const { store, clock, log, authenticator, guard, live, arrivals, recorder, limits, changed, moved } = options
   const { transfers, audit, accounts, group } = store
+
+  /** @param bytes so far, of the whole transfer */
+  const count = (transferId: string, bytes: number): void => {
+    const transfer = running.get(transferId)?.transfers.get(transferId)
+    if (!transfer) return
+    moved(transfer.direction, bytes - transfer.bytes)
+    transfer.bytes = bytes
+  }
+
+  const quotas = createQuotas(store)
 
   const sessionOf = (id: string) => {
     const session = live.get(id)
@@ -200,7 +213,7 @@ export function createGatekeeper(
       const at = clock.now()
       const transferId = newId(at)
       const grant =
-        transfer.direction === 'upload' ? allowance(session.principal) : { maxSize: null, maxSizeCode: 'file.too_large' as const }
+        transfer.direction === 'upload' ? quotas.allowance(session.principal) : { maxSize: null, maxSizeCode: 'file.too_large' as const }
       await group.run(
         () =>
           transfers.begin({
@@ -219,7 +232,7 @@ export function createGatekeeper(
         id: transferId,
         direction: transfer.direction,
         path: toDisplay(transfer.path),
-        bytes: transfer.offset,
+        bytes: transfer.direction === 'upload' ? transfer.offset : 0,
         rate: 0,
         at,
       })
@@ -232,8 +245,9 @@ export function createGatekeeper(
       const session = running.get(upload.transferId)
       if (!session || session.fate.revoked) throw new FileFlowError('session.revoked')
       if (upload.verdict.confidence === 'likely') likely.add(upload.transferId)
+      count(upload.transferId, upload.size)
       return group.run(() => {
-        checkQuota(
+        quotas.check(
           live.get(session.id)?.principal ?? session.principal,
           upload.size - (upload.replaced ?? 0),
           upload.replaced === null ? 1 : 0,
@@ -260,6 +274,7 @@ export function createGatekeeper(
     },
 
     endTransfer(transferId, end: TransferEnd): void {
+      count(transferId, end.bytes)
       if (!forget(transferId)) return
       likely.delete(transferId)
       note(
@@ -290,7 +305,7 @@ export function createGatekeeper(
       if (!transfer) return
       const now = clock.now()
       transfer.rate = now > transfer.at ? Math.max(0, Math.round(((bytes - transfer.bytes) * 1000) / (now - transfer.at))) : transfer.rate
-      transfer.bytes = bytes
+      count(transferId, bytes)
       transfer.at = now
       changed('transfer.progress', transferId)
     },
@@ -354,24 +369,6 @@ export function createGatekeeper(
   function forget(transferId: string): boolean {
     running.get(transferId)?.transfers.delete(transferId)
     return running.delete(transferId)
-  }
-
-  /** Inside the transaction that charges it: uploads side by side were each granted the same rest. */
-  function checkQuota({ username, quota }: Principal, bytes: number, files: number): void {
-    const used = accounts.users.get(username)
-    if (!used) return
-    const over = (most: number | null, present: number, more: number): boolean => most !== null && more > 0 && present + more > most
-    if (over(quota.bytes, used.used_bytes, bytes) || over(quota.files, used.used_files, files)) throw new FileFlowError('quota.exceeded')
-  }
-
-  function allowance(principal: Principal): Pick<TransferGrant, 'maxSize' | 'maxSizeCode'> {
-    const { quota, limits: own } = principal
-    const used = accounts.users.get(principal.username)
-    if (quota.files !== null && (used?.used_files ?? 0) >= quota.files) throw new FileFlowError('quota.exceeded')
-    const left = quota.bytes === null ? null : Math.max(0, quota.bytes - (used?.used_bytes ?? 0))
-    if (left !== null && left === 0) throw new FileFlowError('quota.exceeded')
-    if (left !== null && (own.maxFileSize === null || left < own.maxFileSize)) return { maxSize: left, maxSizeCode: 'quota.exceeded' }
-    return { maxSize: own.maxFileSize, maxSizeCode: 'file.too_large' }
   }
 }
 

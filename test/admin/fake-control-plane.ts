@@ -248,6 +248,7 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
           dead: count('dead'),
           oldest_pending_ms: count('pending') > 0 ? 4000 : null,
         },
+        throughput: { step_ms: 5000, series: [] },
         destinations: [],
       }
     },

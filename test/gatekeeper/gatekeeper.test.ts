@@ -53,6 +53,7 @@ async function setUp(t: Test, limits = { max_sessions: 10, max_sessions_per_user
   const arrivals = createArrivals()
   const events: string[] = []
   const told: string[] = []
+  const moved: [string, number][] = []
 
   /** A worker's end, and behind the channel its own gatekeeper. */
   function worker(): Gatekeeper {
@@ -63,7 +64,19 @@ async function setUp(t: Test, limits = { max_sessions: 10, max_sessions_per_user
       principalChanged: () => told.push('principal'),
     }
     const { gatekeeper: control } = createGatekeeper(
-      { store, clock, log, authenticator, guard, live, arrivals, recorder, limits: () => limits, changed: (event) => events.push(event) },
+      {
+        store,
+        clock,
+        log,
+        authenticator,
+        guard,
+        live,
+        arrivals,
+        recorder,
+        limits: () => limits,
+        changed: (event) => events.push(event),
+        moved: (direction, bytes) => moved.push([direction, bytes]),
+      },
       owner,
     )
     port2.on('message', async (message: ToControl) => {
@@ -83,7 +96,7 @@ async function setUp(t: Test, limits = { max_sessions: 10, max_sessions_per_user
     return gatekeeper
   }
   const user = (spec: Partial<UserSpec> = {}) => users.create(ADMIN, { username: 'u', password: 'x', ...spec })
-  return { store, clock, live, users, guard, worker, user, events, told, lines, recorder }
+  return { store, clock, live, users, guard, worker, user, events, told, moved, lines, recorder }
 }
 
 const attempt = (over: Partial<LoginAttempt> = {}): LoginAttempt => ({
@@ -111,7 +124,7 @@ const upload = (gatekeeper: Gatekeeper, sessionId: string, to = '/in/a') =>
   gatekeeper.beginTransfer({ sessionId, direction: 'upload', path: path(to), offset: 0 })
 
 test('a login, an upload and a download leave their rows, their audit and their events', async (t) => {
-  const { worker, user, store, events, live } = await setUp(t)
+  const { worker, user, store, events, moved, live } = await setUp(t)
   await user({ quota: { bytes: 100 }, limits: { max_file_size: 50 } })
   const door = worker()
   t.same(await door.admit(PEER), { allowed: true })
@@ -162,6 +175,8 @@ test('a login, an upload and a download leave their rows, their audit and their 
   )
   for (const event of ['session.opened', 'transfer.started', 'transfer.progress', 'transfer.ended', 'session.closed'])
     t.ok(events.includes(event), event)
+  const sum = (direction: string) => moved.reduce((all, [one, bytes]) => (one === direction ? all + bytes : all), 0)
+  t.same([sum('upload'), sum('download')], [7, 9], 'each byte is counted once')
   t.ok(store.audit.verify().ok)
 })
 
