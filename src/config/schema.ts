@@ -53,6 +53,11 @@ export const ConfigSchema = Type.Object(
       passive: section('data connections', {
         ports: Text('port-range', '30000-30099', 'the range of data ports, first-last'),
         address: Text('public-address', 'auto', 'auto, or the public IPv4 address or host name behind NAT or Docker'),
+        inside: Texts(
+          'network',
+          ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'],
+          'clients that come from one of these networks to an address in the same one are told that address instead of a public one; []: nobody',
+        ),
       }),
       active: Flag(false, "PORT and EPRT, only ever back to the client's own address"),
       tls: section('encryption of FTP', {

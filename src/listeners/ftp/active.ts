@@ -3,7 +3,7 @@
 import { BlockList, connect, isIPv6, type Socket } from 'node:net'
 import { FileFlowError } from '../../core/errors.ts'
 import type { Peer } from '../../core/transfer.ts'
-import { CONNECT_MS, type DataChannel, within } from './data-channel.ts'
+import { type DataChannel, within } from './data-channel.ts'
 
 /** Whether the client may name this target: its own address and a port that no system service has. */
 export function isOwnTarget(peer: Peer, target: { readonly address: string; readonly port: number }): boolean {
@@ -17,8 +17,8 @@ export function isOwnTarget(peer: Peer, target: { readonly address: string; read
 export function activeChannel(peer: Peer, port: number): DataChannel {
   let socket: Socket | null = null
   return {
-    connect: (signal) =>
-      within<Socket>(signal, CONNECT_MS, (resolve, reject) => {
+    connect: (signal, withinMs) =>
+      within<Socket>(signal, withinMs, (resolve, reject) => {
         const opened = connect({ host: peer.address, port, localAddress: peer.localAddress, noDelay: true })
         socket = opened
         opened.pause()

@@ -7,7 +7,7 @@ import type { Peer } from '../../core/transfer.ts'
 import type { VirtualFilesystem } from '../../files/virtual-filesystem.ts'
 import { type Command, FtpCommands, runsAtOnce } from './commands/dispatch.ts'
 import { Confirmations } from './confirmations.ts'
-import { type DataChannel, handshake } from './data-channel.ts'
+import { CONNECT_MS, type DataChannel, handshake } from './data-channel.ts'
 import { ShellConnection } from './ftp-srv.ts'
 import { LineReader } from './line-reader.ts'
 import { Output } from './output.ts'
@@ -131,11 +131,12 @@ export class FtpConnection extends ShellConnection {
     const channel = this.channel
     if (channel === null) throw new FileFlowError('data.no_connection', 'Use PASV or EPSV first.')
     try {
-      const raw = await channel.connect(transfer.signal)
+      const withinMs = Math.min(CONNECT_MS, this.gateway.config.limits.transfer_stall_timeout)
+      const raw = await channel.connect(transfer.signal, withinMs)
       const context = this.gateway.secureContext
       const wanted = this.settings.protection === 'P'
       if (wanted && context === null) throw new FileFlowError('data.no_connection', 'TLS is not available any more.')
-      const socket = wanted && context !== null ? await handshake(raw, context, receiving, transfer.signal) : raw
+      const socket = wanted && context !== null ? await handshake(raw, context, receiving, transfer.signal, withinMs) : raw
       // From here on the transfer closes it: gently at its end, at once when it fails.
       this.channel = null
       transfer.governs(socket)

@@ -5,12 +5,12 @@ import type { SecureContext, TLSSocket } from 'node:tls'
 import { FileFlowError } from '../../core/errors.ts'
 import { drop, secureServerSide, WatchedTls } from './tls.ts'
 
-/** How long a transfer waits for its data connection and, apart, for the handshake on it. */
+/** How long a transfer waits at most for its data connection and, apart, for the handshake on it. */
 export const CONNECT_MS = 30_000
 
 export interface DataChannel {
   /** The plain connection, paused. One channel gives one connection. @throws FileFlowError `data.no_connection`, or the reason of `signal` */
-  connect(signal: AbortSignal): Promise<Socket>
+  connect(signal: AbortSignal, withinMs: number): Promise<Socket>
   close(): void
 }
 
@@ -47,10 +47,10 @@ export function within<T>(
  * The TLS side of a data connection, after its handshake. `watch` for receiving: tells an announced end from a cut one.
  * Called after 150 only: clients such as lftp, rclone and Python's ftplib begin the handshake once they have read it.
  */
-export function handshake(raw: Socket, context: SecureContext, watch: boolean, signal: AbortSignal): Promise<TLSSocket> {
+export function handshake(raw: Socket, context: SecureContext, watch: boolean, signal: AbortSignal, withinMs: number): Promise<TLSSocket> {
   const socket = watch ? new WatchedTls(raw, context) : secureServerSide(raw, context)
   socket.on('error', () => socket.destroy())
-  return within(signal, CONNECT_MS, (resolve, reject) => {
+  return within(signal, withinMs, (resolve, reject) => {
     const lost = () => reject(new FileFlowError('data.no_connection', 'The TLS handshake of the data connection failed.'))
     socket.once('close', lost)
     socket.once('secure', () => {

@@ -5,7 +5,7 @@ import { randomBelow } from '../../core/clock.ts'
 import { FileFlowError } from '../../core/errors.ts'
 import type { Peer } from '../../core/transfer.ts'
 import { plainAddress } from './address.ts'
-import { CONNECT_MS, type DataChannel, within } from './data-channel.ts'
+import { type DataChannel, within } from './data-channel.ts'
 
 /** A port nobody came to is given back after this. */
 const UNUSED_MS = 60_000
@@ -74,8 +74,8 @@ function waiting(server: Server, peer: Peer): PassiveChannel {
   })
   return {
     port,
-    connect: (signal) =>
-      within<Socket>(signal, CONNECT_MS, (resolve, reject) => {
+    connect: (signal, withinMs) =>
+      within<Socket>(signal, withinMs, (resolve, reject) => {
         if (arrived !== null) resolve(arrived)
         else if (!server.listening) reject(new FileFlowError('data.no_connection'))
         else taker = resolve

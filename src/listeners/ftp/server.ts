@@ -12,6 +12,7 @@ import { peerOf } from './address.ts'
 import { FtpConnection } from './connection.ts'
 import { type LoginEvent, ShellServer } from './ftp-srv.ts'
 import { openLogin } from './login.ts'
+import { PublicAddress } from './public-address.ts'
 import { makeSecureContext } from './tls.ts'
 
 const DRAINING = { code: ERRORS['service.draining'].ftp, text: ERRORS['service.draining'].text }
@@ -22,6 +23,7 @@ export class FtpGateway extends ShellServer {
   readonly context: ListenerContext
   config: Config
   secureContext: SecureContext | null
+  readonly publicAddress: PublicAddress
   #implicit: Server | null = null
   #stopping = false
   readonly #live = new Set<FtpConnection>()
@@ -30,6 +32,7 @@ export class FtpGateway extends ShellServer {
     super(createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000, pauseOnConnect: true }))
     this.context = context
     this.config = context.config
+    this.publicAddress = new PublicAddress(context.log)
     this.secureContext = makeSecureContext(context.config, context.credentials.tls)
     this.server.on('connection', (socket: Socket) => this.#arrived(socket, false))
     if (context.config.ftp.tls.implicit_port !== null && this.secureContext !== null) {

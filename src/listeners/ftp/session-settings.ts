@@ -8,6 +8,8 @@ export interface SessionSettings {
   cwd: VirtualPath
   /** Image until the client says otherwise: a client that forgets TYPE gets its bytes back unchanged. */
   type: 'A' | 'I'
+  /** TYPE A served a listing since it was set: it says nothing about files (Python's ftplib leaves it behind after each listing). */
+  listedInText: boolean
   /** PROT: data connections in clear or private. */
   protection: 'C' | 'P'
   /** PBSZ was given, as PROT demands (RFC 4217 §8). */
@@ -31,6 +33,7 @@ export const freshSettings = (): SessionSettings => ({
   username: null,
   cwd: ROOT,
   type: 'I',
+  listedInText: false,
   protection: 'C',
   bufferSizeSet: false,
   restAt: 0,

@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { monotonic } from '../../core/clock.ts'
-import { FileFlowError } from '../../core/errors.ts'
+import { codeOf, FileFlowError } from '../../core/errors.ts'
 import type { Verdict } from '../../core/transfer.ts'
 import type { VirtualPath } from '../../core/virtual-path.ts'
 import type { Upload, UploadOptions } from '../../files/virtual-filesystem.ts'
@@ -30,7 +30,10 @@ export async function receiveUpload(
   opening: string,
 ): Promise<void> {
   const announced = connection.settings.allocated
-  const upload = await connection.files.beginUpload(path, options)
+  const upload = await connection.files.beginUpload(path, options).catch((error: unknown) => {
+    // RFC 3659 §5.4: a restart point that is not there
+    throw codeOf(error) === 'request.invalid' && options.truncateTo !== undefined ? new Refusal(554, (error as Error).message) : error
+  })
   try {
     const start = options.mode === 'resume' ? (options.truncateTo ?? upload.size) : 0
     if (start > upload.size) throw new Refusal(554, 'The file is shorter than REST says.')

@@ -48,7 +48,7 @@ test('a session as FileZilla opens it', async (t) => {
     ['HELP STOR', /^214 Syntax: STOR/],
     ['STAT', /^211-/],
     ['STRU R', /^504 /],
-    ['MODE Z', /^501 /],
+    ['MODE Z', /^504 /],
     ['CCC', /^534 /],
     ['QUIT', /^221 /],
   ]

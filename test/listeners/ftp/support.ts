@@ -64,7 +64,7 @@ export async function startFtp(t: Test, options: Options = {}) {
       ...defaults.ftp,
       host: '127.0.0.1',
       ...options.ftp,
-      passive: { ports: '0-0', address: 'auto', ...(options.ftp?.passive as object) },
+      passive: { ...defaults.ftp.passive, ports: '0-0', ...(options.ftp?.passive as object) },
       tls: { ...defaults.ftp.tls, ...(options.ftp?.tls as object) },
     },
     limits: { ...defaults.limits, idle_timeout: 60_000, login_timeout: 30_000, transfer_stall_timeout: 60_000, ...options.limits },

@@ -1,6 +1,5 @@
 // PASV, EPSV, PORT, EPRT, ABOR: making and dropping data connections (RFC 959 §4.1.2, RFC 2428).
 // Must not move bytes over them.
-import { lookup } from 'node:dns/promises'
 import { isIPv4 } from 'node:net'
 import { FileFlowError } from '../../../core/errors.ts'
 import { activeChannel, isOwnTarget } from '../active.ts'
@@ -12,27 +11,12 @@ import type { CommandRow } from './command.ts'
 
 async function pasv(connection: FtpConnection): Promise<void> {
   refuseAfterEpsvAll(connection)
-  const address = await passiveAddress(connection)
+  const address = await connection.gateway.publicAddress.for(connection.peer, connection.gateway.config.ftp.passive)
+  if (address === null) throw new Refusal(522, 'PASV knows IPv4 only: use EPSV.')
   connection.replaceChannel(null)
   const channel = await listenPassive(connection.peer, parsePortRange(connection.gateway.config.ftp.passive.ports))
   connection.replaceChannel(channel)
   await connection.reply(227, `Entering Passive Mode (${hostPort(address, channel.port)}).`)
-}
-
-/** The IPv4 address a client shall connect to: the one it reached us at, or the public one behind NAT. */
-async function passiveAddress(connection: FtpConnection): Promise<string> {
-  const { address } = connection.gateway.config.ftp.passive
-  if (address === 'auto') {
-    if (!isIPv4(connection.peer.localAddress)) throw new Refusal(522, 'PASV knows IPv4 only: use EPSV.')
-    return connection.peer.localAddress
-  }
-  if (isIPv4(address)) return address
-  try {
-    return (await lookup(address, 4)).address
-  } catch (cause) {
-    connection.gateway.context.log.error('ftp.passive_address', 'ftp.passive.address cannot be resolved', { address, error: String(cause) })
-    throw new FileFlowError('data.no_connection', undefined, { cause })
-  }
 }
 
 async function epsv(connection: FtpConnection, argument: string): Promise<void> {

@@ -14,6 +14,7 @@ import { SECURITY_COMMANDS } from './security.ts'
 import { SETTING_COMMANDS } from './settings.ts'
 import { SITE_COMMAND } from './site.ts'
 import { TRANSFER_COMMANDS } from './transfers.ts'
+import { UNSUPPORTED_COMMANDS } from './unsupported.ts'
 
 export type { Command } from './command.ts'
 
@@ -30,7 +31,7 @@ const ROWS: readonly CommandRow[] = [
   SITE_COMMAND,
 ]
 const TABLE: ReadonlyMap<string, CommandRow> = new Map(
-  [...ROWS, helpCommand(ROWS)].flatMap((row) => [row.verb, ...(row.aliases ?? [])].map((verb) => [verb, row])),
+  [...ROWS, helpCommand(ROWS), ...UNSUPPORTED_COMMANDS].flatMap((row) => [row.verb, ...(row.aliases ?? [])].map((verb) => [verb, row])),
 )
 
 /** Once a worker, before its first connection. */
@@ -55,6 +56,10 @@ export function runsAtOnce(command: Command): boolean {
   return atOnce === 'always' || (atOnce === 'bare' && command.argument === '')
 }
 
+/** Spaces behind a verb that takes no argument are no argument. */
+const argumentFits = (row: CommandRow, argument: string): boolean =>
+  row.argument === 'required' ? argument !== '' : row.argument === 'optional' || argument.trim() === ''
+
 export class FtpCommands extends ShellCommands {
   override parse(line: unknown): Command {
     return parseCommand(line as Line)
@@ -69,7 +74,7 @@ export class FtpCommands extends ShellCommands {
     if (command.fault !== null) await connection.reply(500, 'The line is too long.')
     else if (entry === undefined || row === undefined) await connection.reply(500, 'Unknown command.')
     else if (!entry.flags.no_auth && connection.session === null) await connection.reply(530, 'Log in first.')
-    else if (row.argument === 'required' && command.argument === '') await connection.reply(501, `Syntax: ${row.syntax}`)
+    else if (!argumentFits(row, command.argument)) await connection.reply(501, `Syntax: ${row.syntax}`)
     else await entry.handler.call(connection, { command })
   }
 }

@@ -28,7 +28,8 @@ async function rnto(connection: FtpConnection, argument: string): Promise<void> 
 }
 
 async function size(connection: FtpConnection, argument: string): Promise<void> {
-  // Bytes on disk in TYPE A too, as vsftpd: Python's ftplib leaves TYPE A behind after each listing.
+  // RFC 3659 §4: what a transfer would take, which in TYPE A only reading the file could tell.
+  if (connection.settings.type === 'A' && !connection.settings.listedInText) throw new Refusal(550, 'SIZE counts bytes: use TYPE I first.')
   const entry = await connection.files.stat(pathOf(connection, argument))
   if (entry.kind !== 'file') throw new Refusal(550, 'Not a plain file.')
   await connection.reply(213, String(entry.size))

@@ -19,6 +19,7 @@ const listing =
 async function send(connection: FtpConnection, transfer: RunningTransfer, found: Listing, line: LineOf): Promise<void> {
   try {
     await connection.reply(150, 'Here comes the listing.')
+    connection.settings.listedInText = connection.settings.type === 'A'
     await sendLines(connection, transfer, found, line)
   } finally {
     await found.close()

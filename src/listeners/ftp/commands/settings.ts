@@ -9,16 +9,17 @@ function type(connection: FtpConnection, argument: string): Promise<void> {
   const wanted = argument.trim().toUpperCase()
   if (/^A( N)?$/.test(wanted)) connection.settings.type = 'A'
   else if (/^(I|L ?8)$/.test(wanted)) connection.settings.type = 'I'
-  else throw new Refusal(/^[AEIL]/.test(wanted) ? 504 : 501, 'Only TYPE A, TYPE I and TYPE L 8 are known.')
+  else throw new Refusal(/^([AE]( [NTC])?|L ?\d{1,3})$/.test(wanted) ? 504 : 501, 'Only TYPE A, TYPE I and TYPE L 8 are known.')
+  connection.settings.listedInText = false
   return connection.reply(200, `Type is ${connection.settings.type === 'A' ? 'ASCII' : 'binary'}.`)
 }
 
 const onlyOne =
-  (only: string, others: string, what: string) =>
+  (only: string, what: string) =>
   (connection: FtpConnection, argument: string): Promise<void> => {
     const wanted = argument.trim().toUpperCase()
     if (wanted === only) return connection.reply(200, `${what} is ${only}.`)
-    throw new Refusal(wanted.length === 1 && others.includes(wanted) ? 504 : 501, `Only ${what} ${only} is known.`)
+    throw new Refusal(/^[A-Z]$/.test(wanted) ? 504 : 501, `Only ${what} ${only} is known.`)
   }
 
 function rest(connection: FtpConnection, argument: string): Promise<void> {
@@ -46,7 +47,7 @@ function opts(connection: FtpConnection, argument: string): Promise<void> {
     case 'MLST': {
       const wanted = value.toLowerCase().split(';')
       connection.settings.facts = ALL_FACTS.filter((fact) => wanted.includes(fact))
-      return connection.reply(200, `MLST OPTS ${connection.settings.facts.map((fact) => `${fact};`).join('')}`)
+      return connection.reply(200, `MLST OPTS ${connection.settings.facts.map((fact) => `${fact};`).join('')}`.trimEnd())
     }
     default:
       throw new Refusal(501, 'No such option.')
@@ -60,8 +61,8 @@ function clnt(connection: FtpConnection, argument: string): Promise<void> {
 
 export const SETTING_COMMANDS: readonly CommandRow[] = [
   { verb: 'TYPE', syntax: 'TYPE A|I', login: 'needed', argument: 'required', run: type },
-  { verb: 'STRU', syntax: 'STRU F', login: 'needed', argument: 'required', run: onlyOne('F', 'RP', 'STRU') },
-  { verb: 'MODE', syntax: 'MODE S', login: 'needed', argument: 'required', run: onlyOne('S', 'BC', 'MODE') },
+  { verb: 'STRU', syntax: 'STRU F', login: 'needed', argument: 'required', run: onlyOne('F', 'STRU') },
+  { verb: 'MODE', syntax: 'MODE S', login: 'needed', argument: 'required', run: onlyOne('S', 'MODE') },
   { verb: 'REST', syntax: 'REST <bytes>', login: 'needed', argument: 'required', run: rest },
   { verb: 'ALLO', syntax: 'ALLO <bytes>', login: 'needed', argument: 'required', run: allo },
   { verb: 'OPTS', syntax: 'OPTS UTF8 ON | MLST <facts>', login: 'open', argument: 'required', run: opts },

@@ -24,12 +24,17 @@ async function utime(connection: FtpConnection, rest: string): Promise<void> {
   await connection.reply(200, 'Times changed.')
 }
 
-const help = (connection: FtpConnection): Promise<void> => connection.reply(214, 'SITE commands:', ...Object.keys(SITE), 'End')
+const help = (connection: FtpConnection): Promise<void> =>
+  connection.reply(214, 'SITE commands:', ...Object.keys(SITE).filter((word) => word !== 'WHO'), 'End')
+
+/** Who else is connected is the operator's to know. */
+const who = (): Promise<void> => Promise.reject(new Refusal(502, 'SITE WHO is not available.'))
 
 const SITE: Readonly<Record<string, (connection: FtpConnection, rest: string) => Promise<void>>> = {
   CHMOD: chmod,
   UTIME: utime,
   HELP: help,
+  WHO: who,
 }
 
 export const SITE_COMMAND: CommandRow = {
@@ -41,7 +46,7 @@ export const SITE_COMMAND: CommandRow = {
     const [word = ''] = argument.split(' ', 1)
     const verb = word.toUpperCase()
     const run = Object.hasOwn(SITE, verb) ? SITE[verb] : undefined
-    if (run === undefined) throw new Refusal(504, 'Unknown SITE command.')
+    if (run === undefined) throw new Refusal(500, 'Unknown SITE command.')
     return run(connection, argument.slice(word.length + 1))
   },
 }
