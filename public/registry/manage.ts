@@ -1,5 +1,18 @@
 // The pages on which the gateway is set up and guarded.
 // Must not hold anything but their entries.
-import type { PageEntry } from './page.ts'
+import { Users as UsersIcon } from 'lucide-react'
+import { strings } from '../strings.ts'
+import { type PageEntry, page } from './page.ts'
 
-export const MANAGE: readonly PageEntry[] = []
+const { nav } = strings
+
+/** A name begins with a letter or digit, so that no user, destination or rule can be called `+new`. */
+export const MANAGE: readonly PageEntry[] = [
+  {
+    path: '/users',
+    Page: page(() => import('../pages/users.tsx'), 'Users'),
+    nav: { label: nav.users, Icon: UsersIcon, group: 'manage' },
+  },
+  { path: '/users/+new', Page: page(() => import('../pages/users/one.tsx'), 'NewUser'), role: 'admin' },
+  { path: '/users/:username', Page: page(() => import('../pages/users/one.tsx'), 'OneUser') },
+]

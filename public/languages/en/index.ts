@@ -1,8 +1,10 @@
 // Every word the page says, in English, one file per area. This is the model: another language is a folder of this shape.
 // Must not hold words itself.
+import { form } from './form.ts'
 import { overview } from './overview.ts'
 import { shell } from './shell.ts'
+import { users } from './users.ts'
 
-export const en = { ...shell, ...overview }
+export const en = { ...shell, ...overview, ...form, ...users }
 
 export type Strings = typeof en

@@ -1,7 +1,9 @@
 // Ogni parola della pagina, in italiano: la stessa forma dell'inglese, un file per area.
 // Must not hold words itself.
 import type { Strings } from '../en/index.ts'
+import { form } from './form.ts'
 import { overview } from './overview.ts'
 import { shell } from './shell.ts'
+import { users } from './users.ts'
 
-export const it: Strings = { ...shell, ...overview }
+export const it: Strings = { ...shell, ...overview, ...form, ...users }

@@ -1,0 +1,33 @@
+// English: forms, and what the pages of set-up share.
+// Must not hold markup or logic beyond plurals.
+export const form = {
+  form: {
+    unsaved: 'There are unsaved changes.',
+    discard: 'Discard',
+    save: 'Save',
+    create: 'Create',
+    saved: (name: string) => `${name} was saved.`,
+    created: (name: string) => `${name} was created.`,
+    removed: (name: string) => `${name} was deleted.`,
+    removeLine: (label: string, n: number) => `Remove ${label} ${n}`,
+    readOnly: 'Your role may look at this, but not change it.',
+    optional: 'optional',
+    typeName: (name: string) => `Type ${name} to confirm`,
+    enabled: 'Enabled',
+    disabled: 'Disabled',
+    enable: 'Enable',
+    disable: 'Disable',
+    remove: 'Delete',
+    close: 'Close',
+    never: 'never',
+    name: 'Name',
+    nameRule: 'Letters, digits and . _ @ + -, at most 64. It cannot be changed later.',
+    unlimited: 'unlimited',
+    sizeRule: 'For example 500MiB or 10GiB',
+    state: 'State',
+    notThere: 'There is no such thing (any more).',
+    switchedOn: (name: string) => `${name} is enabled.`,
+    switchedOff: (name: string) => `${name} is disabled.`,
+    once: 'It is shown this once: copy it now.',
+  },
+}
