@@ -9,6 +9,14 @@ export { formatDuration, formatSize }
 const clock = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', second: '2-digit' })
 const dated = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' })
 
+const exact = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit' })
+
+/** Date and time to the second; today the time alone. */
+export function localMoment(iso: string): string {
+  const at = new Date(iso)
+  return at.toDateString() === new Date().toDateString() ? clock.format(at) : exact.format(at)
+}
+
 /** The time alone today, with the date on other days. */
 export function localTime(iso: string): string {
   const at = new Date(iso)

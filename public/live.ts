@@ -16,9 +16,9 @@ export interface Live {
 
 /** Which queries (by the first word of their key) an event makes old, by the first part of its type. */
 const TOUCHES: Readonly<Record<string, readonly string[]>> = {
-  session: ['sessions', 'users', 'stats'],
-  transfer: ['transfers', 'sessions', 'stats'],
-  delivery: ['deliveries', 'transfers', 'stats'],
+  session: ['sessions', 'users'],
+  transfer: ['transfers', 'sessions'],
+  delivery: ['deliveries', 'transfers'],
   service: ['services'],
   stats: [],
   user: ['users'],
@@ -77,8 +77,10 @@ export function openLive(queries: QueryClient): Live {
     sign()
   }
   const event = (type: string, data: unknown) => {
+    // The figures come whole; asking for them again would only ask for the same.
+    if (type === 'stats') queries.setQueryData(['stats'], data)
     for (const listener of heard) listener(type, data)
-    touch(type === 'transfer.progress' ? ['sessions'] : (TOUCHES[type.split('.')[0] ?? ''] ?? []))
+    touch(type === 'transfer.progress' ? ['sessions', 'transfers'] : (TOUCHES[type.split('.')[0] ?? ''] ?? []))
   }
   const connect = async () => {
     stream = new AbortController()

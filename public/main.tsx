@@ -3,6 +3,7 @@
 import '@mantine/core/styles.css'
 import '@mantine/notifications/styles.css'
 import './page.css'
+import './styles/lists.css'
 import { createTheme, MantineProvider } from '@mantine/core'
 import { Notifications } from '@mantine/notifications'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'

@@ -100,7 +100,7 @@ export async function createApp({ config: initial, output, clock = systemClock }
   })
 
   // what moved
-  const movements = createMovements(store, (row) => live.get(row.session_id)?.transfers.get(row.id)?.bytes)
+  const movements = createMovements(store, (row) => live.get(row.session_id)?.transfers.get(row.id))
   const transferEvent = (type: string, id: string): void =>
     events.emit(type, () => {
       const row = store.transfers.get(id)

@@ -1,36 +1,49 @@
 // The filters above a list; they live in the address, so that a view can be sent to a colleague.
 // Must not hold their values anywhere else.
 import { Button, Select, TextInput } from '@mantine/core'
-import { useDebouncedCallback } from '@mantine/hooks'
-import { Search } from 'lucide-react'
+import { useDebouncedCallback, useDisclosure } from '@mantine/hooks'
+import { Search, X } from 'lucide-react'
 import { useEffect, useState } from 'react'
+import { visible } from '../format.ts'
 import { useFilters } from '../router.tsx'
 import { strings } from '../strings.ts'
 
-export interface Choice {
+interface Field {
   readonly key: string
   readonly label: string
+}
+
+export interface Choice extends Field {
   /** Value → word. */
   readonly options: Readonly<Record<string, string>>
 }
 
 const TYPING_MS = 250
+const NONE: readonly never[] = []
 
-export function FilterBar({
-  search,
-  choices = [],
-  texts = [],
-}: {
-  search?: string
-  choices?: readonly Choice[]
-  texts?: readonly { key: string; label: string }[]
-}) {
+export interface FilterBarProps {
+  /** The label of the search field `q`. */
+  readonly search?: string
+  readonly texts?: readonly Field[]
+  readonly choices?: readonly Choice[]
+  readonly date?: Field
+  /** Filters that a link may set: shown as words, with a way to take them off. */
+  readonly hidden?: readonly Field[]
+}
+
+export function FilterBar({ search, texts = NONE, choices = NONE, date, hidden = NONE }: FilterBarProps) {
   const [present, change] = useFilters()
-  const keys = [...(search === undefined ? [] : ['q']), ...choices.map((c) => c.key), ...texts.map((c) => c.key)]
+  const keys = [...(search === undefined ? [] : ['q']), ...[...texts, ...choices, ...hidden, ...(date ? [date] : [])].map(({ key }) => key)]
+  const [open, { toggle }] = useDisclosure(false)
   const any = keys.some((key) => present.has(key))
   return (
-    <search className="filters" aria-label={strings.table.filters}>
+    <search className="filters" aria-label={strings.table.filters} data-open={open || undefined}>
       {search === undefined ? null : <Typed name="q" label={search} wide />}
+      {texts.length + choices.length === 0 ? null : (
+        <Button variant="default" size="sm" className="filters-toggle" aria-expanded={open} onClick={toggle}>
+          {strings.table.filters}
+        </Button>
+      )}
       {texts.map(({ key, label }) => (
         <Typed key={key} name={key} label={label} />
       ))}
@@ -48,6 +61,29 @@ export function FilterBar({
           onChange={(value) => change({ [key]: value })}
         />
       ))}
+      {date ? (
+        <TextInput
+          type="date"
+          label={date.label}
+          size="sm"
+          className="filter"
+          value={present.get(date.key) ?? ''}
+          onChange={(event) => change({ [date.key]: event.currentTarget.value })}
+        />
+      ) : null}
+      {hidden.map(({ key, label }) =>
+        present.has(key) ? (
+          <Button
+            key={key}
+            variant="light"
+            size="sm"
+            rightSection={<X size={14} aria-hidden="true" />}
+            onClick={() => change({ [key]: null })}
+          >
+            {label} {visible(present.get(key) ?? '')}
+          </Button>
+        ) : null,
+      )}
       {any ? (
         <Button variant="subtle" size="sm" onClick={() => change(Object.fromEntries(keys.map((key) => [key, null])))}>
           {strings.table.clear}

@@ -45,7 +45,7 @@ export function Table<Row>({
           <tr key={keyOf(row)}>
             {columns.map((column) => (
               <td key={column.key} data-label={column.label} data-align={column.align}>
-                {column.render(row)}
+                <div className="cell">{column.render(row)}</div>
               </td>
             ))}
           </tr>

@@ -1,7 +1,7 @@
 // Small pieces of text from outside: hostile names, moments, states.
 // Must not render anything but text.
 import type { ErrorRecord } from '../../src/core/errors.ts'
-import { localTime, utcTime, visible } from '../format.ts'
+import { localMoment, localTime, utcTime, visible } from '../format.ts'
 import { strings } from '../strings.ts'
 
 /** A file name or path: isolated in direction, its control characters visible; the folder is dimmed. */
@@ -18,11 +18,12 @@ export function Path({ path }: { path: string }) {
 /** A word of a partner or client: isolated, nothing invisible. */
 export const Word = ({ children }: { children: string }) => <bdi>{visible(children)}</bdi>
 
-export function Moment({ at }: { at: string | null }) {
+/** `exact` shows seconds whatever the day. */
+export function Moment({ at, exact = false }: { at: string | null; exact?: boolean }) {
   if (at === null) return <>{strings.time.never}</>
   return (
     <time dateTime={at} title={strings.time.utc(utcTime(at))}>
-      {localTime(at)}
+      {exact ? localMoment(at) : localTime(at)}
     </time>
   )
 }

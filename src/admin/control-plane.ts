@@ -50,8 +50,10 @@ export interface TransferFilter extends PageRequest {
   readonly state?: TransferState
   readonly direction?: Direction
   readonly protocol?: Protocol
-  /** ms */
+  /** ms; `until` excluded. */
   readonly since?: number
+  readonly until?: number
+  readonly session?: string
 }
 
 export interface DeliveryFilter extends PageRequest {

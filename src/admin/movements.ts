@@ -2,17 +2,29 @@
 // Must not change a row.
 import { type ErrorRecord, FileFlowError } from '../core/errors.ts'
 import { formatSize } from '../core/units.ts'
-import type { AttemptView, DeliveryView, Page, ReceiptView, TimelineEvent, TransferDetail, TransferView } from '../core/views.ts'
+import type {
+  AttemptView,
+  DeliveryView,
+  Page,
+  ReceiptView,
+  SessionRecord,
+  TimelineEvent,
+  TransferDetail,
+  TransferView,
+} from '../core/views.ts'
 import type { AttemptRow, DeliveryRow, ReceiptRow } from '../store/deliveries.ts'
 import type { Store } from '../store/store.ts'
-import type { TransferRow } from '../store/transfers.ts'
+import type { SessionRow, TransferRow } from '../store/transfers.ts'
 import type { DeliveryFilter, TransferFilter } from './control-plane.ts'
 
 const iso = (at: number): string => new Date(at).toISOString()
 const isoOrNull = (at: number | null): string | null => (at === null ? null : iso(at))
 const errorOf = (json: string | null): ErrorRecord | null => (json === null ? null : (JSON.parse(json) as ErrorRecord))
 
-export const transferView = (row: TransferRow, liveBytes?: number): TransferView => ({
+type Live = { readonly bytes: number; readonly rate: number } | undefined
+type Owed = TransferView['deliveries']
+
+const transferView = (row: TransferRow, live: Live, deliveries: Owed): TransferView => ({
   id: row.id,
   session: row.session_id,
   user: row.username,
@@ -21,12 +33,14 @@ export const transferView = (row: TransferRow, liveBytes?: number): TransferView
   direction: row.direction,
   path: row.path,
   state: row.state,
-  bytes: liveBytes ?? row.bytes,
+  bytes: live?.bytes ?? row.bytes,
+  rate: live?.rate ?? null,
   sha256: row.sha256,
   started_at: iso(row.started_at),
   ended_at: isoOrNull(row.ended_at),
   error: errorOf(row.error_json),
   evidence: row.evidence_json === null ? [] : (JSON.parse(row.evidence_json) as string[]),
+  deliveries,
 })
 
 const receiptView = (row: ReceiptRow): ReceiptView => ({
@@ -40,6 +54,15 @@ const receiptView = (row: ReceiptRow): ReceiptView => ({
   at: iso(row.at),
 })
 
+const sessionRecord = (row: SessionRow): SessionRecord => ({
+  id: row.id,
+  method: row.method,
+  client: row.client,
+  started_at: iso(row.started_at),
+  ended_at: isoOrNull(row.ended_at),
+  reason: row.reason,
+})
+
 const attemptView = (row: AttemptRow): AttemptView => ({
   number: row.number,
   started_at: iso(row.started_at),
@@ -48,7 +71,7 @@ const attemptView = (row: AttemptRow): AttemptView => ({
   error: errorOf(row.error_json),
 })
 
-export function createMovements(store: Store, liveBytes: (transfer: TransferRow) => number | undefined) {
+export function createMovements(store: Store, live: (transfer: TransferRow) => Live) {
   const { transfers, deliveries } = store
 
   const deliveryView = (row: DeliveryRow): DeliveryView => {
@@ -72,6 +95,13 @@ export function createMovements(store: Store, liveBytes: (transfer: TransferRow)
     }
   }
 
+  const listed = (row: TransferRow): TransferView =>
+    transferView(
+      row,
+      live(row),
+      row.direction === 'upload' ? deliveries.ofTransfer(row.id).map(({ id, destination, state }) => ({ id, destination, state })) : [],
+    )
+
   const findDelivery = (id: string): DeliveryRow => {
     const row = deliveries.get(id)
     if (!row) throw new FileFlowError('resource.not_found', `There is no delivery ${id}.`)
@@ -81,13 +111,13 @@ export function createMovements(store: Store, liveBytes: (transfer: TransferRow)
   const withTries = (row: DeliveryRow) => ({ ...deliveryView(row), tries: deliveries.attempts(row.id).map(attemptView) })
 
   return {
-    transferView: (row: TransferRow) => transferView(row, liveBytes(row)),
+    transferView: listed,
     deliveryView: (id: string) => deliveryView(findDelivery(id)),
     delivery: (id: string) => withTries(findDelivery(id)),
     transfers({ limit = 50, cursor, ...filter }: TransferFilter): Page<TransferView> {
       const rows = transfers.list({ ...filter, before: cursor, limit: limit + 1 })
       return {
-        items: rows.slice(0, limit).map((row) => transferView(row, liveBytes(row))),
+        items: rows.slice(0, limit).map(listed),
         next: rows.length > limit ? rows[limit - 1]!.id : null,
       }
     },
@@ -95,7 +125,16 @@ export function createMovements(store: Store, liveBytes: (transfer: TransferRow)
       const row = transfers.get(id)
       if (!row) throw new FileFlowError('resource.not_found', `There is no transfer ${id}.`)
       const owed = deliveries.ofTransfer(id).map(withTries)
-      return { ...transferView(row, liveBytes(row)), deliveries: owed, timeline: timeline(store, row, owed) }
+      const session = transfers.getSession(row.session_id)
+      return {
+        ...transferView(row, live(row), owed),
+        partner: row.partner,
+        start_offset: row.start_offset,
+        committed_at: isoOrNull(row.committed_at),
+        connection: session ? sessionRecord(session) : null,
+        deliveries: owed,
+        timeline: timeline(store, row, owed),
+      }
     },
     deliveries({ limit = 50, cursor, ...filter }: DeliveryFilter): Page<DeliveryView> {
       const rows = deliveries.list({ ...filter, before: cursor, limit: limit + 1 })

@@ -127,11 +127,15 @@ export interface TransferView {
   readonly path: string
   readonly state: TransferState
   readonly bytes: number
+  /** Bytes a second now; null when it is over. */
+  readonly rate: number | null
   readonly sha256: string | null
   readonly started_at: string
   readonly ended_at: string | null
   readonly error: ErrorRecord | null
   readonly evidence: readonly string[]
+  /** What became of the file, in short. */
+  readonly deliveries: readonly { readonly id: string; readonly destination: string; readonly state: DeliveryState }[]
 }
 
 export interface TimelineEvent {
@@ -142,7 +146,23 @@ export interface TimelineEvent {
   readonly ok: boolean
 }
 
+/** The connection that carried a transfer. */
+export interface SessionRecord {
+  readonly id: string
+  readonly method: string
+  readonly client: string
+  readonly started_at: string
+  readonly ended_at: string | null
+  readonly reason: string | null
+}
+
 export interface TransferDetail extends TransferView {
+  readonly partner: string
+  /** Where it went on after an earlier part, in bytes. */
+  readonly start_offset: number
+  /** When it was whole on disk and its deliveries recorded. */
+  readonly committed_at: string | null
+  readonly connection: SessionRecord | null
   readonly deliveries: readonly (DeliveryView & { readonly tries: readonly AttemptView[] })[]
   readonly timeline: readonly TimelineEvent[]
 }

@@ -64,6 +64,8 @@ export interface TransferQuery {
   readonly direction?: string | undefined
   readonly protocol?: string | undefined
   readonly since?: number | undefined
+  readonly until?: number | undefined
+  readonly session?: string | undefined
   readonly q?: string | undefined
   readonly before?: string | undefined
   readonly limit: number
@@ -125,6 +127,8 @@ export function createTransferRows(db: Sqlite) {
       {
         before: 'id < @before',
         since: 'id >= @since',
+        until: 'id < @until',
+        session: 'session_id = @session',
         user: 'username = @user',
         state: 'state = @state',
         direction: 'direction = @direction',
@@ -190,6 +194,7 @@ export function createTransferRows(db: Sqlite) {
       q.list({
         ...query,
         since: query.since === undefined ? undefined : newId(query.since).slice(0, 10),
+        until: query.until === undefined ? undefined : newId(query.until).slice(0, 10),
         q: query.q ? likePattern(query.q) : undefined,
       }),
     runningOf: (sessionId: string) => q.ofSession.all(sessionId) as TransferRow[],

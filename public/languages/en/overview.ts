@@ -84,6 +84,11 @@ export const overview = {
     next: 'next try',
     retry: 'Retry',
     retryOf: (path: string, to: string) => `Retry the delivery of ${path} to ${to}`,
+    cancel: 'Give up',
+    cancelOf: (path: string, to: string) => `Give up the delivery of ${path} to ${to}`,
+    confirmCancel: 'Give up this delivery?',
+    cancelText: (path: string, to: string) => `${path} is not sent to ${to} any more. It can be retried later while its content is kept.`,
+    cancelled: 'The delivery was cancelled.',
     retried: 'The delivery was put back in the queue.',
   },
 }

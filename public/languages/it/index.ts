@@ -2,8 +2,15 @@
 // Must not hold words itself.
 import type { Strings } from '../en/index.ts'
 import { form } from './form.ts'
+import { movements } from './movements.ts'
 import { overview } from './overview.ts'
 import { shell } from './shell.ts'
 import { users } from './users.ts'
 
-export const it: Strings = { ...shell, ...overview, ...form, ...users }
+export const it: Strings = {
+  ...shell,
+  ...overview,
+  ...movements,
+  ...form,
+  ...users,
+}

@@ -94,6 +94,12 @@ export const overview = {
     next: 'prossimo tentativo',
     retry: 'Ritenta',
     retryOf: (path: string, to: string) => `Ritenta la consegna di ${path} a ${to}`,
+    cancel: 'Rinuncia',
+    cancelOf: (path: string, to: string) => `Rinuncia alla consegna di ${path} a ${to}`,
+    confirmCancel: 'Rinunciare a questa consegna?',
+    cancelText: (path: string, to: string) =>
+      `${path} non viene più inviato a ${to}. Può essere ritentato finché il contenuto è conservato.`,
+    cancelled: 'La consegna è stata annullata.',
     retried: 'La consegna è stata rimessa in coda.',
   },
 } satisfies Partial<Strings>

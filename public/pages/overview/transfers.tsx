@@ -1,14 +1,15 @@
 // The latest transfers, each with where it went and how that was proven.
 // Must not decide what counts as delivered; the receipt says it.
-import { Button, Code } from '@mantine/core'
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { ArrowDown, ArrowUp, CornerDownRight, RotateCw, ShieldCheck } from 'lucide-react'
+import { Code } from '@mantine/core'
+import { useQuery } from '@tanstack/react-query'
+import { ArrowDown, ArrowUp } from 'lucide-react'
 import type { DeliveryView, Page, TransferDetail, TransferView } from '../../../src/core/views.ts'
 import { api } from '../../api.ts'
 import { formatSize, visible } from '../../format.ts'
-import { failed, worked } from '../../parts/failure.tsx'
+import { DeliveryCard } from '../../parts/delivery-card.tsx'
 import { Empty, Loaded, Panel } from '../../parts/panel.tsx'
 import { Moment, Path, State, Trouble, Word } from '../../parts/words.tsx'
+import { Link } from '../../router.tsx'
 import { strings } from '../../strings.ts'
 
 const words = strings.transfers
@@ -69,7 +70,9 @@ function Transfer({ transfer, deliveries, mayAct }: { transfer: TransferView; de
       <Arrow size={18} className="direction" aria-label={upload ? words.upload : words.download} />
       <div className="grow">
         <div className="line spread">
-          <Path path={transfer.path} />
+          <Link href={`/transfers/${transfer.id}`} className="plain">
+            <Path path={transfer.path} />
+          </Link>
           <State state={transfer.state} label={words.states[transfer.state]} />
         </div>
         <div className="facts">
@@ -84,75 +87,11 @@ function Transfer({ transfer, deliveries, mayAct }: { transfer: TransferView; de
         {deliveries.length > 0 ? (
           <ul className="deliveries" aria-label={words.deliveriesOf(visible(transfer.path))}>
             {deliveries.map((delivery) => (
-              <Delivery key={delivery.id} delivery={delivery} mayAct={mayAct} />
+              <DeliveryCard key={delivery.id} delivery={delivery} mayAct={mayAct} />
             ))}
           </ul>
         ) : upload && transfer.state === 'completed' ? (
           <p className="quiet">{words.noDeliveries}</p>
-        ) : null}
-      </div>
-    </li>
-  )
-}
-
-const RETRYABLE: ReadonlySet<DeliveryView['state']> = new Set(['dead', 'cancelled', 'retrying'])
-
-function Delivery({ delivery, mayAct }: { delivery: DeliveryView; mayAct: boolean }) {
-  const texts = strings.deliveries
-  const queries = useQueryClient()
-  const retry = useMutation({
-    mutationFn: () => api('POST', `/deliveries/${encodeURIComponent(delivery.id)}/retry`),
-    onSuccess: () => worked(texts.retried),
-    onError: failed,
-    onSettled: () =>
-      Promise.all([queries.invalidateQueries({ queryKey: ['transfers'] }), queries.invalidateQueries({ queryKey: ['stats'] })]),
-  })
-  const { receipt } = delivery
-  return (
-    <li className="delivery">
-      <CornerDownRight size={14} className="direction" aria-hidden="true" />
-      <div className="grow">
-        <div className="line spread">
-          <span className="target">
-            <span className="to">
-              {texts.to} <strong>{delivery.destination}</strong>
-            </span>
-            <Path path={receipt?.remote_path ?? delivery.remote_path} />
-          </span>
-          <State state={delivery.state} label={texts.states[delivery.state]} />
-        </div>
-        {receipt ? (
-          <div className="facts proof" title={texts.verifiedHint}>
-            <span>
-              <ShieldCheck size={14} aria-hidden="true" /> {texts.verified[receipt.verified] ?? receipt.verified}
-              {receipt.algorithm ? ` (${receipt.algorithm})` : ''}
-            </span>
-            {texts.outcome[receipt.outcome] ? <span>{texts.outcome[receipt.outcome]}</span> : null}
-            <Moment at={receipt.at} />
-          </div>
-        ) : null}
-        {delivery.error && delivery.state !== 'delivered' ? <Trouble error={delivery.error} /> : null}
-        {RETRYABLE.has(delivery.state) ? (
-          <div className="facts">
-            <span>{texts.tries(delivery.attempts)}</span>
-            {delivery.state === 'retrying' && delivery.next_at ? (
-              <span>
-                {texts.next} <Moment at={delivery.next_at} />
-              </span>
-            ) : null}
-            {mayAct ? (
-              <Button
-                size="compact-xs"
-                variant="default"
-                leftSection={<RotateCw size={12} aria-hidden="true" />}
-                loading={retry.isPending}
-                aria-label={texts.retryOf(visible(delivery.path), delivery.destination)}
-                onClick={() => retry.mutate()}
-              >
-                {texts.retry}
-              </Button>
-            ) : null}
-          </div>
         ) : null}
       </div>
     </li>

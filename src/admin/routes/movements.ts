@@ -18,6 +18,8 @@ const TransferQuery = Type.Object(
     direction: Type.Optional(oneOf(['upload', 'download'] as const)),
     protocol: Type.Optional(oneOf(PROTOCOLS)),
     since: Type.Optional(Moment),
+    until: Type.Optional(Moment),
+    session: Type.Optional(Text),
   },
   strict,
 )

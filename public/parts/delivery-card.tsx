@@ -1,0 +1,115 @@
+// One delivery: where to, how far, what went wrong, what proves it, and the acts that its state allows.
+// Must not decide what counts as delivered; the receipt says it.
+import { Button } from '@mantine/core'
+import { CornerDownRight, RotateCw, ShieldCheck, X } from 'lucide-react'
+import type { DeliveryState, DeliveryView } from '../../src/core/views.ts'
+import { api } from '../api.ts'
+import { visible } from '../format.ts'
+import { strings } from '../strings.ts'
+import { useAct } from './act.ts'
+import type { Question } from './confirm.tsx'
+import { Moment, Path, State, Trouble } from './words.tsx'
+
+const words = strings.deliveries
+const RETRYABLE: ReadonlySet<DeliveryState> = new Set(['dead', 'cancelled', 'retrying'])
+const CANCELLABLE: ReadonlySet<DeliveryState> = new Set(['pending', 'retrying', 'dead'])
+const TOUCHED = ['deliveries', 'transfers', 'stats']
+
+/** The buttons of one delivery; cancelling asks first. */
+export function DeliveryActs({ delivery, confirm }: { delivery: DeliveryView; confirm?: ((question: Question) => void) | undefined }) {
+  const path = `/deliveries/${encodeURIComponent(delivery.id)}`
+  const retry = useAct(() => api('POST', `${path}/retry`), { touches: TOUCHED, done: () => words.retried })
+  const cancel = useAct(() => api('POST', `${path}/cancel`), { touches: TOUCHED, done: () => words.cancelled })
+  const name = visible(delivery.path)
+  return (
+    <>
+      {RETRYABLE.has(delivery.state) ? (
+        <Button
+          size="compact-xs"
+          variant="default"
+          leftSection={<RotateCw size={12} aria-hidden="true" />}
+          loading={retry.isPending}
+          aria-label={words.retryOf(name, delivery.destination)}
+          onClick={() => retry.mutate()}
+        >
+          {words.retry}
+        </Button>
+      ) : null}
+      {confirm && CANCELLABLE.has(delivery.state) ? (
+        <Button
+          size="compact-xs"
+          variant="default"
+          leftSection={<X size={12} aria-hidden="true" />}
+          loading={cancel.isPending}
+          aria-label={words.cancelOf(name, delivery.destination)}
+          onClick={() =>
+            confirm({
+              title: words.confirmCancel,
+              text: words.cancelText(name, delivery.destination),
+              verb: words.cancel,
+              danger: true,
+              act: () => cancel.mutate(),
+            })
+          }
+        >
+          {words.cancel}
+        </Button>
+      ) : null}
+    </>
+  )
+}
+
+/** How the far side proved that it has the file. */
+export function Proof({ delivery: { receipt } }: { delivery: DeliveryView }) {
+  if (receipt === null) return null
+  return (
+    <div className="facts proof" title={words.verifiedHint}>
+      <span>
+        <ShieldCheck size={14} aria-hidden="true" /> {words.verified[receipt.verified] ?? receipt.verified}
+        {receipt.algorithm ? ` (${receipt.algorithm})` : ''}
+      </span>
+      {words.outcome[receipt.outcome] ? <span>{words.outcome[receipt.outcome]}</span> : null}
+      <Moment at={receipt.at} />
+    </div>
+  )
+}
+
+export function DeliveryCard({
+  delivery,
+  mayAct,
+  confirm,
+}: {
+  delivery: DeliveryView
+  mayAct: boolean
+  confirm?: (question: Question) => void
+}) {
+  return (
+    <li className="delivery">
+      <CornerDownRight size={14} className="direction" aria-hidden="true" />
+      <div className="grow">
+        <div className="line spread">
+          <span className="target">
+            <span className="to">
+              {words.to} <strong>{delivery.destination}</strong>
+            </span>
+            <Path path={delivery.receipt?.remote_path ?? delivery.remote_path} />
+          </span>
+          <State state={delivery.state} label={words.states[delivery.state]} />
+        </div>
+        <Proof delivery={delivery} />
+        {delivery.error && delivery.state !== 'delivered' ? <Trouble error={delivery.error} /> : null}
+        {RETRYABLE.has(delivery.state) || (confirm && CANCELLABLE.has(delivery.state)) ? (
+          <div className="facts">
+            <span>{words.tries(delivery.attempts)}</span>
+            {delivery.state === 'retrying' && delivery.next_at ? (
+              <span>
+                {words.next} <Moment at={delivery.next_at} />
+              </span>
+            ) : null}
+            {mayAct ? <DeliveryActs delivery={delivery} confirm={confirm} /> : null}
+          </div>
+        ) : null}
+      </div>
+    </li>
+  )
+}
