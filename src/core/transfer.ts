@@ -77,6 +77,8 @@ export interface RenamedFile {
   /** The vault's folder for spooled content. */
   readonly spoolFolder: Uint8Array
   readonly final: Uint8Array
+  /** What a second name adds for the quota; absent when the file only moves. */
+  readonly adds?: { readonly bytes: number; readonly files: number }
 }
 
 /** What a committed file owes: the worker makes the spool link when it owes anything, then publishes. */
@@ -103,6 +105,8 @@ export interface TransferLedger {
   /** The final name holds the file: `committing` → `completed`, deliveries may start. */
   published(transferId: string): void
   endTransfer(transferId: string, end: TransferEnd): void
+  /** What counts for the user's quota now. */
+  usage(sessionId: string): Promise<{ readonly bytes: number; readonly files: number }>
   /** Bytes so far, of running transfers, for live screens. At most once a second a session. */
   progress(transferId: string, bytes: number): void
   /** A finished file is about to get a new name; durable before it resolves. */

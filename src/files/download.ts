@@ -4,15 +4,18 @@ import fs from 'node:fs'
 import { FileFlowError } from '../core/errors.ts'
 import type { VirtualPath } from '../core/virtual-path.ts'
 import { entryAt } from './attributes.ts'
+import { digestOf } from './digest.ts'
 import { readAt, readvAt, translated } from './file-io.ts'
 import type { RateLimiter } from './rate-limiter.ts'
-import type { Download, FileEntry } from './virtual-filesystem.ts'
+import type { DigestAlgorithm, DigestOptions, Download, FileDigest, FileEntry } from './virtual-filesystem.ts'
 
 export interface DownloadHost {
   readonly limiter: RateLimiter
   /** Throws when the session is over. */
   check(): void
   progress(transferId: string, bytes: number): void
+  /** Runs it when not too many run already. */
+  digest(work: () => Promise<FileDigest>): Promise<FileDigest>
   ended(download: OpenDownload, sent: number, error: Error | undefined): void
 }
 
@@ -27,7 +30,11 @@ export class OpenDownload implements Download {
   #reading = 0
   #ended = false
 
-  constructor(host: DownloadHost, transferId: string, path: VirtualPath, fd: number, size: number, partial: boolean) {
+  constructor(
+    host: DownloadHost,
+    transferId: string,
+    { path, fd, size, partial }: { path: VirtualPath; fd: number; size: number; partial: boolean },
+  ) {
     this.#host = host
     this.transferId = transferId
     this.path = path
@@ -45,8 +52,7 @@ export class OpenDownload implements Download {
   }
 
   async #take(read: () => Promise<number>): Promise<number> {
-    if (this.#ended) throw new FileFlowError('transfer.aborted')
-    this.#host.check()
+    this.#usable()
     this.#reading++
     try {
       const n = await read()
@@ -56,9 +62,31 @@ export class OpenDownload implements Download {
       if (wait) await wait
       return n
     } finally {
-      this.#reading--
-      if (this.#ended && this.#reading === 0) fs.closeSync(this.#fd)
+      this.#readingEnded()
     }
+  }
+
+  async digest(algorithm: DigestAlgorithm, options: DigestOptions = {}): Promise<FileDigest> {
+    this.#usable()
+    return this.#host.digest(async () => {
+      this.#reading++
+      try {
+        return await digestOf(this.#fd, this.size, algorithm, options, () => this.#usable())
+      } finally {
+        this.#readingEnded()
+      }
+    })
+  }
+
+  #usable(): void {
+    if (this.#ended) throw new FileFlowError('transfer.aborted')
+    this.#host.check()
+  }
+
+  /** A read that is under way when the download ends still uses the descriptor: the last one closes it. */
+  #readingEnded(): void {
+    this.#reading--
+    if (this.#ended && this.#reading === 0) fs.closeSync(this.#fd)
   }
 
   async stat(): Promise<FileEntry> {
@@ -73,7 +101,6 @@ export class OpenDownload implements Download {
   async end(sent: number, error?: Error): Promise<void> {
     if (this.#ended) return
     this.#ended = true
-    // a read that is under way still uses the descriptor: the last one closes it
     if (this.#reading === 0) fs.closeSync(this.#fd)
     this.#host.ended(this, sent, error)
   }

@@ -7,13 +7,14 @@ import { testPoint } from '../core/test-point.ts'
 import type { Verdict } from '../core/transfer.ts'
 import type { VirtualPath } from '../core/virtual-path.ts'
 import { applyAttributes, entryAt, safeMode } from './attributes.ts'
+import { digestOf } from './digest.ts'
 import { fromErrno, isMissing, readAt, sync, syncFolder, translated, truncate, writeAt, writevAt } from './file-io.ts'
 import type { Place } from './jail.ts'
 import { moveToFree } from './plain-file.ts'
 import type { RateLimiter } from './rate-limiter.ts'
 import { makeSpoolLink } from './spool-link.ts'
 import type { Vault } from './vaults.ts'
-import type { Attributes, FileEntry, Upload } from './virtual-filesystem.ts'
+import type { Attributes, DigestAlgorithm, DigestOptions, FileDigest, FileEntry, Upload } from './virtual-filesystem.ts'
 
 const HASH_BLOCK = 1024 * 1024
 
@@ -26,6 +27,8 @@ export interface UploadHost {
   mayOverwrite(path: VirtualPath): boolean
   /** The place to publish to, resolved anew: folders may have moved since. */
   place(path: VirtualPath): Place
+  /** Runs it when not too many run already. */
+  digest(work: () => Promise<FileDigest>): Promise<FileDigest>
   commit(upload: {
     transferId: string
     path: VirtualPath
@@ -134,6 +137,22 @@ export class StagedUpload implements Upload {
     const reading = readAt(this.#file.fd, into, at)
     this.#wait(reading)
     return reading
+  }
+
+  async digest(algorithm: DigestAlgorithm, options: DigestOptions = {}): Promise<FileDigest> {
+    const check = (): void => {
+      this.#usable()
+      this.#host.need('download', this.path)
+    }
+    check()
+    return this.#host.digest(async () => {
+      // of what was written before it was asked
+      await this.#busy
+      check()
+      const digesting = digestOf(this.#file.fd, this.#size, algorithm, options, check)
+      this.#wait(digesting)
+      return digesting
+    })
   }
 
   /** Whoever ends the upload waits for all that is under way. */

@@ -40,6 +40,29 @@ export interface UploadOptions {
   readonly fileMode?: number
 }
 
+export type DigestAlgorithm = 'sha256' | 'sha512' | 'sha1' | 'md5' | 'crc32'
+
+export interface DigestOptions {
+  /** First byte; default 0. @throws `request.invalid` behind the end */
+  readonly start?: number
+  /** Bytes; what there is when it is less; absent is all. */
+  readonly length?: number
+  /** A digest for each block of that many bytes, the last one shorter; absent is one digest for all. @throws `request.invalid` for more than 65,536 blocks */
+  readonly blockSize?: number
+  /** Ends it early with `transfer.aborted`. */
+  readonly signal?: AbortSignal
+}
+
+export interface FileDigest {
+  /** Of all blocks, one behind the other. crc32: 4 bytes, big-endian. */
+  readonly digest: Uint8Array
+  /** The part of the file it is of: from `start`, up to but not including `end`. */
+  readonly start: number
+  readonly end: number
+  /** Length of the file. */
+  readonly size: number
+}
+
 /** An upload in flight. Bytes are in a staging file outside every virtual root; the name changes hands at commit only. */
 export interface Upload {
   readonly transferId: string
@@ -52,6 +75,8 @@ export interface Upload {
   writev(chunks: readonly Uint8Array[], at: number): Promise<void>
   /** Bytes read into `into` from `at`; 0 is the end. For handles opened for reading too. */
   read(into: Uint8Array, at: number): Promise<number>
+  /** Of the staged content as it is once every write before it has ended; needs `download`, as reading does. @throws `limit.rate` */
+  digest(algorithm: DigestAlgorithm, options?: DigestOptions): Promise<FileDigest>
   truncate(size: number): Promise<void>
   stat(): Promise<FileEntry>
   /** Times and mode that the published file shall have. */
@@ -73,6 +98,8 @@ export interface Download {
   read(into: Uint8Array, at: number): Promise<number>
   /** As {@link read} over several buffers: one system call. */
   readv(into: readonly Uint8Array[], at: number): Promise<number>
+  /** Of the file as it was at open. @throws `limit.rate` */
+  digest(algorithm: DigestAlgorithm, options?: DigestOptions): Promise<FileDigest>
   stat(): Promise<FileEntry>
   /** `sent` bytes went out; `error` absent means the client got what it asked for. Idempotent, never rejects. */
   end(sent: number, error?: Error): Promise<void>
@@ -88,7 +115,7 @@ export interface Attributes {
 
 export interface SpaceReport {
   readonly blockSize: number
-  /** In blocks; the quota where there is one. */
+  /** In blocks; the quota where there is one, and what it leaves. */
   readonly totalBlocks: number
   readonly freeBlocks: number
   readonly totalFiles: number
@@ -108,12 +135,22 @@ export interface VirtualFilesystem {
   may(permission: Permission, path: VirtualPath): boolean
   openDownload(path: VirtualPath, offset?: number): Promise<Download>
   beginUpload(path: VirtualPath, options: UploadOptions): Promise<Upload>
+  /**
+   * A digest of the file's bytes, the user's own partial included. Needs `download`; no transfer is recorded.
+   * @throws `limit.rate` when four run already in this session; `request.invalid`
+   */
+  digest(path: VirtualPath, algorithm: DigestAlgorithm, options?: DigestOptions): Promise<FileDigest>
   mkdir(path: VirtualPath, mode?: number): Promise<void>
   rmdir(path: VirtualPath): Promise<void>
   /** Removes a file or a link (never a directory), and the user's partial of that name. */
   remove(path: VirtualPath): Promise<void>
   /** @throws `path.exists` when the target exists and `overwrite` is false */
   rename(from: VirtualPath, to: VirtualPath, options: { overwrite: boolean }): Promise<void>
+  /**
+   * A second name (hard link) for a published file; an arrival, as a rename is, and counted for the quota. Needs `download` on `from` and `upload` on `to`,
+   * and on `from` whatever of `chmod` and `utime` is allowed on `to`. @throws `path.exists`, `path.other_volume`, `state.conflict` for a partial
+   */
+  link(from: VirtualPath, to: VirtualPath): Promise<void>
   setAttributes(path: VirtualPath, attributes: Attributes, options?: { followLink?: boolean }): Promise<void>
   readlink(path: VirtualPath): Promise<string>
   /** `target` is kept as text; it is only ever read inside the virtual root. */

@@ -12,6 +12,7 @@ import type { Principal } from '../core/user.ts'
 import { toDisplay } from '../core/virtual-path.ts'
 import { exactBytes, type Recorder } from '../intake/record-upload.ts'
 import type { Store } from '../store/store.ts'
+import { endSession } from './end-session.ts'
 import type { Admission, Gatekeeper, LoginAttempt, OpenedSession } from './messages.ts'
 import { createQuotas } from './quota.ts'
 
@@ -300,6 +301,10 @@ export function createGatekeeper(
       )
     },
 
+    async usage(sessionId) {
+      return quotas.used(sessionOf(sessionId).principal)
+    },
+
     progress(transferId, bytes): void {
       const transfer = running.get(transferId)?.transfers.get(transferId)
       if (!transfer) return
@@ -312,7 +317,10 @@ export function createGatekeeper(
 
     async commitRename(file) {
       const session = sessionOf(file.sessionId)
-      const owed = await group.run(() => recorder.commitRename(file, session.principal.username), true)
+      const owed = await group.run(() => {
+        if (file.adds) quotas.check(session.principal, file.adds.bytes, file.adds.files)
+        return recorder.commitRename(file, session.principal.username)
+      }, true)
       renames.add(owed.renameId)
       return owed
     },
@@ -370,23 +378,4 @@ export function createGatekeeper(
     running.get(transferId)?.transfers.delete(transferId)
     return running.delete(transferId)
   }
-}
-
-/** Ends the row of a session that is no longer live. */
-export function endSession(
-  { store, clock, log, changed }: Pick<GatekeeperOptions, 'store' | 'clock' | 'log' | 'changed'>,
-  id: string,
-  reason: string,
-  state: 'closed' | 'aborted',
-): void {
-  store.group
-    .run(() => store.transfers.endSession(id, state, clock.now(), reason), false)
-    .then(
-      () => {
-        changed('session.closed', id)
-        log.info('session.closed', reason, { session: id })
-      },
-      (error: unknown) =>
-        log.error('gatekeeper.failed', 'The end of a session could not be recorded.', { session: id, error: String(error) }),
-    )
 }

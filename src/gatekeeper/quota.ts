@@ -7,6 +7,11 @@ import type { Store } from '../store/store.ts'
 
 export function createQuotas({ accounts }: Pick<Store, 'accounts'>) {
   return {
+    used({ username }: Principal): { bytes: number; files: number } {
+      const row = accounts.users.get(username)
+      return { bytes: row?.used_bytes ?? 0, files: row?.used_files ?? 0 }
+    },
+
     /** Inside the transaction that charges it: uploads side by side were each granted the same rest. @throws `quota.exceeded` */
     check({ username, quota }: Principal, bytes: number, files: number): void {
       const used = accounts.users.get(username)

@@ -16,6 +16,7 @@ const METHODS = {
   published: 'notice',
   confirmUpload: 'notice',
   endTransfer: 'notice',
+  usage: 'call',
   progress: 'notice',
   commitRename: 'call',
   renamed: 'notice',

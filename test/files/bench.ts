@@ -79,6 +79,11 @@ export class MemoryLedger implements TransferLedger {
     this.renamedAs.set(id, done)
   }
 
+  used = { bytes: 0, files: 0 }
+  async usage() {
+    return this.used
+  }
+
   operation(operation: Operation): void {
     this.operations.push(operation)
   }

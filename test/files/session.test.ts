@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { FileFlowError } from '../../src/core/errors.ts'
 import { PERMISSIONS, type Permission } from '../../src/core/permission.ts'
+import { REQUIRED } from '../../src/files/access.ts'
 import { RateLimiter } from '../../src/files/rate-limiter.ts'
-import { REQUIRED, type SessionFilesystem } from '../../src/files/session-filesystem.ts'
+import type { SessionFilesystem } from '../../src/files/session-filesystem.ts'
 import { begin, bytes, cut, descriptors, disk, entries, everything, get, names, outcome, put, SURE, textOf, v } from './bench.ts'
 
 const over = new FileFlowError('session.revoked')
@@ -19,6 +20,9 @@ const TRIES: Record<keyof typeof REQUIRED, { also?: Permission[]; run(session: S
   upload: { run: (s) => put(s, '/new', 'x') },
   overwrite: { also: ['upload'], run: (s) => put(s, '/a', 'x') },
   resume: { also: ['upload', 'overwrite'], run: (s) => put(s, '/a', 'x', { mode: 'resume' }) },
+  digest: { run: (s) => s.digest(v('/a'), 'crc32') },
+  linkFrom: { also: ['upload'], run: (s) => s.link(v('/a'), v('/second')) },
+  linkTo: { also: ['download'], run: (s) => s.link(v('/a'), v('/second')) },
   mkdir: { run: (s) => s.mkdir(v('/made')) },
   rmdir: { run: (s) => s.rmdir(v('/dir')) },
   remove: { run: (s) => s.remove(v('/a')) },
@@ -359,6 +363,12 @@ test('free space never says more than the quota', async (t) => {
   t.ok(space.totalBlocks * space.blockSize <= 1_000_000)
   t.ok(space.freeBlocks <= space.totalBlocks)
   t.equal(space.totalFiles, 10)
+  t.equal(space.freeFiles, 10)
+  d.ledger.used = { bytes: 900_000, files: 10 }
+  const left = await d.session({ quota: { bytes: 1_000_000, files: 10 } }).space(v('/'))
+  t.ok(left.freeBlocks * left.blockSize <= 100_000, 'what is used is not free')
+  t.equal(left.freeFiles, 0)
+  t.equal(left.totalBlocks, space.totalBlocks)
 })
 
 test('a download is the file as it was, also at an offset and over its end', async (t) => {

@@ -205,6 +205,29 @@ test('what is left of a quota bounds the next upload', async (t) => {
   await t.rejects(upload(door, id), { code: 'quota.exceeded' })
 })
 
+test('a second name for a file is refused over the quota, and what is used can be asked', async (t) => {
+  const { worker, user, store } = await setUp(t)
+  await user({ quota: { bytes: 10 } })
+  const door = worker()
+  const { id } = await door.openSession('u', PEER, 'password', '')
+  store.accounts.users.addUsage('u', 6, 1)
+  t.same(await door.usage(id), { bytes: 6, files: 1 })
+  await t.rejects(worker().usage(id), { code: 'session.revoked' })
+  const link = {
+    sessionId: id,
+    from: path('/in/a'),
+    to: path('/in/b'),
+    size: 6,
+    inode: '1:2',
+    spoolFolder: Buffer.from('/s'),
+    final: Buffer.from('/b'),
+    adds: { bytes: 6, files: 1 },
+  }
+  await t.rejects(door.commitRename(link), { code: 'quota.exceeded' })
+  const { adds: _, ...moves } = link
+  t.match(await door.commitRename(moves), { deliveries: 0 }, 'a rename adds nothing')
+})
+
 test('an upload that replaces a file and then cannot take its name leaves the quota as it was', async (t) => {
   const { worker, user, store } = await setUp(t)
   await user()

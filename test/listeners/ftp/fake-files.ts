@@ -5,6 +5,7 @@ import { FileFlowError } from '../../../src/core/errors.ts'
 import type { Verdict } from '../../../src/core/transfer.ts'
 import type { Principal } from '../../../src/core/user.ts'
 import { baseOf, nameFromBytes, nameToBytes, parentOf, type VirtualPath } from '../../../src/core/virtual-path.ts'
+import { digestOf } from '../../../src/files/digest.ts'
 import type { Download, FileEntry, Upload, UploadOptions, VirtualFilesystem } from '../../../src/files/virtual-filesystem.ts'
 
 export interface Trace {
@@ -103,6 +104,7 @@ export function fakeFiles(
         size = Math.max(size, at + bytes)
       },
       read: async (into, at) => (await handle.read(into, 0, into.length, at)).bytesRead,
+      digest: (algorithm, options = {}) => digestOf(handle.fd, size, algorithm, options, open),
       truncate: (length) => handle.truncate(length),
       stat: () => entryOf(path, true),
       setAttributes: async () => undefined,
@@ -140,6 +142,7 @@ export function fakeFiles(
         return (await handle.read(into, 0, into.length, at)).bytesRead
       },
       readv: async (into, at) => (await handle.readv([...into], at)).bytesRead,
+      digest: (algorithm, options = {}) => digestOf(handle.fd, entry.size, algorithm, options, open),
       stat: () => entryOf(path, true),
       async end(sent, error) {
         if (over) return
@@ -166,6 +169,11 @@ export function fakeFiles(
     may: () => true,
     openDownload,
     beginUpload,
+    async digest(path, algorithm, options) {
+      const download = await openDownload(path)
+      return download.digest(algorithm, options).finally(() => download.end(0))
+    },
+    link: (from, to) => fs.link(real(from), real(to)).catch(translated),
     mkdir: (path) => fs.mkdir(real(path)).catch(translated),
     rmdir: (path) => fs.rmdir(real(path)).catch(translated),
     remove: (path) => fs.unlink(real(path)).catch(translated),

@@ -6,7 +6,18 @@ import { FileFlowError } from '../../../src/core/errors.ts'
 import type { Peer } from '../../../src/core/transfer.ts'
 import type { Principal } from '../../../src/core/user.ts'
 import { baseOf, nameFromBytes, nameToBytes, parentOf, type VirtualPath } from '../../../src/core/virtual-path.ts'
-import type { Attributes, Download, FileEntry, Upload, UploadOptions, VirtualFilesystem } from '../../../src/files/virtual-filesystem.ts'
+import { digestOf } from '../../../src/files/digest.ts'
+import type {
+  Attributes,
+  DigestAlgorithm,
+  DigestOptions,
+  Download,
+  FileDigest,
+  FileEntry,
+  Upload,
+  UploadOptions,
+  VirtualFilesystem,
+} from '../../../src/files/virtual-filesystem.ts'
 import type { Admission, Gatekeeper, LoginAttempt } from '../../../src/gatekeeper/messages.ts'
 
 const CODES: Record<
@@ -101,6 +112,7 @@ export class FakeFiles implements VirtualFilesystem {
       size,
       read: async (into, at) => (await file.read(into, 0, into.length, at)).bytesRead,
       readv: async (into, at) => (await file.readv([...into], at)).bytesRead,
+      digest: (algorithm, options = {}) => digestOf(file.fd, size, algorithm, options, () => this.alive()),
       stat: () => this.stat(path),
       async end(sent, error) {
         if (ended) return
@@ -146,6 +158,7 @@ export class FakeFiles implements VirtualFilesystem {
         size = Math.max(size, at + bytesWritten)
       },
       read: async (into, at) => (await file.read(into, 0, into.length, at)).bytesRead,
+      digest: (algorithm, options = {}) => digestOf(file.fd, size, algorithm, options, alive),
       truncate: async (to) => {
         await file.truncate(to)
         size = to
@@ -169,6 +182,14 @@ export class FakeFiles implements VirtualFilesystem {
       },
     }
     return upload
+  }
+
+  async digest(path: VirtualPath, algorithm: DigestAlgorithm, options?: DigestOptions): Promise<FileDigest> {
+    const download = await this.openDownload(path)
+    return download.digest(algorithm, options).finally(() => download.end(0))
+  }
+  link(from: VirtualPath, to: VirtualPath): Promise<void> {
+    return translated(fs.link(this.real(from), this.real(to)))
   }
 
   mkdir(path: VirtualPath, mode?: number): Promise<void> {
@@ -268,5 +289,8 @@ export class FakeGatekeeper implements Gatekeeper {
     this.progressed.push(transferId)
   }
   renamed(): void {}
+  async usage() {
+    return { bytes: 0, files: 0 }
+  }
   operation(): void {}
 }
