@@ -6,6 +6,7 @@ import { type ReactNode, useEffect, useId, useRef, useState } from 'react'
 import { ApiError } from '../api.ts'
 import { visible } from '../format.ts'
 import { strings } from '../strings.ts'
+import { same } from './same.ts'
 import '../manage.css'
 
 const words = strings.form
@@ -15,6 +16,23 @@ export function useDraft<T extends object>(initial: T) {
   const [draft, setDraft] = useState(initial)
   const set = <K extends keyof T>(key: K, value: T[K]) => setDraft((before) => ({ ...before, [key]: value }))
   return { draft, set, reset: setDraft }
+}
+
+/**
+ * A draft of something stored. While nothing is changed here it follows what others change; unsaved changes stay.
+ * `accept` takes what was stored as the new beginning.
+ */
+export function useEditing<View extends { readonly updated_at: string }, Draft extends object>(view: View, toDraft: (view: View) => Draft) {
+  const [base, setBase] = useState(view)
+  const { draft, set, reset } = useDraft(toDraft(view))
+  const before = toDraft(base)
+  const dirty = !same(draft, before)
+  const accept = (stored: View) => {
+    setBase(stored)
+    reset(toDraft(stored))
+  }
+  if (!dirty && view.updated_at !== base.updated_at) accept(view)
+  return { before, draft, set, dirty, accept, reset: () => reset(before) }
 }
 
 export function Section({ title, note, children }: { title: string; note?: ReactNode; children: ReactNode }) {

@@ -1,6 +1,6 @@
 // The pages on which the gateway is set up and guarded.
 // Must not hold anything but their entries.
-import { Users as UsersIcon } from 'lucide-react'
+import { MapPin, Users as UsersIcon } from 'lucide-react'
 import { strings } from '../strings.ts'
 import { type PageEntry, page } from './page.ts'
 
@@ -15,4 +15,11 @@ export const MANAGE: readonly PageEntry[] = [
   },
   { path: '/users/+new', Page: page(() => import('../pages/users/one.tsx'), 'NewUser'), role: 'admin' },
   { path: '/users/:username', Page: page(() => import('../pages/users/one.tsx'), 'OneUser') },
+  {
+    path: '/destinations',
+    Page: page(() => import('../pages/destinations.tsx'), 'Destinations'),
+    nav: { label: nav.destinations, Icon: MapPin, group: 'manage' },
+  },
+  { path: '/destinations/+new', Page: page(() => import('../pages/destinations/one.tsx'), 'NewDestination'), role: 'admin' },
+  { path: '/destinations/:name', Page: page(() => import('../pages/destinations/one.tsx'), 'OneDestination') },
 ]

@@ -1,16 +1,14 @@
 // Ogni parola della pagina, in italiano: la stessa forma dell'inglese, un file per area.
 // Must not hold words itself.
 import type { Strings } from '../en/index.ts'
-import { form } from './form.ts'
+import { manage } from './manage.ts'
 import { movements } from './movements.ts'
 import { overview } from './overview.ts'
 import { shell } from './shell.ts'
-import { users } from './users.ts'
 
 export const it: Strings = {
   ...shell,
   ...overview,
   ...movements,
-  ...form,
-  ...users,
+  ...manage,
 }

@@ -6,7 +6,7 @@ import type { UserView } from '../../../src/core/views.ts'
 import { api } from '../../api.ts'
 import { formatSize } from '../../format.ts'
 import { may } from '../../pages.ts'
-import { useDraft } from '../../parts/form.tsx'
+import { useDraft, useEditing } from '../../parts/form.tsx'
 import { PageHead } from '../../parts/page-head.tsx'
 import { Loaded } from '../../parts/panel.tsx'
 import { same } from '../../parts/same.ts'
@@ -66,7 +66,7 @@ export function OneUser({ me, params }: PageProps) {
               <Tabs.Tab value="sheet">{words.tabs.sheet}</Tabs.Tab>
             </Tabs.List>
             <Tabs.Panel value="account">
-              <Account key={user.updated_at} user={user} me={me} />
+              <Account user={user} me={me} />
             </Tabs.Panel>
             <Tabs.Panel value="sheet">
               <Sheet user={user} />
@@ -79,12 +79,11 @@ export function OneUser({ me, params }: PageProps) {
 }
 
 function Account({ user, me }: { user: UserView; me: PageProps['me'] }) {
-  const before = toDraft(user)
-  const { draft, set, reset } = useDraft(before)
+  const { before, draft, set, reset, accept, dirty } = useEditing(user, toDraft)
   const save = useSave(() => api<UserView>('PATCH', addressOf(user.username), toPatch(before, draft)), {
     touches: ['users', 'sessions'],
-    done: () => {
-      set('password', '')
+    done: (stored) => {
+      accept(stored)
       return strings.form.saved(user.username)
     },
   })
@@ -96,10 +95,10 @@ function Account({ user, me }: { user: UserView; me: PageProps['me'] }) {
         set={set}
         user={user}
         readOnly={!may(me, 'admin')}
-        dirty={!same(toSpec(draft), toSpec(before))}
+        dirty={dirty}
         save={save}
         verb={strings.form.save}
-        onDiscard={() => reset(before)}
+        onDiscard={reset}
       />
       {may(me, 'admin') ? <Removal user={user} /> : null}
     </div>

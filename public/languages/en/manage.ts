@@ -1,0 +1,7 @@
+// English: all areas of set-up and guarding, joined.
+// Must not hold words itself.
+import { destinations } from './destinations.ts'
+import { form } from './form.ts'
+import { users } from './users.ts'
+
+export const manage = { ...form, ...destinations, ...users }

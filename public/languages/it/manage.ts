@@ -1,0 +1,7 @@
+// Italiano: tutte le aree di impostazione e di guardia, unite.
+// Must not hold words itself.
+import { destinations } from './destinations.ts'
+import { form } from './form.ts'
+import { users } from './users.ts'
+
+export const manage = { ...form, ...destinations, ...users }

@@ -1,0 +1,202 @@
+// How a destination is doing: its figures, its test step by step, its latest deliveries.
+// Must not change it.
+import { Button, Loader } from '@mantine/core'
+import { useMutation, useQuery } from '@tanstack/react-query'
+import { Check, X } from 'lucide-react'
+import type { DeliveryView, DestinationView, Page, StatsView } from '../../../src/core/views.ts'
+import type { ProbeReport } from '../../../src/forwarding/connector.ts'
+import { api } from '../../api.ts'
+import { formatDuration } from '../../format.ts'
+import { Copy } from '../../parts/copy.tsx'
+import { Refusal } from '../../parts/form.tsx'
+import { Empty, Loaded, Panel } from '../../parts/panel.tsx'
+import { Moment, Path, State, Trouble, Word } from '../../parts/words.tsx'
+import { Link } from '../../router.tsx'
+import { strings } from '../../strings.ts'
+import { healthOf, stateOf, TONE } from './health.ts'
+
+const words = strings.destinations
+
+export function Condition({ destination, mayTest }: { destination: DestinationView; mayTest: boolean }) {
+  return (
+    <div className="stack">
+      <Figures destination={destination} />
+      {mayTest ? <Probe name={destination.name} /> : null}
+      <History name={destination.name} />
+    </div>
+  )
+}
+
+function Figures({ destination }: { destination: DestinationView }) {
+  const stats = useQuery({ queryKey: ['stats'], queryFn: () => api<StatsView>('GET', '/stats') })
+  const health = healthOf(stats.data, destination.name)
+  const state = stateOf(destination, health)
+  const counts = [
+    ['waiting', health?.pending],
+    ['running', health?.running],
+    ['dead', health?.dead],
+  ] as const
+  return (
+    <>
+      <dl className="fact-list">
+        <div>
+          <dt>{words.health}</dt>
+          <dd>
+            <State state={TONE[state]} label={words.states[state]} />
+          </dd>
+        </div>
+        <div>
+          <dt>{words.lastDelivered}</dt>
+          <dd>
+            <Moment at={health?.last_delivered_at ?? null} />
+          </dd>
+        </div>
+        <div>
+          <dt>{words.delivered}</dt>
+          <dd>{health?.delivered ?? 0}</dd>
+        </div>
+        {counts.map(([key, count]) =>
+          count === undefined ? null : (
+            <div key={key}>
+              <dt>{words[key]}</dt>
+              <dd>{count}</dd>
+            </div>
+          ),
+        )}
+        {health?.oldest_pending_at ? (
+          <div>
+            <dt>{words.oldest}</dt>
+            <dd>
+              <Moment at={health.oldest_pending_at} />
+            </dd>
+          </div>
+        ) : null}
+      </dl>
+      {health?.breaker && health.breaker.state !== 'closed' ? (
+        <p className="trouble">
+          {words.breaker[health.breaker.state]}
+          {health.breaker.since ? (
+            <>
+              {' '}
+              {words.since} <Moment at={health.breaker.since} />.
+            </>
+          ) : null}
+          {health.breaker.next_probe_at ? (
+            <>
+              {' '}
+              {words.nextProbe}: <Moment at={health.breaker.next_probe_at} />
+            </>
+          ) : null}
+        </p>
+      ) : null}
+      {health?.last_error ? (
+        <div>
+          <strong>{words.lastError}</strong> {health.last_error.at ? <Moment at={health.last_error.at} /> : null}
+          <Trouble error={health.last_error} />
+        </div>
+      ) : null}
+    </>
+  )
+}
+
+const STEPS: readonly ProbeReport['steps'][number]['step'][] = ['resolve', 'connect', 'login', 'write', 'verify', 'remove']
+
+function Probe({ name }: { name: string }) {
+  const probe = useMutation({ mutationFn: () => api<ProbeReport>('POST', `/destinations/${encodeURIComponent(name)}/test`) })
+  const report = probe.isPending ? undefined : probe.data
+  return (
+    <Panel
+      title={words.testTitle}
+      aside={
+        <Button size="xs" loading={probe.isPending} onClick={() => probe.mutate()}>
+          {words.test}
+        </Button>
+      }
+    >
+      <div className="row">
+        <div className="grow">
+          <p role="status" className={report ? (report.ok ? 'good' : 'trouble') : 'quiet'}>
+            {probe.isPending ? words.testRunning : report ? (report.ok ? words.testOk : words.testFailed) : words.testNote}
+          </p>
+          <Refusal error={probe.error} />
+          {probe.isPending ? <Loader size="sm" aria-label={words.testRunning} mt="sm" /> : null}
+          {report ? (
+            <ol className="steps">
+              {STEPS.map((step) => {
+                const done = report.steps.find((one) => one.step === step)
+                if (!done) return null
+                return (
+                  <li key={step}>
+                    {done.ok ? (
+                      <Check size={18} className="ok" aria-label={words.stepOk} />
+                    ) : (
+                      <X size={18} className="bad" aria-label={words.stepFailed} />
+                    )}
+                    <span>
+                      {words.steps[step]}
+                      {done.detail === '' ? null : (
+                        <span className="quiet">
+                          {' '}
+                          <Word>{done.detail}</Word>
+                        </span>
+                      )}
+                    </span>
+                    <span className="quiet">{formatDuration(done.ms)}</span>
+                  </li>
+                )
+              })}
+            </ol>
+          ) : null}
+          {report?.fingerprint ? (
+            <p className="quiet">
+              {words.shown} <span className="mono">{report.fingerprint}</span>{' '}
+              <Copy text={report.fingerprint} what={words.theFingerprint} />
+            </p>
+          ) : null}
+        </div>
+      </div>
+    </Panel>
+  )
+}
+
+function History({ name }: { name: string }) {
+  const query = useQuery({
+    queryKey: ['deliveries', 'of', name],
+    queryFn: () => api<Page<DeliveryView>>('GET', `/deliveries?limit=10&destination=${encodeURIComponent(name)}`),
+  })
+  return (
+    <Panel
+      title={words.history}
+      aside={
+        <Link className="link" href={`/deliveries?destination=${encodeURIComponent(name)}`}>
+          {words.all}
+        </Link>
+      }
+    >
+      <Loaded query={query} rows={4}>
+        {({ items }) =>
+          items.length === 0 ? (
+            <Empty title={words.noHistory} />
+          ) : (
+            <ul className="rows">
+              {items.map((delivery) => (
+                <li key={delivery.id} className="row">
+                  <div className="grow">
+                    <div className="line">
+                      <Path path={delivery.path} />
+                      <State state={delivery.state} label={strings.deliveries.states[delivery.state]} />
+                      <span className="quiet">
+                        <Moment at={delivery.updated_at} />
+                      </span>
+                    </div>
+                    {delivery.error ? <Trouble error={delivery.error} /> : null}
+                  </div>
+                </li>
+              ))}
+            </ul>
+          )
+        }
+      </Loaded>
+    </Panel>
+  )
+}
