@@ -6,14 +6,20 @@ import { createArrivals } from './accounts/arrivals.ts'
 import { createAuthenticator } from './accounts/authenticator.ts'
 import { createLiveSessions } from './accounts/live-sessions.ts'
 import { createLoginGuard } from './accounts/login-guard.ts'
+import { inspectPublicKey } from './accounts/public-keys.ts'
 import { createUsers, specOf } from './accounts/users.ts'
+import { announced } from './admin/announced.ts'
 import type { ControlPlane } from './admin/control-plane.ts'
 import { createEventHub } from './admin/event-hub.ts'
 import { createMovements } from './admin/movements.ts'
+import { createOversight } from './admin/oversight.ts'
 import { informScreens } from './admin/screens.ts'
+import { settingsOf } from './admin/settings.ts'
 import { createState } from './admin/state.ts'
 import { createStats } from './admin/stats.ts'
 import { createThroughput } from './admin/throughput.ts'
+import { createUserFiles } from './admin/user-files.ts'
+import type { LoadedConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import { type Clock, systemClock } from './core/clock.ts'
 import { FileFlowError } from './core/errors.ts'
@@ -30,6 +36,7 @@ import type { GatekeeperOptions } from './gatekeeper/control-side.ts'
 import { createRecorder } from './intake/record-upload.ts'
 import type { RecoverOptions } from './intake/recover.ts'
 import { createFileSettler } from './intake/settle-file.ts'
+import { keyReport } from './listeners/key-report.ts'
 import type { LogOutput } from './logging/log-output.ts'
 import { createServices } from './services.ts'
 import { openStore } from './store/store.ts'
@@ -40,13 +47,16 @@ export type App = Awaited<ReturnType<typeof createApp>>
 
 export interface AppOptions {
   readonly config: Config
+  /** Where the configuration came from, for the settings page. */
+  readonly loaded?: LoadedConfig | undefined
   readonly output: LogOutput
   readonly clock?: Clock
 }
 
 /** @throws FileFlowError `database.newer`, `config.invalid` */
-export async function createApp({ config: initial, output, clock = systemClock }: AppOptions) {
+export async function createApp({ config: initial, loaded: initiallyLoaded, output, clock = systemClock }: AppOptions) {
   let config = initial
+  let loaded = initiallyLoaded ?? null
   await mkdir(config.data_dir, { recursive: true, mode: 0o700 })
   await mkdir(config.storage_root, { recursive: true, mode: 0o750 })
   const log = createLogger('gateway', (line) => output.write(line))
@@ -57,7 +67,7 @@ export async function createApp({ config: initial, output, clock = systemClock }
   const arrivals = createArrivals()
 
   // accounts
-  const guard = createLoginGuard(config.defence, clock)
+  const guard = createLoginGuard(config.defence, clock, (address) => events.emit('ban.changed', () => ({ name: address })))
   const admins = createAdmins(store, guard, clock)
   const users = createUsers({
     store,
@@ -190,17 +200,30 @@ export async function createApp({ config: initial, output, clock = systemClock }
   const stats = createStats({ store, clock, live, destinations, storageRoot: config.storage_root, throughput })
   const screens = informScreens({ events, stats, output, log })
 
+  const oversight = createOversight({
+    store,
+    guard,
+    events,
+    note,
+    settings: () => settingsOf(config, loaded),
+    keys: () => keyReport(config, clock.now()),
+  })
+  const changed = (kind: string) => (name: string) => events.emit(`${kind}.changed`, () => ({ name }))
+
   const control: ControlPlane = {
     version: VERSION,
-    users,
+    users: {
+      ...announced(users, (spec) => spec.username, changed('user')),
+      deleteFiles: createUserFiles({ store, clock, live, users, vaults }),
+    },
     destinations: {
-      ...destinations,
+      ...announced(destinations, (spec) => spec.name, changed('destination')),
       test(actor, name, signal) {
         note(actor, 'destination.test', name)
         return dispatcher.probe(name, signal)
       },
     },
-    rules,
+    rules: announced(rules, (spec) => spec.name, changed('rule')),
     transfers: { list: movements.transfers, get: movements.transfer },
     deliveries: {
       list: movements.deliveries,
@@ -239,24 +262,22 @@ export async function createApp({ config: initial, output, clock = systemClock }
       },
     },
     logs: { recent: output.recent, download: output.download },
-    audit: {
-      list({ limit = 50, cursor, actor, action, since, q }) {
-        const rows = store.audit.list({
-          actor,
-          action,
-          since,
-          q,
-          before: cursor === undefined ? undefined : Number(cursor),
-          limit: limit + 1,
-        })
-        return { items: rows.slice(0, limit), next: rows.length > limit ? String(rows[limit - 1]!.seq) : null }
-      },
-      verify: store.audit.verify,
-    },
+    audit: oversight.audit,
     stats,
     admins,
     tokens: admins.tokens,
-    state,
+    bans: oversight.bans,
+    settings: oversight.settings,
+    inspectPublicKey,
+    state: {
+      export: state.export,
+      async apply(actor, file, options) {
+        const changes = await state.apply(actor, file, options)
+        for (const { kind, name, change } of options.dryRun ? [] : changes)
+          if (change !== 'same') events.emit(`${kind}.changed`, () => ({ name }))
+        return changes
+      },
+    },
     events,
     health: { ready: health },
   }
@@ -281,12 +302,14 @@ export async function createApp({ config: initial, output, clock = systemClock }
       store.group.now(() => store.audit.append({ at: clock.now(), actor: 'gateway', address: '', action, object, outcome: 'ok', detail }))
     },
     /** New settings for whoever asks next; listeners are told by services.reload. */
-    setConfig(next: Config): void {
+    setConfig(next: Config, from?: LoadedConfig): void {
       config = next
+      loaded = from ?? loaded
       guard.setPolicy(next.defence)
       rules.setExclude(next.uploads.exclude)
       dispatcher.kick()
     },
+    setReload: oversight.setReload,
     close(): void {
       screens.close()
       store.close()

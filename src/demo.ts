@@ -172,7 +172,7 @@ async function uploadBySftp(port: number, password: string): Promise<void> {
 async function delivered(gateway: Gateway, path: string): Promise<TransferDetail> {
   const { transfers } = gateway.app.control
   for (const began = monotonic(); monotonic() - began < DELIVERY_MS; await sleep(20)) {
-    const found = transfers.list({ q: path, limit: 1 }).items[0]
+    const found = (await transfers.list({ q: path, limit: 1 })).items[0]
     const detail = found && transfers.get(found.id)
     if (detail && detail.deliveries.length > 0 && detail.deliveries.every((delivery) => delivery.state === 'delivered')) return detail
   }

@@ -6,10 +6,13 @@ import { type AdminServer, createAdminServer } from './admin/server.ts'
 import { type App, createApp } from './app.ts'
 import { diffConfig } from './config/diff.ts'
 import { setAt, type Tree, valueAt } from './config/keys.ts'
+import type { LoadedConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import { socketPath } from './config/socket-path.ts'
 import { monotonic } from './core/clock.ts'
 import { errorFields } from './core/log.ts'
+import type { ReloadView } from './core/views.ts'
+import { emptyTrash } from './files/clear-home.ts'
 import { expirePartials } from './files/spool.ts'
 import { recover } from './intake/recover.ts'
 import { ensureHostKeys, ensureTlsCertificate, fingerprints, readCertificatePair } from './listeners/credentials.ts'
@@ -28,11 +31,13 @@ export interface Gateway {
   readonly addresses: Addresses
   /** Transfers in flight may go on for `drainMs`; queued deliveries stay queued. */
   stop(drainMs: number): Promise<void>
-  reload(config: Config): Promise<void>
+  reload(loaded: LoadedConfig): Promise<ReloadView>
 }
 
 export interface GatewayOptions {
   readonly config: Config
+  /** Where it came from. */
+  readonly loaded?: LoadedConfig
   readonly output: LogOutput
   readonly publicDir: string
   /** The first admin's password, where one is given. */
@@ -47,13 +52,13 @@ const MINUTE = 60_000
 export const PUBLIC_DIR = join(import.meta.dirname, '..', 'dist', 'public')
 
 /** @throws FileFlowError when a port is taken, the configuration cannot be used, or another gateway works in data_dir */
-export async function startGateway({ config, output, publicDir, adminPassword, showPassword }: GatewayOptions): Promise<Gateway> {
+export async function startGateway({ config, loaded, output, publicDir, adminPassword, showPassword }: GatewayOptions): Promise<Gateway> {
   const began = monotonic()
   const unlock = lockDataDir(config.data_dir)
   let app: App | undefined
   let admin: AdminServer | undefined
   try {
-    app = await createApp({ config, output })
+    app = await createApp({ config, loaded, output })
     await putInOrder(app)
     const made = await app.admins.ensureFirst(adminPassword)
     if (made !== null) showPassword(made)
@@ -98,6 +103,7 @@ async function putInOrder(app: App): Promise<void> {
       ...errorFields(error),
     })
   }
+  for (const vault of app.vaults()) await emptyTrash(vault.root)
   const recovered = await recover(app.recovery())
   const given = app.dispatcher.recover()
   if (recovered.published + recovered.partials + recovered.sessions + given > 0) {
@@ -148,20 +154,22 @@ function running(app: App, admin: AdminServer, addresses: Addresses, release: ()
       })()
       return stopping
     },
-    async reload(wanted) {
+    async reload(loaded) {
+      const wanted = loaded.config
       const { live, restart } = diffConfig(app.config, wanted)
       const next = structuredClone(wanted) as unknown as Tree
       for (const name of restart) setAt(next, name.split('.'), valueAt(app.config, name.split('.')))
       // whatever cannot be read keeps the whole change out
       const credentials = await app.services.credentials(next as unknown as Config)
       const tls = await adminTls(next as unknown as Config)
-      app.setConfig(next as unknown as Config)
+      app.setConfig(next as unknown as Config, loaded)
       app.services.reload(credentials)
       if (tls) admin.replaceTls(tls)
       app.audit('config.reload', 'configuration', { changed: live })
       app.log.info('reloaded', 'The configuration was read again.', { changed: live })
       if (restart.length > 0)
         app.log.warn('reload.restart_needed', `These keys change only with a restart: ${restart.join(', ')}.`, { keys: restart })
+      return { applied: live, needs_restart: restart }
     },
   }
 }

@@ -4,6 +4,7 @@ import { createWriteStream } from 'node:fs'
 import { type Command, parse, UsageError } from './cli/command.ts'
 import { toErrorRecord } from './core/errors.ts'
 import { createLogger, errorFields } from './core/log.ts'
+import type { ReloadView } from './core/views.ts'
 import { PUBLIC_DIR, startGateway } from './gateway.ts'
 import { createLogOutput } from './logging/log-output.ts'
 
@@ -37,6 +38,7 @@ SIGHUP reads the configuration and certificates again without dropping sessions.
     try {
       const gateway = await startGateway({
         config,
+        loaded,
         output,
         publicDir: PUBLIC_DIR,
         adminPassword: process.env.FILEFLOW_ADMIN_PASSWORD,
@@ -69,13 +71,15 @@ SIGHUP reads the configuration and certificates again without dropping sessions.
             }),
           )
         })
-        const reload = async (): Promise<void> => {
+        const reload = async (): Promise<ReloadView> => {
           const next = io.loadConfig(values.config)
-          await gateway.reload(next.config)
+          const result = await gateway.reload(next)
           output.setLevel(next.config.log.level)
           output.setRetention(next.config.retention.logs)
           output.reopen()
+          return result
         }
+        gateway.app.setReload(reload)
       })
       return 0
     } catch (error) {

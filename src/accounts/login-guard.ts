@@ -18,10 +18,21 @@ interface Record {
   since: number
   bans: number
   until: number
+  /** When the present ban began, and after how many failures. */
+  bannedAt: number
+  bannedFor: number
 }
 
 /** Addresses remembered at most; the oldest are forgotten first. */
 const MOST = 100_000
+
+export interface Ban {
+  readonly address: string
+  /** ms */
+  readonly since: number
+  readonly until: number
+  readonly failures: number
+}
 
 export interface LoginGuard {
   /** Why the address may not try now, or null. */
@@ -29,15 +40,22 @@ export interface LoginGuard {
   /** @returns true when this failure brought a ban. */
   failed(address: string): boolean
   succeeded(address: string): void
-  bans(): { address: string; until: number }[]
+  bans(): Ban[]
+  /** @returns false when the address is not banned. Its earlier bans are forgotten, too. */
+  lift(address: string): boolean
+  /** Since the start. */
+  counts(): { failures: number; bans: number }
   setPolicy(policy: DefencePolicy): void
 }
 
-export function createLoginGuard(initial: DefencePolicy, clock: Clock): LoginGuard {
+/** @param banned told of each ban */
+export function createLoginGuard(initial: DefencePolicy, clock: Clock, banned: (address: string) => void = () => {}): LoginGuard {
   let policy = initial
   let allowed = networkMatcher(policy.allow)
   let denied = networkMatcher(policy.deny)
   const records = new Map<string, Record>()
+  let failures = 0
+  let bans = 0
   // a /64 is one household: counting single IPv6 addresses would count nothing
   const keyOf = (address: string): string => {
     const plain = plainAddress(address)
@@ -53,23 +71,28 @@ export function createLoginGuard(initial: DefencePolicy, clock: Clock): LoginGua
       if (allowed(address)) return false
       const now = clock.now()
       const key = keyOf(address)
-      const record = records.get(key) ?? { failures: 0, since: now, bans: 0, until: 0 }
+      const record = records.get(key) ?? { failures: 0, since: now, bans: 0, until: 0, bannedAt: 0, bannedFor: 0 }
       if (now - record.since > policy.window) {
         record.failures = 0
         record.since = now
       }
       record.failures++
-      const banned = record.failures >= policy.max_failures
-      if (banned) {
+      failures++
+      const full = record.failures >= policy.max_failures
+      if (full) {
         record.until = now + Math.min(policy.ban_max, policy.ban * policy.ban_growth ** record.bans)
         record.bans++
+        record.bannedAt = now
+        record.bannedFor = record.failures
+        bans++
         record.failures = 0
         record.since = now
       }
       records.delete(key)
       records.set(key, record)
       if (records.size > MOST) records.delete(records.keys().next().value!)
-      return banned
+      if (full) banned(key)
+      return full
     },
     succeeded(address) {
       const record = records.get(keyOf(address))
@@ -77,8 +100,17 @@ export function createLoginGuard(initial: DefencePolicy, clock: Clock): LoginGua
     },
     bans() {
       const now = clock.now()
-      return [...records].filter(([, r]) => r.until > now).map(([address, r]) => ({ address, until: r.until }))
+      return [...records]
+        .filter(([, r]) => r.until > now)
+        .map(([address, r]) => ({ address, since: r.bannedAt, until: r.until, failures: r.bannedFor }))
     },
+    lift(address) {
+      const key = records.has(address) ? address : keyOf(address)
+      const record = records.get(key)
+      if (!record || record.until <= clock.now()) return false
+      return records.delete(key)
+    },
+    counts: () => ({ failures, bans }),
     setPolicy(next) {
       policy = next
       allowed = networkMatcher(policy.allow)

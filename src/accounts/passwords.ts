@@ -82,3 +82,11 @@ function parse(hash: string): Parameters | undefined {
   if (memory > 1_048_576 || memory < 8 * parallelism || passes < 1 || parallelism < 1) return undefined
   return { memory, passes, parallelism, salt: Buffer.from(found[4]!, 'base64'), tag: Buffer.from(found[5]!, 'base64') }
 }
+
+const LEAST_PASSWORD = 8
+
+/** What is asked of an admin's password. @throws FileFlowError `request.invalid` */
+export function checkNewPassword(password: string): void {
+  if (password.length < LEAST_PASSWORD)
+    throw new FileFlowError('request.invalid', `The password needs at least ${LEAST_PASSWORD} characters.`)
+}

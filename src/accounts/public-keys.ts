@@ -3,6 +3,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import ssh2 from 'ssh2'
 import { FileFlowError } from '../core/errors.ts'
+import type { PublicKeyView } from '../core/views.ts'
 
 const KINDS = new Set(['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521', 'ssh-rsa'])
 const RSA_LEAST_BITS = 2048
@@ -35,6 +36,19 @@ export function parsePublicKey(line: string): PublicKey {
   if (parsed.type !== type) fail(`it says ${type} but holds ${parsed.type}`)
   if (type === 'ssh-rsa' && rsaBits(blob) < RSA_LEAST_BITS) fail(`an RSA key needs at least ${RSA_LEAST_BITS} bits`)
   return { type, blob, comment: parts.slice(2).join(' '), fingerprint: fingerprintOf(blob) }
+}
+
+const CURVE_BITS: Readonly<Record<string, number>> = {
+  'ssh-ed25519': 256,
+  'ecdsa-sha2-nistp256': 256,
+  'ecdsa-sha2-nistp384': 384,
+  'ecdsa-sha2-nistp521': 521,
+}
+
+/** What a person compares before trusting a key. @throws FileFlowError `request.invalid` */
+export function inspectPublicKey(line: string): PublicKeyView {
+  const { type, blob, fingerprint, comment } = parsePublicKey(line)
+  return { type, bits: CURVE_BITS[type] ?? rsaBits(blob), fingerprint, comment }
 }
 
 /** RFC 4253 §6.6: string "ssh-rsa", mpint e, mpint n. */

@@ -94,6 +94,8 @@ export function createUsers({ store, live, clock, storageRoot, dataDir, prepareH
       limits: spec.limits ?? {},
       expires_at: spec.expires_at ?? null,
       last_login: row.last_login === null ? null : new Date(row.last_login).toISOString(),
+      last_login_from: row.last_address === null ? null : { address: row.last_address, protocol: row.last_protocol ?? '' },
+      usage: { bytes: row.used_bytes, files: row.used_files },
       created_at: new Date(row.created_at).toISOString(),
       updated_at: new Date(row.updated_at).toISOString(),
       sessions: live.countOfUser(row.username),

@@ -1,6 +1,8 @@
 // All that the API can do, as verbs: each one validates, acts, writes the audit row and has its live effect, whoever calls it.
 // Must not be gone round by a route or a command; app.ts puts it together.
 
+import type { AdminLogin } from '../accounts/admin-sessions.ts'
+import type { AdminPatch } from '../accounts/admins.ts'
 import type { DestinationSpec } from '../core/destination.ts'
 import type { RuleSpec } from '../core/rule.ts'
 import type { StateFile } from '../core/state-file.ts'
@@ -10,21 +12,27 @@ import type {
   Actor,
   AdminView,
   AuditView,
+  BanView,
   DeliveryState,
   DeliveryView,
   DestinationView,
+  KeyView,
   LogView,
   Page,
   PageRequest,
   Patch,
+  PublicKeyView,
+  ReloadView,
   Role,
   RuleView,
   ServiceName,
   ServiceView,
   SessionView,
+  SettingView,
   SimulateResult,
   StateChange,
   StatsView,
+  TokenView,
   TransferDetail,
   TransferView,
   UserView,
@@ -62,6 +70,14 @@ export interface DeliveryFilter extends PageRequest {
   readonly destination?: string
 }
 
+export interface AuditFilter extends PageRequest {
+  readonly actor?: string
+  readonly action?: string
+  /** ms, both included. */
+  readonly since?: number
+  readonly until?: number
+}
+
 export interface LogFilter {
   readonly service?: string
   /** This level and above. */
@@ -79,14 +95,17 @@ export interface ControlPlaneEvent {
 }
 
 export interface ControlPlane {
-  readonly users: Resource<UserSpec, UserView>
+  readonly users: Resource<UserSpec, UserView> & {
+    /** Empties the home; mounts stay. Ends the user's sessions. */
+    deleteFiles(actor: Actor, username: string): Promise<{ files: number; bytes: number }>
+  }
   readonly destinations: Resource<DestinationSpec, DestinationView> & {
     test(actor: Actor, name: string, signal: AbortSignal): Promise<ProbeReport>
   }
   readonly rules: Resource<RuleSpec, RuleView> & {
     simulate(question: { user: string; path: string; rules?: readonly RuleSpec[] }): SimulateResult
   }
-  readonly transfers: { list(filter: TransferFilter): Page<TransferView>; get(id: string): TransferDetail }
+  readonly transfers: { list(filter: TransferFilter): Promise<Page<TransferView>>; get(id: string): TransferDetail }
   readonly deliveries: {
     list(filter: DeliveryFilter): Page<DeliveryView>
     get(id: string): DeliveryView & { readonly tries: TransferDetail['deliveries'][number]['tries'] }
@@ -107,33 +126,53 @@ export interface ControlPlane {
     download(): AsyncIterable<Uint8Array | string>
   }
   readonly audit: {
-    list(page: PageRequest & { actor?: string; action?: string; since?: number }): Page<AuditView>
-    verify(): { ok: boolean; rows: number; broken: number | null }
+    list(filter: AuditFilter): Promise<Page<AuditView>>
+    /** `broken` is the first row that does not fit; rows before `first` were removed by retention. */
+    verify(): Promise<{ ok: boolean; rows: number; broken: number | null; first: number }>
+    /** Everything kept, oldest first, as JSON lines. */
+    export(actor: Actor): AsyncIterable<string>
   }
   stats(): Promise<StatsView>
   readonly admins: {
     list(page: PageRequest): Page<AdminView>
+    get(username: string): AdminView
     create(actor: Actor, admin: { username: string; password: string; role: Role }): Promise<AdminView>
-    setPassword(actor: Actor, username: string, password: string): Promise<void>
+    /** Acts on live sessions at once. @throws `state.conflict` for the last admin */
+    update(actor: Actor, username: string, patch: AdminPatch): Promise<AdminView>
     /** @throws `state.conflict` for the last admin */
     remove(actor: Actor, username: string): Promise<void>
-    /** Rate-limited and constant in cost. @throws `auth.failed`, `auth.banned` */
-    login(
-      username: string,
-      password: string,
-      address: string,
-    ): Promise<{ username: string; role: Role; session: string; csrf: string; expiresAt: number }>
-    logout(session: string): void
+    resetSecondFactor(actor: Actor, username: string): AdminView
+    /** Rate-limited and constant in cost. @throws `auth.failed`, `auth.banned`, `auth.totp_required` */
+    login(username: string, password: string, address: string, totp?: string): Promise<AdminLogin>
+    logout(session: string, address: string): void
     /** The admin behind a session cookie; slides its end; null when over. */
-    bySession(session: string): { username: string; role: Role; csrf: string } | null
+    bySession(session: string): { username: string; role: Role; csrf: string; totp_enabled: boolean } | null
+    /** @throws `permission.denied` when the present password is wrong */
+    changePassword(session: string, present: string, next: string, address: string): Promise<void>
+    beginTotp(session: string, password: string, address: string): Promise<{ secret: string; uri: string }>
+    confirmTotp(session: string, code: string, address: string): { recovery_codes: string[] }
+    removeTotp(session: string, password: string, address: string): Promise<void>
   }
   readonly tokens: {
-    list(): readonly { name: string; role: Role; created_at: string; last_used_at: string | null }[]
+    list(): readonly TokenView[]
     /** The token is shown this once. */
-    create(actor: Actor, token: { name: string; role: Role }): { name: string; role: Role; token: string }
+    create(actor: Actor, token: { name: string; role: Role; expiresAt: number | null }): TokenView & { token: string }
     remove(actor: Actor, name: string): void
     byToken(token: string): { name: string; role: Role } | null
   }
+  readonly bans: {
+    list(page: PageRequest): Page<BanView>
+    /** @throws `resource.not_found` */
+    lift(actor: Actor, address: string): void
+  }
+  readonly settings: {
+    list(): readonly SettingView[]
+    /** Reads the configuration again, as SIGHUP does. @throws `config.invalid`, `service.unavailable` where no gateway runs */
+    reload(actor: Actor): Promise<ReloadView>
+    keys(): Promise<readonly KeyView[]>
+  }
+  /** @throws `request.invalid` */
+  inspectPublicKey(line: string): PublicKeyView
   readonly state: {
     export(): StateFile
     /** One transaction. `prune` removes what the file does not name. */

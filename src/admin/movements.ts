@@ -114,8 +114,8 @@ export function createMovements(store: Store, live: (transfer: TransferRow) => L
     transferView: listed,
     deliveryView: (id: string) => deliveryView(findDelivery(id)),
     delivery: (id: string) => withTries(findDelivery(id)),
-    transfers({ limit = 50, cursor, ...filter }: TransferFilter): Page<TransferView> {
-      const rows = transfers.list({ ...filter, before: cursor, limit: limit + 1 })
+    async transfers({ limit = 50, cursor, ...filter }: TransferFilter): Promise<Page<TransferView>> {
+      const rows = await transfers.list({ ...filter, before: cursor, limit: limit + 1 })
       return {
         items: rows.slice(0, limit).map(listed),
         next: rows.length > limit ? rows[limit - 1]!.id : null,

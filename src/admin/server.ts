@@ -22,8 +22,10 @@ import { errorHandler, sendProblem, toProblem } from './problem.ts'
 import { type App, type RouteContext, validatorCompiler } from './request.ts'
 import { accessRoutes } from './routes/access.ts'
 import { declaredRoutes } from './routes/declared.ts'
+import { gatewayRoutes } from './routes/gateway.ts'
 import { movementRoutes } from './routes/movements.ts'
 import { operationRoutes } from './routes/operation.ts'
+import { sessionRoutes } from './routes/session.ts'
 
 export interface AdminServerOptions {
   readonly config: Pick<Config['admin'], 'host' | 'port' | 'trusted_proxies'>
@@ -204,10 +206,12 @@ async function registerRoutes(
       api.addHook('onSend', async (_request, reply) => {
         if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
       })
-      accessRoutes(api, context, secure)
+      sessionRoutes(api, context, secure)
+      accessRoutes(api, context)
       declaredRoutes(api, context)
       movementRoutes(api, context)
       operationRoutes(api, context)
+      gatewayRoutes(api, context)
       eventRoutes(api, context, identify)
     },
     { prefix: PREFIX },

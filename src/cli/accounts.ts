@@ -103,8 +103,14 @@ const adminVerbs: Readonly<Record<string, Verb>> = {
     else
       io.stdout.write(
         table(
-          ['ADMIN', 'ROLE', 'LAST LOGIN'],
-          admins.map((a) => [a.username, a.role, a.last_login ?? 'never']),
+          ['ADMIN', 'ROLE', 'STATE', '2FA', 'LAST LOGIN'],
+          admins.map((a) => [
+            a.username,
+            a.role,
+            a.enabled ? 'enabled' : 'disabled',
+            a.totp_enabled ? 'on' : 'off',
+            a.last_login ?? 'never',
+          ]),
         ),
       )
   },
@@ -128,6 +134,14 @@ const adminVerbs: Readonly<Record<string, Verb>> = {
       'DELETE',
       (who) => at('/admins', who),
       (who) => `Admin ${who} is removed.`,
+    ),
+  'reset-2fa': (args, io) =>
+    call(
+      args,
+      io,
+      'POST',
+      (who) => `${at('/admins', who)}/reset-2fa`,
+      (who) => `Admin ${who} logs in with the password alone now; live sessions were ended.`,
     ),
 }
 
@@ -191,11 +205,12 @@ Passwords come from a prompt, or from the first line of stdin with --password-st
 
 export const admin = group(
   'admin',
-  'admin accounts: list, add, passwd, remove',
+  'admin accounts: list, add, passwd, remove, reset-2fa',
   `Usage: fileflow admin list [--json]
        fileflow admin add NAME [--role ${ROLES.join('|')}] [--password-stdin]
        fileflow admin passwd NAME [--password-stdin]
        fileflow admin remove NAME
+       fileflow admin reset-2fa NAME
 
 Passwords come from a prompt, or from the first line of stdin with --password-stdin; never from an argument.`,
   adminVerbs,

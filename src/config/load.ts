@@ -16,6 +16,8 @@ export interface LoadedConfig {
   readonly config: Config
   /** Where each key (`ftp.tls.mode`) came from. */
   readonly sources: Readonly<Record<string, Source>>
+  /** The line of each key that came from the file. */
+  readonly lines: Readonly<Record<string, number>>
   /** Absolute path of the file that was read. */
   readonly file: string | null
   /** Worth telling the operator, but no reason to stop. */
@@ -41,6 +43,7 @@ export function loadConfig(from: { file?: string | undefined; env: NodeJS.Proces
   const folder = file === null ? from.cwd : dirname(file)
   const tree: Tree = {}
   const sources: Record<string, Source> = {}
+  const lines: Record<string, number> = {}
   for (const key of CONFIG_KEYS) {
     const text = from.env[key.variable]
     const typed = yaml && valueAt(yaml.tree, key.path)
@@ -50,12 +53,14 @@ export function loadConfig(from: { file?: string | undefined; env: NodeJS.Proces
     if (fault) faults.push(source === 'environment' ? `${key.variable}: ${fault}` : `${yaml?.place(key.path) ?? ''} ${key.name}: ${fault}`)
     else setAt(tree, key.path, loadedValue(key, value, folder))
     sources[key.name] = source
+    const line = source === 'file' ? /:(\d+):\d+$/.exec(yaml!.place(key.path))?.[1] : undefined
+    if (line !== undefined) lines[key.name] = Number(line)
   }
   if (faults.length === 0) {
     for (const { key, message } of crossFaults(tree as unknown as Config)) faults.push(`${placeOfKey(key, sources, yaml)}: ${message}`)
   }
   if (faults.length > 0) throw new FileFlowError('config.invalid', faults.join('\n'))
-  return { config: freeze(tree) as unknown as Config, sources, file, warnings: warningsOf(tree as unknown as Config, sources) }
+  return { config: freeze(tree) as unknown as Config, sources, lines, file, warnings: warningsOf(tree as unknown as Config, sources) }
 }
 
 function findFile({ file, env, cwd }: { file?: string | undefined; env: NodeJS.ProcessEnv; cwd: string }): string | null {

@@ -48,6 +48,7 @@ export const ERRORS = {
   'transfer.stalled': edge(426, 4, 408, 'transient', 'No data moved for too long.'),
   'data.no_connection': edge(425, 6, 502, 'transient', 'Cannot open the data connection.'),
   'auth.failed': edge(530, 3, 401, 'permanent', 'Login failed.'),
+  'auth.totp_required': edge(530, 3, 401, 'permanent', 'Enter the code of your authenticator, or a recovery code.'),
   'auth.tls_required': edge(530, 3, 403, 'permanent', 'This account needs TLS: use AUTH TLS first.'),
   'auth.required': edge(530, 3, 401, 'permanent', 'Log in first.'),
   'auth.csrf': edge(530, 3, 403, 'permanent', 'The CSRF token is missing or wrong.'),

@@ -42,6 +42,9 @@ export type UserView = Required<Omit<UserSpec, 'password' | 'password_hash' | 'e
   readonly public_keys: readonly string[]
   readonly key_fingerprints: readonly string[]
   readonly last_login: string | null
+  readonly last_login_from: { readonly address: string; readonly protocol: string } | null
+  /** What counts against the quota. */
+  readonly usage: { readonly bytes: number; readonly files: number }
   readonly created_at: string
   readonly updated_at: string
   readonly sessions: number
@@ -233,8 +236,74 @@ export interface StatsView {
 export interface AdminView {
   readonly username: string
   readonly role: Role
+  readonly enabled: boolean
+  readonly totp_enabled: boolean
+  readonly recovery_codes_left: number
   readonly created_at: string
   readonly last_login: string | null
+}
+
+/** An API token; the token itself is shown once, when it is made. */
+export interface TokenView {
+  readonly name: string
+  readonly role: Role
+  readonly created_at: string
+  readonly expires_at: string | null
+  readonly last_used_at: string | null
+}
+
+/** An address that may not try to log in for now. */
+export interface BanView {
+  /** An IPv4 address, or the /64 network of an IPv6 one. */
+  readonly address: string
+  readonly since: string
+  readonly until: string
+  /** Failed logins that led to it. */
+  readonly failures: number
+  readonly reason: string
+}
+
+export interface SettingView {
+  /** `ftp.tls.mode` */
+  readonly key: string
+  /** As in force now; durations in ms. */
+  readonly value: unknown
+  readonly source: 'default' | 'file' | 'environment'
+  /** Only where the source is a file: its path and the key's line. */
+  readonly file?: string
+  readonly line?: number
+  /** The variable that would override it. */
+  readonly variable: string
+  readonly description: string
+  /** Whether a change of it waits for a restart. */
+  readonly needs_restart: boolean
+}
+
+export interface ReloadView {
+  /** Keys that changed and act now. */
+  readonly applied: readonly string[]
+  /** Keys that changed and wait for a restart. */
+  readonly needs_restart: readonly string[]
+}
+
+export interface KeyView {
+  readonly kind: 'ssh-host-key' | 'certificate'
+  /** What it is for: `sftp`, `ftp`, `admin`. */
+  readonly name: string
+  /** `ssh-ed25519`, `EC P-256` … */
+  readonly type: string
+  /** `SHA256:…` of host keys, hex with colons of certificates. */
+  readonly fingerprint: string
+  readonly subject?: string
+  readonly not_after?: string
+  readonly days_left?: number
+}
+
+export interface PublicKeyView {
+  readonly type: string
+  readonly bits: number
+  readonly fingerprint: string
+  readonly comment: string
 }
 
 export interface SimulateResult {

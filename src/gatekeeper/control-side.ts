@@ -175,7 +175,7 @@ export function createGatekeeper(
             client: session.client,
             started_at: at,
           })
-          accounts.users.loggedIn(username, at)
+          accounts.users.loggedIn(username, at, peer)
           audit.append({
             at,
             actor: `user:${username}`,

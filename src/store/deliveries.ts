@@ -3,9 +3,8 @@
 import { ERRORS, type ErrorRecord } from '../core/errors.ts'
 import type { OnConflict } from '../core/rule.ts'
 import type { DeliveryState } from '../core/views.ts'
-import { likePattern } from './audit.ts'
 import type { Sqlite } from './database.ts'
-import { filteredList } from './filter.ts'
+import { filteredList, likePattern } from './filter.ts'
 import { LostRace } from './transfers.ts'
 
 export interface DeliveryRow {

@@ -22,3 +22,40 @@ export function filteredList<Row>(db: Sqlite, select: string, conditions: Readon
     return statement.all(Object.fromEntries([...given, 'limit'].map((key) => [key, values[key]]))) as Row[]
   }
 }
+
+/** Rows looked at in one step of a text search: a few milliseconds of the control thread. */
+const STEP_ROWS = 5000
+
+/**
+ * A text search over a table of any size, newest first, in steps between which the thread is free for others.
+ * @param list rows below `before` and from `from` on, newest first
+ * @param floorOf the key `rows` rows below `before` (undefined: the beginning); null when fewer are left
+ */
+export async function searchInSteps<Row, Key>(
+  limit: number,
+  before: Key | undefined,
+  list: (before: Key | undefined, from: Key | undefined, limit: number) => Row[],
+  floorOf: (before: Key | undefined, rows: number) => Key | null,
+): Promise<Row[]> {
+  const found: Row[] = []
+  let top = before
+  for (;;) {
+    const floor = floorOf(top, STEP_ROWS)
+    found.push(...list(top, floor ?? undefined, limit - found.length))
+    if (floor === null || found.length >= limit) return found
+    top = floor
+    await new Promise(setImmediate)
+  }
+}
+
+/** A LIKE pattern that finds `text` anywhere, its wildcards taken literally (escape character `\`). */
+export const likePattern = (text: string): string => `%${text.replace(/[\\%_]/g, '\\$&')}%`
+
+/** Keyset paging by name. */
+export interface NamePage {
+  readonly after: string
+  readonly limit: number
+  readonly q?: string | undefined
+}
+
+export const namePage = (page: NamePage) => ({ after: page.after, limit: page.limit, q: page.q ? likePattern(page.q) : null })

@@ -1,7 +1,8 @@
 // Rows of destinations and rules.
 // Must not open sealed secrets or judge declarations.
-import { type NamePage, namePage } from './accounts.ts'
+
 import type { Sqlite } from './database.ts'
+import { type NamePage, namePage } from './filter.ts'
 
 export interface DestinationRow {
   name: string

@@ -1,5 +1,11 @@
 -- Made from the migrations; test/store/database.test.ts compares. Do not edit.
 
+CREATE TABLE admin_recovery_codes (
+  username TEXT NOT NULL REFERENCES admins (username) ON DELETE CASCADE,
+  hash     TEXT NOT NULL, -- SHA-256 of the code
+  PRIMARY KEY (username, hash)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE admin_sessions (
   id_hash    TEXT PRIMARY KEY, -- SHA-256 of the cookie
   username   TEXT NOT NULL REFERENCES admins (username) ON DELETE CASCADE,
@@ -12,6 +18,10 @@ CREATE TABLE admins (
   username      TEXT PRIMARY KEY,
   password_hash TEXT NOT NULL,
   role          TEXT NOT NULL CHECK (role IN ('admin', 'operator', 'auditor')),
+  enabled       INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
+  totp_secret   BLOB,    -- sealed by store/secret-box
+  totp_pending  BLOB,    -- sealed; becomes totp_secret when a code of it was entered
+  totp_step     INTEGER, -- the last time step a code was taken of: no code works twice
   last_login    INTEGER,
   created_at    INTEGER NOT NULL
 ) STRICT;
@@ -37,6 +47,12 @@ CREATE TABLE audit (
   detail_json TEXT NOT NULL CHECK (json_valid(detail_json)),
   previous    TEXT NOT NULL,
   hash        TEXT NOT NULL -- SHA-256 over previous and all columns but this one
+) STRICT;
+
+CREATE TABLE audit_anchor (
+  one  INTEGER PRIMARY KEY CHECK (one = 1),
+  seq  INTEGER NOT NULL,
+  hash TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE deliveries (
@@ -128,6 +144,7 @@ CREATE TABLE tokens (
   hash         TEXT NOT NULL UNIQUE, -- SHA-256 of the token
   role         TEXT NOT NULL CHECK (role IN ('admin', 'operator', 'auditor')),
   created_at   INTEGER NOT NULL,
+  expires_at   INTEGER,
   last_used_at INTEGER
 ) STRICT;
 
@@ -166,6 +183,8 @@ CREATE TABLE users (
   used_bytes    INTEGER NOT NULL DEFAULT 0,
   used_files    INTEGER NOT NULL DEFAULT 0,
   last_login    INTEGER,
+  last_address  TEXT,
+  last_protocol TEXT,
   created_at    INTEGER NOT NULL,
   updated_at    INTEGER NOT NULL
 ) STRICT;

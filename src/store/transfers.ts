@@ -3,9 +3,8 @@
 import { newId } from '../core/clock.ts'
 import type { Direction, TransferState } from '../core/transfer.ts'
 import type { Protocol } from '../core/user.ts'
-import { likePattern } from './audit.ts'
 import type { Sqlite } from './database.ts'
-import { filteredList } from './filter.ts'
+import { filteredList, likePattern, searchInSteps } from './filter.ts'
 
 export interface SessionRow {
   id: string
@@ -126,6 +125,7 @@ export function createTransferRows(db: Sqlite) {
       'SELECT * FROM transfers',
       {
         before: 'id < @before',
+        from: 'id >= @from',
         since: 'id >= @since',
         until: 'id < @until',
         session: 'session_id = @session',
@@ -137,6 +137,7 @@ export function createTransferRows(db: Sqlite) {
       },
       'ORDER BY id DESC',
     ),
+    floor: db.prepare('SELECT id FROM transfers WHERE id < ? ORDER BY id DESC LIMIT 1 OFFSET ?').pluck(),
     ofSession: db.prepare("SELECT * FROM transfers WHERE session_id = ? AND state IN ('open', 'committing')"),
     today: db.prepare(
       "SELECT count(*) AS n, coalesce(sum(CASE direction WHEN 'upload' THEN bytes END), 0) AS bytes_in, coalesce(sum(CASE direction WHEN 'download' THEN bytes END), 0) AS bytes_out FROM transfers WHERE id >= ? AND state = 'completed'",
@@ -189,14 +190,22 @@ export function createTransferRows(db: Sqlite) {
     /** Whether some transfer's content is at this real path. */
     isSpooled: (path: Uint8Array) => q.isSpooled.get(path) === 1,
     setSpool: (id: string, spool: Uint8Array | null) => void q.setSpool.run(spool, id),
-    list: (query: TransferQuery) =>
+    list(query: TransferQuery): TransferRow[] | Promise<TransferRow[]> {
       // ids begin with their time
-      q.list({
-        ...query,
-        since: query.since === undefined ? undefined : newId(query.since).slice(0, 10),
-        until: query.until === undefined ? undefined : newId(query.until).slice(0, 10),
-        q: query.q ? likePattern(query.q) : undefined,
-      }),
+      const since = query.since === undefined ? undefined : newId(query.since).slice(0, 10)
+      const until = query.until === undefined ? undefined : newId(query.until).slice(0, 10)
+      if (!query.q) return q.list({ ...query, since, until, q: undefined })
+      const wanted = { ...query, since, until, q: likePattern(query.q) }
+      return searchInSteps<TransferRow, string>(
+        query.limit,
+        until !== undefined && (query.before === undefined || until < query.before) ? until : query.before,
+        (before, from, limit) => q.list({ ...wanted, before, from, limit }),
+        (before, rows) => {
+          const floor = (q.floor.get(before ?? '~', rows) as string | undefined) ?? null
+          return floor !== null && since !== undefined && floor < since ? null : floor
+        },
+      )
+    },
     runningOf: (sessionId: string) => q.ofSession.all(sessionId) as TransferRow[],
     since: (id: string) => q.today.get(id) as { n: number; bytes_in: number; bytes_out: number },
     countOpen: () => q.countOpen.get() as number,

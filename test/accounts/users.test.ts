@@ -297,7 +297,7 @@ test('browser sessions and tokens are kept as hashes only, and end when they sho
   admins.tokens.remove(ADMIN, 'ci')
   t.equal(admins.tokens.byToken(token), null)
 
-  await admins.setPassword(ADMIN, 'admin', 'second password')
+  await admins.update(ADMIN, 'admin', { password: 'second password' })
   t.equal(admins.bySession(session), null, 'a new password ends old sessions')
   const later = await admins.login('admin', 'second password', '192.0.2.9')
   clock.advance(11 * 3600_000)

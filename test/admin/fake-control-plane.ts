@@ -55,7 +55,7 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
   const acts: Act[] = []
   const asked: FakeControlPlane['asked'] = []
   const listeners = new Set<(event: ControlPlaneEvent) => void>()
-  const sessions = new Map<string, { username: string; role: Role; csrf: string }>()
+  const sessions = new Map<string, { username: string; role: Role; csrf: string; totp_enabled: boolean }>()
   const rows = {
     transfers: data.transfers ?? [],
     deliveries: data.deliveries ?? [],
@@ -135,19 +135,25 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
       for (const listener of listeners) listener(event)
     },
     listeners: () => listeners.size,
-    users: resource<UserSpec, UserView>(
-      'user',
-      (s) => s.username,
-      ({ password, password_hash, ...spec }) =>
-        ({
-          enabled: true,
-          protocols: ['sftp', 'ftp'],
-          partner: '',
-          has_password: !!(password ?? password_hash),
-          sessions: 0,
-          ...spec,
-        }) as unknown as UserView,
-    ),
+    users: {
+      ...resource<UserSpec, UserView>(
+        'user',
+        (s) => s.username,
+        ({ password, password_hash, ...spec }) =>
+          ({
+            enabled: true,
+            protocols: ['sftp', 'ftp'],
+            partner: '',
+            has_password: !!(password ?? password_hash),
+            sessions: 0,
+            ...spec,
+          }) as unknown as UserView,
+      ),
+      async deleteFiles(actor, username) {
+        did(actor, 'user.files_delete', username)
+        return { files: 3, bytes: 300 }
+      },
+    },
     destinations: {
       ...resource<DestinationSpec, DestinationView>(
         'destination',
@@ -178,7 +184,7 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
       }),
     },
     transfers: {
-      list: (filter) => page('transfers', filter, rows.transfers),
+      list: async (filter) => page('transfers', filter, rows.transfers),
       get: (id) => ({
         ...oneOfId(rows.transfers, id),
         deliveries: rows.deliveries.filter((d) => d.transfer === id).map(withTries),
@@ -233,8 +239,11 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
       },
     },
     audit: {
-      list: (filter) => page('audit', filter, []),
-      verify: () => ({ ok: true, rows: 3, broken: null }),
+      list: async (filter) => page('audit', filter, []),
+      verify: async () => ({ ok: true, rows: 3, broken: null, first: 1 }),
+      async *export() {
+        yield '{"seq":1}\n'
+      },
     },
     async stats() {
       if (explode) throw new Error('secret inner detail at /srv/private/path')
@@ -261,15 +270,25 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
         page(
           'admins',
           filter,
-          Object.entries(PASSWORDS).map(([username, { role }]) => ({ username, role, created_at: BORN, last_login: null })),
+          Object.entries(PASSWORDS).map(([username, { role }]) => adminView(username, role)),
         ),
+      get: (username) => adminView(username, PASSWORDS[username]!.role),
       async create(actor, admin) {
         did(actor, 'admin.create', admin.username)
-        return { username: admin.username, role: admin.role, created_at: BORN, last_login: null }
+        return adminView(admin.username, admin.role)
       },
-      async setPassword(actor, username) {
-        did(actor, 'admin.password', username)
+      async update(actor, username, patch) {
+        did(actor, 'admin.update', username)
+        return { ...adminView(username, patch.role ?? PASSWORDS[username]!.role), enabled: patch.enabled ?? true }
       },
+      resetSecondFactor(actor, username) {
+        did(actor, 'admin.reset_2fa', username)
+        return adminView(username, PASSWORDS[username]!.role)
+      },
+      async changePassword() {},
+      beginTotp: async () => ({ secret: 'JBSWY3DPEHPK3PXP', uri: 'otpauth://totp/FileFlow:admin?secret=JBSWY3DPEHPK3PXP&issuer=FileFlow' }),
+      confirmTotp: () => ({ recovery_codes: ['AAAA-BBBB-CCCC-DDDD'] }),
+      async removeTotp() {},
       async remove(actor, username) {
         did(actor, 'admin.remove', username)
       },
@@ -277,7 +296,7 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
         const known = PASSWORDS[username]
         if (known?.password !== password) throw new FileFlowError('auth.failed')
         const session = `session-of-${username}-${sessions.size}`
-        const login = { username, role: known.role, csrf: `csrf-${session}` }
+        const login = { username, role: known.role, csrf: `csrf-${session}`, totp_enabled: false }
         sessions.set(session, login)
         return { ...login, session, expiresAt: Date.now() + 60_000 }
       },
@@ -285,14 +304,45 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
       bySession: (session) => sessions.get(session) ?? null,
     },
     tokens: {
-      list: () => Object.values(TOKENS).map((t) => ({ ...t, created_at: BORN, last_used_at: null })),
+      list: () => Object.values(TOKENS).map((t) => ({ ...t, created_at: BORN, expires_at: null, last_used_at: null })),
       create(actor, token) {
         did(actor, 'token.create', token.name)
-        return { ...token, token: 'ff_new_token_0001' }
+        const { name, role, expiresAt } = token
+        return {
+          name,
+          role,
+          created_at: BORN,
+          expires_at: expiresAt === null ? null : new Date(expiresAt).toISOString(),
+          last_used_at: null,
+          token: 'ff_new_token_0001',
+        }
       },
       remove: (actor, name) => did(actor, 'token.remove', name),
       byToken: (token) => TOKENS[token] ?? null,
     },
+    bans: {
+      list: (filter) =>
+        page('bans', filter, [{ address: '198.51.100.9', since: BORN, until: BORN, failures: 8, reason: '8 failed logins' }]),
+      lift: (actor, address) => did(actor, 'ban.lift', address),
+    },
+    settings: {
+      list: () => [
+        {
+          key: 'sftp.port',
+          value: 2222,
+          source: 'default',
+          variable: 'FILEFLOW_SFTP_PORT',
+          description: 'the port',
+          needs_restart: true,
+        },
+      ],
+      async reload(actor) {
+        did(actor, 'config.reload', 'configuration')
+        return { applied: [], needs_restart: [] }
+      },
+      keys: async () => [{ kind: 'ssh-host-key', name: 'sftp', type: 'ssh-ed25519', fingerprint: 'SHA256:x' }],
+    },
+    inspectPublicKey: () => ({ type: 'ssh-ed25519', bits: 256, fingerprint: 'SHA256:x', comment: '' }),
     state: {
       export: () => ({ users: [], destinations: [], rules: [] }),
       async apply(actor, state, options) {
@@ -317,6 +367,16 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
   }
   return plane
 }
+
+const adminView = (username: string, role: Role) => ({
+  username,
+  role,
+  enabled: true,
+  totp_enabled: false,
+  recovery_codes_left: 0,
+  created_at: BORN,
+  last_login: null,
+})
 
 function defaultServices(): ServiceView[] {
   return [

@@ -45,10 +45,10 @@ test('states that cannot be are refused by the tables themselves', (t) => {
     `INSERT INTO deliveries (id, transfer_id, rule, destination, username, path, remote_path, temp_name, on_conflict, after, size, sha256, state, retry_from, next_at, created_at, updated_at)
      VALUES ('${id}', 't', 'r', '${id}', 'u', '/x', 'x', 'p', 'overwrite', 'keep', 1, 'h', '${state}', 1, ${nextAt}, 1, 1)`
   const refused = [
-    "INSERT INTO users VALUES ('u', NULL, 2, '{}', 0, 0, NULL, 1, 1)",
-    "INSERT INTO users VALUES ('u', NULL, 1, 'not json', 0, 0, NULL, 1, 1)",
-    "INSERT INTO users VALUES ('u', NULL, 1, '{}', 'many', 0, NULL, 1, 1)",
-    "INSERT INTO admins VALUES ('a', 'h', 'root', NULL, 1)",
+    "INSERT INTO users VALUES ('u', NULL, 2, '{}', 0, 0, NULL, NULL, NULL, 1, 1)",
+    "INSERT INTO users VALUES ('u', NULL, 1, 'not json', 0, 0, NULL, NULL, NULL, 1, 1)",
+    "INSERT INTO users VALUES ('u', NULL, 1, '{}', 'many', 0, NULL, NULL, NULL, 1, 1)",
+    "INSERT INTO admins (username, password_hash, role, created_at) VALUES ('a', 'h', 'root', 1)",
     "INSERT INTO admin_sessions VALUES ('h', 'nobody', 'c', 1, 2)",
     "UPDATE sessions SET state = 'closed'",
     'UPDATE sessions SET ended_at = 5',
@@ -90,7 +90,7 @@ test('before a migration changes a database that is in use, a copy of it is made
   const file = join(tempDir(t), 'f.db')
   const known = migrations()
   const first = openDatabase(file, known)
-  first.exec("INSERT INTO users VALUES ('u', NULL, 1, '{}', 0, 0, NULL, 1, 1)")
+  first.exec("INSERT INTO users VALUES ('u', NULL, 1, '{}', 0, 0, NULL, NULL, NULL, 1, 1)")
   first.close()
   t.notOk(existsSync(`${file}.before-001-initial`), 'a new one needs none')
   const version = known.length + 1

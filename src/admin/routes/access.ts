@@ -1,52 +1,20 @@
-// Who may use this API: the login session, admins and tokens.
-// Must not keep or answer a password or a session key.
+// Who may use this API, and who may not for now: admins, tokens, bans.
+// Must not answer a password; a token is shown once, when it is made.
 import Type from 'typebox'
-import { plainAddress } from '../../core/network.ts'
+import { FileFlowError } from '../../core/errors.ts'
 import { oneOf, ResourceName } from '../../core/schema.ts'
 import { ROLES } from '../../core/views.ts'
-import { CONSOLE, SESSION_COOKIE } from '../authentication.ts'
-import { type App, actorOf, described, Name, PageQuery, type RouteContext } from '../request.ts'
+import { type App, actorOf, described, Moment, Name, PageQuery, type RouteContext, toMoment } from '../request.ts'
+import { NewPassword } from './session.ts'
 
 const strict = { additionalProperties: false } as const
-const NewPassword = Type.String({ minLength: 8, maxLength: 1024, description: 'a password of 8 to 1024 characters' })
-const Credentials = Type.Object(
-  {
-    username: Type.String({ minLength: 1, maxLength: 128 }),
-    password: Type.String({ minLength: 1, maxLength: 1024 }),
-    totp: Type.Optional(Type.String({ maxLength: 16 })),
-  },
-  strict,
+const AdminPatch = Type.Object(
+  { role: Type.Optional(oneOf(ROLES)), password: Type.Optional(NewPassword), enabled: Type.Optional(Type.Boolean()) },
+  { ...strict, minProperties: 1, description: 'at least one of role, password, enabled' },
 )
+const Address = Type.Object({ address: Type.String({ minLength: 1, maxLength: 64 }) }, strict)
 
-export function accessRoutes(app: App, { control }: RouteContext, secure: boolean): void {
-  const cookie = { path: '/', httpOnly: true, sameSite: 'strict', secure } as const
-
-  app.post(
-    '/session',
-    {
-      schema: described('session', 'Log in', { body: Credentials }),
-      config: { rateLimit: { max: 30, timeWindow: 60_000 } },
-      bodyLimit: 16 * 1024,
-    },
-    async (request, reply) => {
-      const { username, password } = request.body
-      const login = await control.admins.login(username, password, plainAddress(request.ip))
-      reply.setCookie(SESSION_COOKIE, login.session, cookie)
-      return { username: login.username, role: login.role, csrf: login.csrf }
-    },
-  )
-  app.get('/session', { schema: described('session', 'Who am I', {}) }, async (request) => {
-    const actor = actorOf(request)
-    const key = request.cookies[SESSION_COOKIE]
-    const session = key && actor !== CONSOLE ? control.admins.bySession(key) : null
-    return { username: actor.name, role: actor.role, csrf: session?.csrf ?? null, version: control.version }
-  })
-  app.delete('/session', { schema: described('session', 'Log out', {}) }, async (request, reply) => {
-    const key = request.cookies[SESSION_COOKIE]
-    if (key) control.admins.logout(key)
-    return reply.clearCookie(SESSION_COOKIE, cookie).code(204).send()
-  })
-
+export function accessRoutes(app: App, { control }: RouteContext): void {
   app.get('/admins', { schema: described('admins', 'List admins', { querystring: PageQuery }) }, async (request) =>
     control.admins.list(request.query),
   )
@@ -62,13 +30,18 @@ export function accessRoutes(app: App, { control }: RouteContext, secure: boolea
       return control.admins.create(actorOf(request), request.body)
     },
   )
+  app.get('/admins/:name', { schema: described('admins', 'Read an admin', { params: Name }) }, async (request) =>
+    control.admins.get(request.params.name),
+  )
   app.patch(
     '/admins/:name',
-    { schema: described('admins', 'Set a password', { params: Name, body: Type.Object({ password: NewPassword }, strict) }) },
-    async (request, reply) => {
-      await control.admins.setPassword(actorOf(request), request.params.name, request.body.password)
-      return reply.code(204).send()
-    },
+    { schema: described('admins', 'Change role, password or whether an admin may log in', { params: Name, body: AdminPatch }) },
+    async (request) => control.admins.update(actorOf(request), request.params.name, request.body),
+  )
+  app.post(
+    '/admins/:name/reset-2fa',
+    { schema: described('admins', 'Take the second factor away, for who lost phone and recovery codes', { params: Name }) },
+    async (request) => control.admins.resetSecondFactor(actorOf(request), request.params.name),
   )
   app.delete('/admins/:name', { schema: described('admins', 'Remove an admin', { params: Name }) }, async (request, reply) => {
     await control.admins.remove(actorOf(request), request.params.name)
@@ -80,16 +53,35 @@ export function accessRoutes(app: App, { control }: RouteContext, secure: boolea
     '/tokens',
     {
       schema: described('tokens', 'Make a token; it is shown this once', {
-        body: Type.Object({ name: ResourceName, role: oneOf(ROLES) }, strict),
+        body: Type.Object({ name: ResourceName, role: oneOf(ROLES), expires_at: Type.Optional(Type.Union([Moment, Type.Null()])) }, strict),
       }),
     },
     async (request, reply) => {
+      const { name, role, expires_at = null } = request.body
+      const made = control.tokens.create(actorOf(request), {
+        name,
+        role,
+        expiresAt: expires_at === null ? null : toMoment(expires_at, 'expires_at'),
+      })
       reply.code(201)
-      return control.tokens.create(actorOf(request), request.body)
+      return made
     },
   )
   app.delete('/tokens/:name', { schema: described('tokens', 'Revoke a token', { params: Name }) }, async (request, reply) => {
     control.tokens.remove(actorOf(request), request.params.name)
     return reply.code(204).send()
   })
+
+  app.get('/bans', { schema: described('bans', 'Addresses that may not log in for now', { querystring: PageQuery }) }, async (request) =>
+    control.bans.list(request.query),
+  )
+  app.delete(
+    '/bans/:address',
+    { schema: described('bans', 'Lift a ban; an IPv6 network is written 2001:db8:0:0::%2F64', { params: Address }) },
+    async (request, reply) => {
+      if (!/^[0-9a-f:.]+(\/\d{1,3})?$/i.test(request.params.address)) throw new FileFlowError('request.invalid', 'address: an IP address')
+      control.bans.lift(actorOf(request), request.params.address)
+      return reply.code(204).send()
+    },
+  )
 }

@@ -2,6 +2,7 @@
 // Must not validate beyond the schema; the control plane's verbs do.
 import Type from 'typebox'
 import { DestinationPatch, DestinationSpec } from '../../core/destination.ts'
+import { FileFlowError } from '../../core/errors.ts'
 import { RulePatch, RuleSpec } from '../../core/rule.ts'
 import { StateFile } from '../../core/state-file.ts'
 import { UserPatch, UserSpec } from '../../core/user.ts'
@@ -14,6 +15,23 @@ export function declaredRoutes(app: App, { control }: RouteContext): void {
   resourceRoutes(app, '/users', control.users, { spec: UserSpec, patch: UserPatch })
   resourceRoutes(app, '/destinations', control.destinations, { spec: DestinationSpec, patch: DestinationPatch })
   resourceRoutes(app, '/rules', control.rules, { spec: RuleSpec, patch: RulePatch })
+
+  app.post(
+    '/users/:name/files/delete',
+    {
+      schema: described('users', 'Delete all files in the home of a user; mounts stay', {
+        params: Name,
+        body: Type.Object(
+          { confirm: Type.String({ maxLength: 128, description: 'the name of the user once more' }) },
+          { additionalProperties: false },
+        ),
+      }),
+    },
+    async (request) => {
+      if (request.body.confirm !== request.params.name) throw new FileFlowError('request.invalid', 'confirm: must be the name of the user')
+      return control.users.deleteFiles(actorOf(request), request.params.name)
+    },
+  )
 
   app.post(
     '/destinations/:name/test',

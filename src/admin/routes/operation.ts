@@ -24,6 +24,7 @@ const AuditQuery = Type.Object(
     actor: Type.Optional(Type.String({ maxLength: 128 })),
     action: Type.Optional(Type.String({ maxLength: 128 })),
     since: Type.Optional(Moment),
+    until: Type.Optional(Moment),
   },
   strict,
 )
@@ -59,4 +60,10 @@ export function operationRoutes(app: App, { control }: RouteContext): void {
     control.audit.list(toFilter(request.query)),
   )
   app.get('/audit/verify', { schema: described('audit', 'Check the hash chain of the audit log', {}) }, async () => control.audit.verify())
+  app.get('/audit/export', { schema: described('audit', 'The whole audit log, oldest first, as JSON lines', {}) }, async (request, reply) =>
+    reply
+      .type('application/x-ndjson; charset=utf-8')
+      .header('content-disposition', 'attachment; filename="fileflow-audit.jsonl"')
+      .send(Readable.from(control.audit.export(actorOf(request)))),
+  )
 }

@@ -1,0 +1,201 @@
+// The browser sessions of admins: login with password and second factor, its end, and what an admin changes about itself.
+// Must not keep a cookie or recovery code in clear: only their hashes are stored; TOTP secrets are sealed.
+import { type Clock, newSecret } from '../core/clock.ts'
+import { FileFlowError } from '../core/errors.ts'
+import type { Actor, Role } from '../core/views.ts'
+import type { AdminRow } from '../store/admins.ts'
+import type { Store } from '../store/store.ts'
+import type { LoginGuard } from './login-guard.ts'
+import { checkNewPassword, hashPassword, verifyPassword } from './passwords.ts'
+import { newRecoveryCodes, newTotpSecret, plainCode, recoveryHash, totpStep, totpUri } from './second-factor.ts'
+import { digest } from './tokens.ts'
+
+const SESSION_MS = 12 * 3600_000
+/** The end of a session moves at most this often: not a write for every request. */
+const SLIDE_MS = 60_000
+/** Wrong codes after a right password, from wherever: six digits must not be guessed by many addresses together. */
+const MOST_WRONG_CODES = 10
+const WRONG_CODES_WINDOW_MS = 10 * 60_000
+
+export interface AdminLogin {
+  readonly username: string
+  readonly role: Role
+  readonly session: string
+  readonly csrf: string
+  readonly expiresAt: number
+}
+
+const contextOf = (username: string): string => `admin ${username}`
+
+export function createAdminSessions(store: Store, guard: LoginGuard, clock: Clock) {
+  const { admins, adminSessions, recoveryCodes } = store.accounts
+  /** Only of admins that exist and whose password was known. */
+  const wrongCodes = new Map<string, { count: number; since: number }>()
+
+  const audit = (
+    actor: Pick<Actor, 'name' | 'address'>,
+    action: string,
+    object: string,
+    outcome: 'ok' | 'refused' = 'ok',
+    detail: Record<string, unknown> = {},
+  ): void => store.audit.append({ at: clock.now(), actor: actor.name, address: actor.address, action, object, outcome, detail })
+
+  const refused = (username: string, address: string, detail: Record<string, unknown>): void =>
+    store.group.now(() => audit({ name: username.slice(0, 64), address }, 'admin.login', 'session', 'refused', detail))
+
+  const fail = (username: string, address: string, reason: string): never => {
+    const banned = guard.failed(address)
+    refused(username, address, banned ? { reason, banned } : { reason })
+    throw new FileFlowError('auth.failed')
+  }
+
+  /** @returns what was used; null when the code is wrong. Runs in the transaction of the login. */
+  const takeCode = (row: AdminRow, typed: string): 'totp' | 'recovery code' | null => {
+    const secret = store.secrets.open(row.totp_secret!, contextOf(row.username)) as string
+    const step = totpStep(secret, plainCode(typed), clock.now())
+    if (step !== null) return admins.takeStep(row.username, step) ? 'totp' : null
+    return recoveryCodes.use(row.username, recoveryHash(typed)) ? 'recovery code' : null
+  }
+
+  const countWrongCode = (username: string): void => {
+    const now = clock.now()
+    const before = wrongCodes.get(username)
+    if (before && now - before.since < WRONG_CODES_WINDOW_MS) before.count++
+    else wrongCodes.set(username, { count: 1, since: now })
+  }
+  const tooManyWrongCodes = (username: string): boolean => {
+    const record = wrongCodes.get(username)
+    return record !== undefined && clock.now() - record.since < WRONG_CODES_WINDOW_MS && record.count >= MOST_WRONG_CODES
+  }
+
+  /** The admin behind a cookie who has just given the password again. */
+  const confirmed = async (session: string, password: string, address: string): Promise<AdminRow> => {
+    const live = adminSessions.get(digest(session))
+    const row = live && admins.get(live.username)
+    if (!row) throw new FileFlowError('auth.required')
+    if (guard.refusal(address)) throw new FileFlowError('auth.banned')
+    if (!(await verifyPassword(password, row.password_hash))) {
+      guard.failed(address)
+      store.group.now(() => audit({ name: row.username, address }, 'admin.confirm', row.username, 'refused'))
+      throw new FileFlowError('permission.denied', 'The present password is wrong.')
+    }
+    return row
+  }
+
+  return {
+    /**
+     * @param totp a code of the authenticator, or a recovery code
+     * @throws FileFlowError `auth.failed`, `auth.banned`; `auth.totp_required` when only the code is missing; `limit.rate` after many wrong codes
+     */
+    async login(username: string, password: string, address: string, totp?: string): Promise<AdminLogin> {
+      if (guard.refusal(address)) {
+        refused(username, address, { reason: 'banned' })
+        throw new FileFlowError('auth.banned')
+      }
+      const row = admins.get(username)
+      const fits = await verifyPassword(password, row?.password_hash ?? null)
+      if (!row) return fail(username, address, 'unknown admin')
+      if (!fits) return fail(username, address, 'wrong password')
+      if (row.enabled !== 1) return fail(username, address, 'disabled')
+      if (row.totp_secret !== null) {
+        if (totp === undefined || totp.trim() === '') throw new FileFlowError('auth.totp_required')
+        if (tooManyWrongCodes(username)) {
+          refused(username, address, { reason: 'too many wrong codes' })
+          throw new FileFlowError('limit.rate', 'Too many wrong codes. Wait ten minutes.')
+        }
+      }
+      const session = newSecret(32)
+      const csrf = newSecret(24)
+      const now = clock.now()
+      const expiresAt = now + SESSION_MS
+      const done = store.group.now(() => {
+        const present = admins.get(username)
+        // the account may have been changed while the password was checked: the change wins
+        if (present?.password_hash !== row.password_hash || present.enabled !== 1) throw new FileFlowError('auth.failed')
+        if (present.totp_secret !== null && row.totp_secret === null) throw new FileFlowError('auth.totp_required')
+        const factor = present.totp_secret === null ? 'none' : takeCode(present, totp ?? '')
+        if (factor === null) return false
+        adminSessions.expire(now)
+        adminSessions.insert({ id_hash: digest(session), username, csrf, created_at: now, expires_at: expiresAt })
+        admins.loggedIn(username, now)
+        audit({ name: username, address }, 'admin.login', 'session', 'ok', factor === 'none' ? {} : { second_factor: factor })
+        return true
+      })
+      if (!done) {
+        countWrongCode(username)
+        return fail(username, address, 'wrong code')
+      }
+      guard.succeeded(address)
+      wrongCodes.delete(username)
+      return { username, role: row.role, session, csrf, expiresAt }
+    },
+    logout(session: string, address: string): void {
+      store.group.now(() => {
+        const row = adminSessions.get(digest(session))
+        if (!row) return
+        adminSessions.remove(row.id_hash)
+        audit({ name: row.username, address }, 'admin.logout', 'session')
+      })
+    },
+    bySession(session: string): { username: string; role: Role; csrf: string; totp_enabled: boolean } | null {
+      const row = adminSessions.get(digest(session))
+      const now = clock.now()
+      if (!row || row.expires_at <= now) return null
+      if (row.expires_at - now < SESSION_MS - SLIDE_MS) adminSessions.slide(row.id_hash, now + SESSION_MS)
+      return { username: row.username, role: row.role, csrf: row.csrf, totp_enabled: row.totp === 1 }
+    },
+    /** Ends all other sessions of this admin. @throws FileFlowError `permission.denied` when `present` is wrong */
+    async changePassword(session: string, present: string, next: string, address: string): Promise<void> {
+      checkNewPassword(next)
+      const row = await confirmed(session, present, address)
+      const hash = await hashPassword(next)
+      store.group.now(() => {
+        if (admins.get(row.username)?.password_hash !== row.password_hash) throw new FileFlowError('state.conflict')
+        admins.setPassword(row.username, hash)
+        adminSessions.removeAll(row.username, digest(session))
+        audit({ name: row.username, address }, 'admin.password', row.username)
+      })
+    },
+    /** A secret that counts once a code of it was entered. */
+    async beginTotp(session: string, password: string, address: string): Promise<{ secret: string; uri: string }> {
+      const { username } = await confirmed(session, password, address)
+      const secret = newTotpSecret()
+      store.group.now(() => {
+        admins.setPendingTotp(username, store.secrets.seal(secret, contextOf(username)))
+        audit({ name: username, address }, 'admin.totp_begin', username)
+      })
+      return { secret, uri: totpUri(username, secret) }
+    },
+    /** @returns the recovery codes, shown this once */
+    confirmTotp(session: string, code: string, address: string): { recovery_codes: string[] } {
+      const live = adminSessions.get(digest(session))
+      const row = live && admins.get(live.username)
+      if (!row) throw new FileFlowError('auth.required')
+      const { username } = row
+      if (row.totp_pending === null) throw new FileFlowError('state.conflict', 'Ask for a secret first.')
+      if (tooManyWrongCodes(username)) throw new FileFlowError('limit.rate', 'Too many wrong codes. Wait ten minutes.')
+      const secret = store.secrets.open(row.totp_pending, contextOf(username)) as string
+      const step = totpStep(secret, plainCode(code), clock.now())
+      if (step === null) {
+        countWrongCode(username)
+        throw new FileFlowError('request.invalid', 'code: is not the one of this moment; check the clock of the phone')
+      }
+      const codes = newRecoveryCodes()
+      store.group.now(() => {
+        admins.setTotp(username, row.totp_pending, step)
+        recoveryCodes.replace(username, codes.map(recoveryHash))
+        adminSessions.removeAll(username, digest(session))
+        audit({ name: username, address }, 'admin.totp_on', username)
+      })
+      return { recovery_codes: codes }
+    },
+    async removeTotp(session: string, password: string, address: string): Promise<void> {
+      const { username } = await confirmed(session, password, address)
+      store.group.now(() => {
+        admins.setTotp(username, null, null)
+        recoveryCodes.replace(username, [])
+        audit({ name: username, address }, 'admin.totp_off', username)
+      })
+    },
+  }
+}
