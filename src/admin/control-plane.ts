@@ -104,6 +104,8 @@ export interface ControlPlane {
   }
   readonly rules: Resource<RuleSpec, RuleView> & {
     simulate(question: { user: string; path: string; rules?: readonly RuleSpec[] }): SimulateResult
+    /** @throws FileFlowError `request.invalid` unless each rule is named once */
+    order(actor: Actor, names: readonly string[]): Promise<void>
   }
   readonly transfers: { list(filter: TransferFilter): Promise<Page<TransferView>>; get(id: string): TransferDetail }
   readonly deliveries: {

@@ -44,6 +44,7 @@ export const ROUTE_ACCESS: Readonly<Record<string, Access>> = {
   'POST /rules/:name/enable': 'admin',
   'POST /rules/:name/disable': 'admin',
   'POST /rules/simulate': 'auditor',
+  'POST /rules/order': 'admin',
 
   'GET /transfers': 'auditor',
   'GET /transfers/:id': 'auditor',

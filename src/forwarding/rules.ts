@@ -110,8 +110,11 @@ export function createRules({ store, clock, hasDestination, partnerOf, exclude }
     plan,
     planRemoval,
     list({ limit = 50, cursor = '', q }: PageRequest): Page<RuleView> {
-      const found = rows.list({ after: cursor, limit: limit + 1, q })
-      return { items: found.slice(0, limit).map(view), next: found.length > limit ? found[limit - 1]!.name : null }
+      // `7:invoices`: the place and the name of the last one shown
+      const [, position = '-1', after = ''] = /^(\d{1,15}):(.*)$/.exec(cursor) ?? []
+      const found = rows.list({ position: Number(position), after, limit: limit + 1, q })
+      const last = found[limit - 1]
+      return { items: found.slice(0, limit).map(view), next: found.length > limit && last ? `${last.position}:${last.name}` : null }
     },
     get: (name: string): RuleView => view(find(name)),
     all: (): RuleSpec[] =>
@@ -169,6 +172,19 @@ export function createRules({ store, clock, hasDestination, partnerOf, exclude }
           }
         }),
       }
+    },
+    /** The order in which they are asked, and so in which a file's deliveries are written. @throws FileFlowError `request.invalid` unless each is named once */
+    async order(actor: Actor, names: readonly string[]): Promise<void> {
+      const present = rows.all().map(({ name }) => name)
+      const named = new Set(names)
+      if (named.size !== names.length || present.length !== names.length || present.some((name) => !named.has(name))) {
+        throw new FileFlowError('request.invalid', `names: each of the ${present.length} rules once`)
+      }
+      store.group.now(() => {
+        for (const [at, name] of names.entries()) rows.place(name, at + 1)
+        audit(actor, 'order', '*', { names: [...names] })
+      })
+      reload()
     },
     async create(actor: Actor, spec: RuleSpec): Promise<RuleView> {
       if (rows.get(spec.name)) throw new FileFlowError('resource.exists', `There is a rule ${spec.name} already.`)

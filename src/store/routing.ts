@@ -35,7 +35,9 @@ export function createRoutingRows(db: Sqlite) {
   }
   const rules = {
     get: db.prepare('SELECT * FROM rules WHERE name = ?'),
-    list: db.prepare("SELECT * FROM rules WHERE name > @after AND (@q IS NULL OR name LIKE @q ESCAPE '\\') ORDER BY name LIMIT @limit"),
+    list: db.prepare(`SELECT * FROM rules WHERE (position, name) > (@position, @after) AND (@q IS NULL OR name LIKE @q ESCAPE '\\')
+      ORDER BY position, name LIMIT @limit`),
+    place: db.prepare('UPDATE rules SET position = ? WHERE name = ?'),
     all: db.prepare('SELECT * FROM rules ORDER BY position, name'),
     put: db.prepare(`INSERT INTO rules VALUES (@name, coalesce(@position, (SELECT coalesce(max(position), 0) + 1 FROM rules)), @enabled, @spec_json, @now, @now)
       ON CONFLICT (name) DO UPDATE SET position = coalesce(@position, position), enabled = @enabled, spec_json = @spec_json, updated_at = @now`),
@@ -52,7 +54,9 @@ export function createRoutingRows(db: Sqlite) {
     },
     rules: {
       get: (name: string) => rules.get.get(name) as RuleRow | undefined,
-      list: (page: NamePage) => rules.list.all(namePage(page)) as RuleRow[],
+      /** In the order in which they are asked, after that place. */
+      list: (page: NamePage & { position: number }) => rules.list.all({ ...namePage(page), position: page.position }) as RuleRow[],
+      place: (name: string, position: number) => rules.place.run(position, name).changes === 1,
       all: () => rules.all.all() as RuleRow[],
       /** `position` null keeps the present one, or comes last. */
       put: (row: Pick<RuleRow, 'name' | 'enabled' | 'spec_json'> & { position: number | null }, now: number) =>

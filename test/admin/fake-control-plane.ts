@@ -172,6 +172,7 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
         (s) => s.name,
         (spec) => ({ enabled: true, created_at: BORN, updated_at: BORN, ...spec }),
       ),
+      order: async (actor, names) => did(actor, 'rule.order', names.join(' ')),
       simulate: ({ user, path, rules }) => ({
         user,
         path,

@@ -152,6 +152,34 @@ test('a destination with waiting deliveries stays', async (t) => {
   await t.rejects(destinations.remove(ADMIN, 'hq'), { code: 'resource.in_use', message: /1 deliveries still wait/ })
 })
 
+test('rules are asked and listed in the order that was given, page by page', async (t) => {
+  const { destinations, rules, store } = setUp(t)
+  await destinations.create(ADMIN, HQ)
+  for (const name of ['a', 'b', 'c']) await rules.create(ADMIN, { ...RULE, name })
+  await rules.order(ADMIN, ['c', 'a', 'b'])
+  t.same(
+    rules.matching({ user: 'u', path: toVirtualPath(ROOT, '/in/x') }).map(({ rule }) => rule.name),
+    ['c', 'a', 'b'],
+  )
+  const first = rules.list({ limit: 2 })
+  t.same(
+    first.items.map(({ name }) => name),
+    ['c', 'a'],
+  )
+  t.same(
+    rules.list({ limit: 2, cursor: first.next! }).items.map(({ name }) => name),
+    ['b'],
+  )
+  for (const names of [
+    ['c', 'a'],
+    ['c', 'a', 'a'],
+    ['c', 'a', 'nobody'],
+  ]) {
+    await t.rejects(rules.order(ADMIN, names), { code: 'request.invalid' }, 'half an order changes nothing')
+  }
+  t.match(store.audit.list({ limit: 1 })[0], { action: 'rule.order' })
+})
+
 test('rules act at once when they are made, changed, disabled and removed', async (t) => {
   const { destinations, rules, store } = setUp(t)
   await destinations.create(ADMIN, HQ)

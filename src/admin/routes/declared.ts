@@ -4,6 +4,7 @@ import Type from 'typebox'
 import { DestinationPatch, DestinationSpec } from '../../core/destination.ts'
 import { FileFlowError } from '../../core/errors.ts'
 import { RulePatch, RuleSpec } from '../../core/rule.ts'
+import { ResourceName } from '../../core/schema.ts'
 import { StateFile } from '../../core/state-file.ts'
 import { UserPatch, UserSpec } from '../../core/user.ts'
 import { type App, actorOf, described, isOn, Name, type RouteContext, Switch } from '../request.ts'
@@ -59,6 +60,19 @@ export function declaredRoutes(app: App, { control }: RouteContext): void {
       bodyLimit: STATE_LIMIT,
     },
     async (request) => control.rules.simulate(request.body),
+  )
+
+  app.post(
+    '/rules/order',
+    {
+      schema: described('rules', 'The order in which rules are asked; each is named once', {
+        body: Type.Object({ names: Type.Array(ResourceName, { maxItems: 10_000 }) }, { additionalProperties: false }),
+      }),
+    },
+    async (request, reply) => {
+      await control.rules.order(actorOf(request), request.body.names)
+      return reply.code(204).send()
+    },
   )
 
   app.get('/state', { schema: described('state', 'Export users, destinations and rules as a state file', {}) }, async () =>
