@@ -66,6 +66,12 @@ export class WatchedTls extends TLSSocket {
     super.destroy()
   }
 
+  /** Below us all is gone: there is nobody to say goodbye to, and Node 24 fails an assertion when asked to (JSStreamSocket without a handle). */
+  override _final(done: (error?: Error | null) => void): void {
+    if (this.#tap.destroyed) done()
+    else super._final(done)
+  }
+
   override push(chunk: unknown, encoding?: BufferEncoding): boolean {
     if (chunk === null && !this.#tap.over && !this.destroyed) this.#announced = true
     if (chunk === null && !this.#announced && this.#tap.failure) {
