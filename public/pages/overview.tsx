@@ -1,29 +1,41 @@
-// The first page: how the gateway is doing at a glance, and the acts one needs at once.
+// The first page: is all well, what is not and why, what moves, and the acts one needs at once.
 // Must not hold what its parts show.
-import { Title, VisuallyHidden } from '@mantine/core'
 import { useState } from 'react'
-import type { Me } from '../api.ts'
+import { may } from '../pages.ts'
 import { Confirm, type Question } from '../parts/confirm.tsx'
+import { PageHead } from '../parts/page-head.tsx'
+import type { PageProps } from '../registry/page.ts'
 import { strings } from '../strings.ts'
+import '../styles/overview.css'
+import { Destinations } from './overview/destinations.tsx'
+import { Failures } from './overview/failures.tsx'
+import { FirstSteps } from './overview/first-steps.tsx'
 import { Numbers } from './overview/numbers.tsx'
 import { Services } from './overview/services.tsx'
 import { Sessions } from './overview/sessions.tsx'
+import { Throughput } from './overview/throughput.tsx'
 import { Transfers } from './overview/transfers.tsx'
+import { Verdict } from './overview/verdict.tsx'
 
-export function Overview({ me }: { me: Me }) {
+export function Overview({ me }: PageProps) {
   const [question, setQuestion] = useState<Question | null>(null)
-  const mayAct = me.role !== 'auditor'
+  const mayAct = may(me, 'operator')
   return (
     <>
-      <VisuallyHidden>
-        <Title order={1}>{strings.overview}</Title>
-      </VisuallyHidden>
+      <PageHead title={strings.overview} />
       <div className="overview">
+        <Verdict />
+        <FirstSteps me={me} />
         <Numbers mayAct={mayAct} />
         <div className="columns">
-          <Transfers mayAct={mayAct} />
+          <div className="side">
+            <Throughput />
+            <Failures mayAct={mayAct} confirm={setQuestion} />
+            <Transfers mayAct={mayAct} />
+          </div>
           <div className="side">
             <Services mayAct={mayAct} confirm={setQuestion} />
+            <Destinations />
             <Sessions mayAct={mayAct} confirm={setQuestion} />
           </div>
         </div>

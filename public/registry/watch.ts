@@ -1,6 +1,6 @@
 // The pages that show what happens.
 // Must not hold anything but their entries.
-import { ArrowLeftRight, LayoutDashboard, Plug, Send } from 'lucide-react'
+import { ArrowLeftRight, LayoutDashboard, Plug, ScrollText, Send } from 'lucide-react'
 import { strings } from '../strings.ts'
 import { type PageEntry, page } from './page.ts'
 
@@ -28,4 +28,5 @@ export const WATCH: readonly PageEntry[] = [
     Page: page(() => import('../pages/sessions.tsx'), 'Sessions'),
     nav: { label: nav.sessions, Icon: Plug, group: 'watch' },
   },
+  { path: '/logs', Page: page(() => import('../pages/logs.tsx'), 'Logs'), nav: { label: nav.logs, Icon: ScrollText, group: 'watch' } },
 ]

@@ -1,31 +1,30 @@
 // The queue and the machine in a row of numbers.
 // Must not list anything.
 import { Button } from '@mantine/core'
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { RotateCw } from 'lucide-react'
 import type { ReactNode } from 'react'
-import type { StatsView } from '../../../src/core/views.ts'
 import { api } from '../../api.ts'
 import { formatDuration, formatSize } from '../../format.ts'
 import { failed, worked } from '../../parts/failure.tsx'
 import { strings } from '../../strings.ts'
+import { useStats } from './figures.ts'
 
 const words = strings.queue
 
 export function Numbers({ mayAct }: { mayAct: boolean }) {
   const queries = useQueryClient()
-  const { data } = useQuery({ queryKey: ['stats'], queryFn: () => api<StatsView>('GET', '/stats') })
+  const { data } = useStats()
   const retryAll = useMutation({
-    mutationFn: () => api<{ retried: number }>('POST', '/deliveries/retry', {}),
-    onSuccess: ({ retried }) => worked(words.retried(retried)),
+    mutationFn: () => api<{ count: number }>('POST', '/deliveries/retry', { state: 'dead' }),
+    onSuccess: ({ count }) => worked(words.retried(count)),
     onError: failed,
-    onSettled: () =>
-      Promise.all([queries.invalidateQueries({ queryKey: ['stats'] }), queries.invalidateQueries({ queryKey: ['transfers'] })]),
+    onSettled: () => Promise.all(['stats', 'deliveries', 'transfers'].map((key) => queries.invalidateQueries({ queryKey: [key] }))),
   })
   const queue = data?.queue
   const oldest = queue && queue.oldest_pending_ms !== null ? words.oldest(formatDuration(queue.oldest_pending_ms)) : ''
   return (
-    <dl className="numbers">
+    <dl className="numbers" id="numbers">
       <Tile label={words.pending} value={queue?.pending} note={oldest} />
       <Tile label={words.running} value={queue?.running} />
       <Tile label={words.retrying} value={queue?.retrying} tone={queue && queue.retrying > 0 ? 'warn' : undefined} />

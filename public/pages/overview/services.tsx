@@ -1,7 +1,7 @@
 // The services with their state; start, stop and restart.
 // Must not restart anything unasked.
 import { ActionIcon, Text, Tooltip } from '@mantine/core'
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { Play, RotateCw, Square } from 'lucide-react'
 import type { ServiceView } from '../../../src/core/views.ts'
 import { api } from '../../api.ts'
@@ -10,16 +10,14 @@ import { failed, worked } from '../../parts/failure.tsx'
 import { Loaded, Panel } from '../../parts/panel.tsx'
 import { Moment, State, Word } from '../../parts/words.tsx'
 import { strings } from '../../strings.ts'
+import { useServices } from './figures.ts'
 
 const words = strings.services
 type Verb = 'start' | 'stop' | 'restart'
 
 export function Services({ mayAct, confirm }: { mayAct: boolean; confirm: (question: Question) => void }) {
   const queries = useQueryClient()
-  const services = useQuery({
-    queryKey: ['services'],
-    queryFn: () => api<{ items: ServiceView[] }>('GET', '/services'),
-  })
+  const services = useServices()
   const act = useMutation({
     mutationFn: ({ name, verb }: { name: string; verb: Verb }) => api<ServiceView>('POST', `/services/${name}/${verb}`),
     onSuccess: (service) => worked(words.done(words.names[service.name], words.states[service.state])),
@@ -38,60 +36,62 @@ export function Services({ mayAct, confirm }: { mayAct: boolean; confirm: (quest
     })
   }
   return (
-    <Panel title={words.title}>
-      <Loaded query={services} rows={4}>
-        {({ items }) => (
-          <ul className="rows">
-            {items.map((service) => (
-              <li key={service.name} className="row service">
-                <div className="grow">
-                  <div className="line">
-                    <Text fw={600} component="span">
-                      {words.names[service.name]}
-                    </Text>
-                    <State state={service.state === 'running' ? 'up' : service.state} label={words.states[service.state]} />
-                  </div>
-                  <div className="facts">
-                    {service.port === null ? null : <span>{words.port(service.port)}</span>}
-                    <span>
-                      {words.since} <Moment at={service.since} />
-                    </span>
-                    {service.restarts > 0 ? <span>{words.restarts(service.restarts)}</span> : null}
-                  </div>
-                  {service.error === null ? null : (
-                    <p className="trouble">
-                      <Word>{service.error}</Word>
-                    </p>
-                  )}
-                </div>
-                {mayAct ? (
-                  <div className="acts">
-                    {service.state === 'stopped' || service.state === 'failed' ? (
-                      <Act
-                        verb={words.start}
-                        name={words.names[service.name]}
-                        Icon={Play}
-                        onClick={() => act.mutate({ name: service.name, verb: 'start' })}
-                      />
-                    ) : (
-                      <>
-                        <Act
-                          verb={words.restart}
-                          name={words.names[service.name]}
-                          Icon={RotateCw}
-                          onClick={() => askFirst(service, 'restart')}
-                        />
-                        <Act verb={words.stop} name={words.names[service.name]} Icon={Square} onClick={() => askFirst(service, 'stop')} />
-                      </>
+    <div id="services">
+      <Panel title={words.title}>
+        <Loaded query={services} rows={4}>
+          {({ items }) => (
+            <ul className="rows">
+              {items.map((service) => (
+                <li key={service.name} className="row service">
+                  <div className="grow">
+                    <div className="line">
+                      <Text fw={600} component="span">
+                        {words.names[service.name]}
+                      </Text>
+                      <State state={service.state === 'running' ? 'up' : service.state} label={words.states[service.state]} />
+                    </div>
+                    <div className="facts">
+                      {service.port === null ? null : <span>{words.port(service.port)}</span>}
+                      <span>
+                        {words.since} <Moment at={service.since} />
+                      </span>
+                      {service.restarts > 0 ? <span>{words.restarts(service.restarts)}</span> : null}
+                    </div>
+                    {service.error === null ? null : (
+                      <p className="trouble">
+                        <Word>{service.error}</Word>
+                      </p>
                     )}
                   </div>
-                ) : null}
-              </li>
-            ))}
-          </ul>
-        )}
-      </Loaded>
-    </Panel>
+                  {mayAct ? (
+                    <div className="acts">
+                      {service.state === 'stopped' || service.state === 'failed' ? (
+                        <Act
+                          verb={words.start}
+                          name={words.names[service.name]}
+                          Icon={Play}
+                          onClick={() => act.mutate({ name: service.name, verb: 'start' })}
+                        />
+                      ) : (
+                        <>
+                          <Act
+                            verb={words.restart}
+                            name={words.names[service.name]}
+                            Icon={RotateCw}
+                            onClick={() => askFirst(service, 'restart')}
+                          />
+                          <Act verb={words.stop} name={words.names[service.name]} Icon={Square} onClick={() => askFirst(service, 'stop')} />
+                        </>
+                      )}
+                    </div>
+                  ) : null}
+                </li>
+              ))}
+            </ul>
+          )}
+        </Loaded>
+      </Panel>
+    </div>
   )
 }
 

@@ -13,7 +13,7 @@ import { Link } from '../../router.tsx'
 import { strings } from '../../strings.ts'
 
 const words = strings.transfers
-const LATEST = 15
+const LATEST = 8
 
 interface Latest {
   readonly transfers: readonly TransferView[]
@@ -39,7 +39,7 @@ async function readLatest(): Promise<Latest> {
 export function Transfers({ mayAct }: { mayAct: boolean }) {
   const latest = useQuery({ queryKey: ['transfers', 'latest'], queryFn: readLatest })
   return (
-    <Panel title={words.title}>
+    <Panel title={words.title} aside={<Link href="/transfers">{words.all}</Link>}>
       <Loaded query={latest} rows={8}>
         {({ transfers, deliveries }) =>
           transfers.length === 0 ? (
