@@ -1,6 +1,6 @@
 // The pages on which the gateway is set up and guarded.
 // Must not hold anything but their entries.
-import { MapPin, Users as UsersIcon } from 'lucide-react'
+import { MapPin, Split, Users as UsersIcon } from 'lucide-react'
 import { strings } from '../strings.ts'
 import { type PageEntry, page } from './page.ts'
 
@@ -22,4 +22,7 @@ export const MANAGE: readonly PageEntry[] = [
   },
   { path: '/destinations/+new', Page: page(() => import('../pages/destinations/one.tsx'), 'NewDestination'), role: 'admin' },
   { path: '/destinations/:name', Page: page(() => import('../pages/destinations/one.tsx'), 'OneDestination') },
+  { path: '/rules', Page: page(() => import('../pages/rules.tsx'), 'Rules'), nav: { label: nav.rules, Icon: Split, group: 'manage' } },
+  { path: '/rules/+new', Page: page(() => import('../pages/rules/one.tsx'), 'NewRule'), role: 'admin' },
+  { path: '/rules/:name', Page: page(() => import('../pages/rules/one.tsx'), 'OneRule') },
 ]

@@ -2,6 +2,7 @@
 // Must not hold words itself.
 import { destinations } from './destinations.ts'
 import { form } from './form.ts'
+import { rules } from './rules.ts'
 import { users } from './users.ts'
 
-export const manage = { ...form, ...destinations, ...users }
+export const manage = { ...form, ...destinations, ...rules, ...users }
