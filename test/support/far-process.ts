@@ -11,6 +11,7 @@ export interface TearsDown {
 }
 
 export interface FarProcess {
+  readonly pid: number
   /** All it wrote on stdout and stderr so far. */
   output(): string
   /** Kills it with its children and waits for its end. Idempotent. */
@@ -55,7 +56,7 @@ export async function startFarProcess(command: string, args: readonly string[], 
     await ended
   }
   for (const until = Date.now() + 10_000; ; ) {
-    if (await accepts(port)) return { output: () => output, stop }
+    if (await accepts(port)) return { pid: child.pid!, output: () => output, stop }
     if (child.exitCode !== null || Date.now() > until) {
       await stop()
       throw new Error(`${command} did not start on port ${port}:\n${output}`)

@@ -11,6 +11,8 @@ import { makeSshKey } from './ssh-keys.ts'
 export interface FarSshdOptions {
   /** Commands may be run too (sha256sum); otherwise every login gets SFTP only. */
   readonly shell?: boolean
+  /** Where its folder is made; default is the system's for temporary files. */
+  readonly parent?: string
   /** More lines for sshd_config. */
   readonly config?: readonly string[]
 }
@@ -35,7 +37,7 @@ export interface FarSshd {
 export async function startFarSshd(t?: TearsDown, options: FarSshdOptions = {}): Promise<FarSshd> {
   needBinary('/usr/sbin/sshd', 'openssh-server')
   needBinary('/usr/bin/ssh-keygen', 'openssh-client')
-  const folder = await mkdtemp(join(tmpdir(), 'fileflow-sshd-'))
+  const folder = await mkdtemp(join(options.parent ?? tmpdir(), 'fileflow-sshd-'))
   const at = (name: string) => join(folder, name)
   // Synchronous, so that it also happens when the test process ends without stopping it.
   const undo = () => {

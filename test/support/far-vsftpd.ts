@@ -14,6 +14,8 @@ export interface FarVsftpdOptions {
   readonly tls?: 'off' | 'explicit' | 'implicit'
   /** vsftpd's own default is true: a data connection must resume the control connection's session. */
   readonly requireSessionReuse?: boolean
+  /** Where its folder is made; its user must be able to enter it. Default /tmp. */
+  readonly parent?: string
   /** More lines for vsftpd.conf. */
   readonly config?: readonly string[]
 }
@@ -37,7 +39,7 @@ export async function startFarVsftpd(options: FarVsftpdOptions = {}): Promise<Fa
   needRoot('vsftpd')
   const { tls = 'off' } = options
   // Not below a folder that only root may enter: vsftpd works as the user.
-  const folder = await mkdtemp('/tmp/fileflow-vsftpd-')
+  const folder = await mkdtemp(join(options.parent ?? '/tmp', 'fileflow-vsftpd-'))
   const at = (name: string) => join(folder, name)
   const username = `ff${newSecret(6)
     .toLowerCase()
