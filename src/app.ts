@@ -172,6 +172,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
       method: session.method,
       client: session.client,
       started_at: new Date(session.startedAt).toISOString(),
+      doing: session.doing,
       transfers: [...session.transfers.values()].map(({ id: transfer, direction, path, bytes, rate }) => ({
         id: transfer,
         direction,

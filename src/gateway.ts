@@ -21,7 +21,7 @@ import { lockDataDir } from './store/lock.ts'
 import { VERSION } from './version.ts'
 
 export interface Addresses {
-  readonly ftp?: { readonly host: string; readonly port: number }
+  readonly ftp?: { readonly host: string; readonly port: number; readonly implicit_port?: number }
   readonly sftp?: { readonly host: string; readonly port: number }
   readonly admin?: { readonly host: string; readonly port: number }
 }
@@ -130,9 +130,9 @@ async function adminTls(config: Config): Promise<{ cert: string; key: string } |
 
 function boundAddresses(app: App, adminPort: number | null): Addresses {
   const { config } = app
-  const { ftp, sftp } = app.services.ports()
+  const { ftp, ftpImplicit, sftp } = app.services.ports()
   return {
-    ...(ftp === null ? {} : { ftp: { host: config.ftp.host, port: ftp } }),
+    ...(ftp === null ? {} : { ftp: { host: config.ftp.host, port: ftp, ...(ftpImplicit === null ? {} : { implicit_port: ftpImplicit }) } }),
     ...(sftp === null ? {} : { sftp: { host: config.sftp.host, port: sftp } }),
     ...(adminPort === null ? {} : { admin: { host: config.admin.host, port: adminPort } }),
   }

@@ -67,12 +67,13 @@ export function createServices(options: ServicesOptions) {
       clock,
       log,
       count: () => (config().threads[kind] === 'auto' ? AUTO_THREADS[kind] : (config().threads[kind] as number)),
-      async spawn(index, port) {
+      async spawn(index, port, implicitPort) {
         const workerData: ListenerWorkerData = {
           kind,
           config: config(),
           credentials: await credentialsFor(kind, config()),
           port: port || config()[kind].port,
+          implicitPort,
         }
         return new Worker(new URL('./listeners/worker.ts', import.meta.url), { workerData, name: `${kind}-${index}` })
       },
@@ -174,7 +175,7 @@ export function createServices(options: ServicesOptions) {
         services[kind].broadcast({ type: 'reload', config: config(), credentials: credentials[kind] } satisfies ToWorker)
       }
     },
-    ports: () => ({ ftp: services.ftp.view().port, sftp: services.sftp.view().port }),
+    ports: () => ({ ftp: services.ftp.view().port, ftpImplicit: services.ftp.implicitPort(), sftp: services.sftp.view().port }),
   }
 }
 

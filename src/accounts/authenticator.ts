@@ -10,7 +10,10 @@ import { verifyPassword } from './passwords.ts'
 import { holdsKey } from './public-keys.ts'
 import { specOf } from './users.ts'
 
-export type Secret = { readonly kind: 'password'; readonly password: string } | { readonly kind: 'publickey'; readonly blob: Uint8Array }
+export type Secret =
+  | { readonly kind: 'password'; readonly password: string }
+  | { readonly kind: 'publickey'; readonly blob: Uint8Array }
+  | { readonly kind: 'certificate'; readonly fingerprint: string }
 
 /** For the audit log only; the client hears one answer. */
 export type Refusal =
@@ -45,6 +48,8 @@ export function createAuthenticator(store: Store, principalOf: (spec: UserSpec) 
 
   const credentialFits = async (row: UserRow | undefined, spec: UserSpec | undefined, secret: Secret): Promise<boolean> => {
     if (secret.kind === 'publickey') return holdsKey(spec?.public_keys ?? [], secret.blob)
+    if (secret.kind === 'certificate')
+      return (spec?.certificates ?? []).some((one) => one.toUpperCase() === secret.fingerprint.toUpperCase())
     return verifyPassword(secret.password, row?.password_hash ?? null)
   }
 

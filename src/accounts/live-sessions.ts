@@ -29,6 +29,8 @@ export interface LiveSession {
   readonly startedAt: number
   readonly owner: SessionOwner
   readonly transfers: Map<string, RunningTransfer>
+  /** The command in flight; null while it waits for one, or when its protocol has none. */
+  doing: string | null
   /** Set once it has to end: from then on nothing of it is taken any more, whatever its worker has under way. */
   readonly fate: { revoked: boolean }
 }

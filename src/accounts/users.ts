@@ -82,6 +82,7 @@ export function createUsers({ store, live, clock, storageRoot, dataDir, prepareH
       has_password: row.password_hash !== null,
       public_keys: spec.public_keys ?? [],
       key_fingerprints: (spec.public_keys ?? []).map((line) => parsePublicKey(line).fingerprint),
+      certificates: spec.certificates ?? [],
       home: spec.home ?? row.username,
       start_directory: spec.start_directory ?? '/',
       directories: spec.directories ?? [],

@@ -15,6 +15,16 @@ export const UserFields = {
   public_keys: Type.Optional(
     Type.Array(Type.String({ maxLength: 16384, description: 'a line of an OpenSSH authorized_keys file' }), { maxItems: 100 }),
   ),
+  certificates: Type.Optional(
+    Type.Array(
+      Type.String({
+        pattern: '^([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}$',
+        description:
+          'the SHA-256 fingerprint of a TLS client certificate that logs in over FTPS, as openssl x509 -fingerprint -sha256 prints it',
+      }),
+      { maxItems: 100 },
+    ),
+  ),
   enabled: Type.Optional(Type.Boolean()),
   home: Type.Optional(
     Type.String({ minLength: 1, maxLength: 4096, description: 'relative to storage_root, or absolute; default: the username' }),

@@ -71,6 +71,8 @@ export interface SessionView {
   readonly method: string
   readonly client: string
   readonly started_at: string
+  /** The command in flight (FTP); null while it waits for one. */
+  readonly doing: string | null
   readonly transfers: readonly {
     readonly id: string
     readonly direction: Direction

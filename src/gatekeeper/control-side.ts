@@ -126,8 +126,8 @@ export function createGatekeeper(
         if (!asking) guard.succeeded(peer.address)
         return result
       }
-      // an offered key that is not the user's is no guess: clients try all they have
-      if (result === 'unknown key' || (credential.kind === 'publickey' && result === 'unknown user')) return null
+      // an offered key or certificate that is not the user's is no guess: clients try all they have
+      if (result === 'unknown key' || (credential.kind !== 'password' && result === 'unknown user')) return null
       const refusal = result
       const banned = guard.failed(peer.address)
       log.info('login.refused', 'A login was refused.', {
@@ -159,6 +159,7 @@ export function createGatekeeper(
         startedAt: at,
         owner,
         transfers: new Map(),
+        doing: null,
         fate: { revoked: false },
       }
       live.add(session)
@@ -255,6 +256,11 @@ export function createGatekeeper(
         )
         return recorder.commit(upload, session.peer.address)
       }, true)
+    },
+
+    activity(sessionId, doing): void {
+      const session = live.get(sessionId)
+      if (session?.owner === owner) session.doing = doing === null ? null : String(doing).slice(0, 16)
     },
 
     published(transferId): void {

@@ -11,6 +11,8 @@ export type Credential =
   | { readonly kind: 'password'; readonly password: string }
   /** `proven: false` only asks whether the key would do (SSH's query); no login is counted. The worker has verified the signature when true. */
   | { readonly kind: 'publickey'; readonly algorithm: string; readonly blob: Uint8Array; readonly proven: boolean }
+  /** SHA-256 of a TLS client certificate, hex with colons. The handshake proved that the client holds its key. */
+  | { readonly kind: 'certificate'; readonly fingerprint: string }
 
 export interface LoginAttempt {
   readonly peer: Peer
@@ -39,6 +41,8 @@ export interface Gatekeeper extends TransferLedger {
   /** @throws FileFlowError `auth.failed` when the account changed since; `limit.sessions` */
   openSession(username: string, peer: Peer, method: string, client: string): Promise<OpenedSession>
   closeSession(sessionId: string, reason: string): void
+  /** The command in flight, or null, for live screens. At most twice a second a session. */
+  activity(sessionId: string, doing: string | null): void
   /** Evidence after a `likely` verdict: the session lives on (release the deliveries), or died at once (suspect). */
   confirmUpload(transferId: string, verdict: 'confirmed' | 'suspect'): void
 }
@@ -49,7 +53,7 @@ export type ToControl =
   | { readonly type: 'call'; readonly id: number; readonly method: keyof Gatekeeper; readonly args: readonly unknown[] }
   | { readonly type: 'notice'; readonly method: keyof Gatekeeper; readonly args: readonly unknown[] }
   | { readonly type: 'log'; readonly line: LogLine }
-  | { readonly type: 'ready'; readonly port: number }
+  | { readonly type: 'ready'; readonly port: number; readonly implicitPort?: number | null }
   | { readonly type: 'stopped' }
 
 export type ToWorker =

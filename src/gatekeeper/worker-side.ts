@@ -14,6 +14,7 @@ const METHODS = {
   beginTransfer: 'call',
   commitUpload: 'call',
   published: 'notice',
+  activity: 'notice',
   confirmUpload: 'notice',
   endTransfer: 'notice',
   usage: 'call',

@@ -15,6 +15,8 @@ export interface ListenerContext {
   readonly credentials: { readonly hostKeys: readonly string[]; readonly tls: { readonly cert: string; readonly key: string } | null }
   /** The port to bind; 0 picks a free one. `reusePort` is set, so that several workers share it. */
   readonly port: number
+  /** FTP: the implicit TLS port that the first worker bound, when it was a free one. */
+  readonly implicitPort?: number | null
   /** The files of a session, bound to its principal. */
   openFilesystem(session: OpenedSession): VirtualFilesystem
 }
@@ -22,6 +24,8 @@ export interface ListenerContext {
 export interface Listener {
   /** Binds. @returns the port. */
   start(): Promise<number>
+  /** FTP: the bound port of implicit TLS, if there is one. */
+  implicitPort?(): number | null
   /** No new sessions; sessions that move a file may finish until `deadlineMs` from now, the others are told (421, SSH disconnect) at once. Resolves when all are gone. */
   stop(deadlineMs: number): Promise<void>
   /** New settings and certificates for new connections. */

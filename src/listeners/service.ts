@@ -18,8 +18,8 @@ export interface ServiceOptions {
   readonly clock: Clock
   readonly log: Logger
   readonly count: () => number
-  /** Makes the thread; `port` is the one that the first of the pool got (0: not known yet). */
-  readonly spawn: (index: number, port: number) => Promise<Worker>
+  /** Makes the thread; the ports are those that the first of the pool got (0, null: not known yet). */
+  readonly spawn: (index: number, port: number, implicitPort: number | null) => Promise<Worker>
   /** Ready: the thread may be given work. */
   readonly onReady: (thread: Thread) => void
   /** All threads are about to be told to stop: no more work for them. */
@@ -51,6 +51,7 @@ export function createService(options: ServiceOptions) {
   let restarts = 0
   let error: string | null = null
   let port = 0
+  let implicitPort: number | null = null
   let crashes: number[] = []
   /** Threads that shall run; grows stale with each stop, and so does whatever was begun before. */
   let size = 0
@@ -89,7 +90,7 @@ export function createService(options: ServiceOptions) {
 
   async function launch(index: number): Promise<void> {
     const born = generation
-    const worker = await options.spawn(index, port)
+    const worker = await options.spawn(index, port, implicitPort)
     if (born !== generation) {
       await worker.terminate()
       throw new FileFlowError('service.unavailable', `${name} was stopped meanwhile.`)
@@ -108,10 +109,11 @@ export function createService(options: ServiceOptions) {
         () => reject(new FileFlowError('service.unavailable', `${name} did not get ready within ${START_MS / 1000} s.`)),
         START_MS,
       )
-      worker.on('message', (message: { type: string; port?: number }) => {
+      worker.on('message', (message: { type: string; port?: number; implicitPort?: number | null }) => {
         if (message.type === 'ready') {
           clearTimeout(late)
           if (message.port) port = message.port
+          implicitPort = message.implicitPort ?? implicitPort
           resolve()
           return
         }
@@ -223,6 +225,8 @@ export function createService(options: ServiceOptions) {
     /** @param drainMs how long transfers in flight may go on */
     stop: (drainMs: number) => inTurn(() => stop(drainMs)),
     view,
+    /** The port of implicit TLS, once bound. */
+    implicitPort: () => (view().port === null ? null : implicitPort),
     broadcast(message: unknown): void {
       for (const { thread } of running.values()) thread.post(message)
     },

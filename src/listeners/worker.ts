@@ -15,6 +15,7 @@ export interface ListenerWorkerData {
   readonly config: Config
   readonly credentials: ListenerContext['credentials']
   readonly port: number
+  readonly implicitPort?: number | null
 }
 
 const CREATE = {
@@ -27,7 +28,7 @@ v8.setFlagsFromString('--external-memory-accounted-in-global-limit')
 const port = parentPort
 if (!port) throw new Error('this file is the entry of a worker thread')
 const send = (message: ToControl): void => port.postMessage(message)
-const { kind, config, credentials, port: wanted } = workerData as ListenerWorkerData
+const { kind, config, credentials, port: wanted, implicitPort = null } = workerData as ListenerWorkerData
 const { gatekeeper, settle } = createGatekeeperClient(port)
 const vaults = new Vaults(config.data_dir, config.storage_root)
 const filesystems = new Map<string, SessionFilesystem>()
@@ -45,6 +46,7 @@ const listener = createListener({
   log: createLogger(kind, (line) => send({ type: 'log', line })),
   credentials,
   port: wanted,
+  implicitPort,
   openFilesystem(session) {
     const filesystem = new SessionFilesystem({ session, ledger: gatekeeper, vaults, durable: config.uploads.durability === 'power' })
     filesystems.set(session.id, filesystem)
@@ -68,4 +70,4 @@ port.on('message', (message: ToWorker) => {
   }
 })
 
-send({ type: 'ready', port: await listener.start() })
+send({ type: 'ready', port: await listener.start(), implicitPort: listener.implicitPort?.() ?? null })

@@ -43,6 +43,7 @@ function setUp(t: Test, { storage = 'files', home = prepareHome } = {}) {
       startedAt: START,
       owner,
       transfers: new Map(),
+      doing: null,
       fate: { revoked: false },
     })
   const audited = () => store.audit.list({ limit: 100 }).map((row) => `${row.action} ${row.object}`)

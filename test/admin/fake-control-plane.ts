@@ -452,6 +452,7 @@ export function busyDay(now: number): FakeControlPlane['data'] {
         method: 'publickey',
         client: 'SSH-2.0-OpenSSH_9.2',
         started_at: ago(340),
+        doing: null,
         transfers: [{ id: 't9', direction: 'upload', path: '/filescma/archive-2026.tar', bytes: 734_003_200, rate: 41_000_000 }],
       },
       {
@@ -463,6 +464,7 @@ export function busyDay(now: number): FakeControlPlane['data'] {
         method: 'password',
         client: '',
         started_at: ago(12),
+        doing: 'LIST',
         transfers: [],
       },
     ],

@@ -1,10 +1,12 @@
 // One control connection: lines in, one command at a time, replies out, and an end that happens exactly once.
 // Must not know what any command does.
 import type { Socket } from 'node:net'
+import type { SecureContext } from 'node:tls'
 import { FileFlowError } from '../../core/errors.ts'
 import { errorFields } from '../../core/log.ts'
 import type { Peer } from '../../core/transfer.ts'
 import type { VirtualFilesystem } from '../../files/virtual-filesystem.ts'
+import { Activity } from './activity.ts'
 import { type Command, FtpCommands, runsAtOnce } from './commands/dispatch.ts'
 import { Confirmations } from './confirmations.ts'
 import { CONNECT_MS, type DataChannel, handshake } from './data-channel.ts'
@@ -38,7 +40,12 @@ export class FtpConnection extends ShellConnection {
   channel: DataChannel | null = null
   transfer: RunningTransfer | null = null
   ended = false
+  /** What the control connection was encrypted with: data connections go on with it, so that they resume its session and show the same certificate after a reload. */
+  tlsContext: SecureContext | null = null
   readonly timers: SessionTimers
+  readonly #activity = new Activity((doing) => {
+    if (this.session !== null) this.gateway.context.gatekeeper.activity(this.session.id, doing)
+  })
   readonly #input = new LineReader()
   #queue: Command[] = []
   #running: Promise<void> | null = null
@@ -101,7 +108,8 @@ export class FtpConnection extends ShellConnection {
     raw.on('error', () => raw.destroy())
     raw.pause()
     if (reply !== null) raw.write(formatReply(reply.code, [reply.text]))
-    const secured = secureServerSide(raw, context)
+    const secured = secureServerSide(raw, context, this.gateway.config.ftp.tls.client_certificates)
+    this.tlsContext = context
     this.commandSocket = secured
     this.output.moveTo(secured)
     this.secure = true
@@ -133,7 +141,7 @@ export class FtpConnection extends ShellConnection {
     try {
       const withinMs = Math.min(CONNECT_MS, this.gateway.config.limits.transfer_stall_timeout)
       const raw = await channel.connect(transfer.signal, withinMs)
-      const context = this.gateway.secureContext
+      const context = this.tlsContext
       const wanted = this.settings.protection === 'P'
       if (wanted && context === null) throw new FileFlowError('data.no_connection', 'TLS is not available any more.')
       const socket = wanted && context !== null ? await handshake(raw, context, receiving, transfer.signal, withinMs) : raw
@@ -172,6 +180,7 @@ export class FtpConnection extends ShellConnection {
     if (this.ended) return
     this.ended = true
     this.timers.stop()
+    this.#activity.stop()
     this.transfer?.abort(why)
     this.channel?.close()
     this.#queue = []
@@ -234,8 +243,10 @@ export class FtpConnection extends ShellConnection {
     if (this.#running !== null || this.ended) return
     const command = this.#queue.shift()
     if (command === undefined) return
+    this.#activity.set(command.verb)
     this.#running = this.#perform(command).then(() => {
       this.#running = null
+      this.#activity.set(null)
       if (this.#drain !== null) this.terminate(this.#drain, 'drain')
       this.#take()
       this.#pump()

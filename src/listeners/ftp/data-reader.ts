@@ -7,6 +7,13 @@ import { FileFlowError } from '../../core/errors.ts'
 const MOST_QUEUED = 4 * 1024 * 1024
 /** Most buffers in one write (IOV_MAX is 1024). */
 const MOST_BATCHED = 64
+/** A limited transfer moves this many times a second, so that it flows evenly. */
+const STEPS_A_SECOND = 8
+const LEAST_STEP = 4096
+
+/** Bytes to move at once under a rate (bytes a second; null: none), at most `most`. */
+export const stepOf = (rate: number | null, most: number): number =>
+  rate === null ? most : Math.min(most, Math.max(LEAST_STEP, Math.floor(rate / STEPS_A_SECOND)))
 
 export class DataReader {
   readonly #socket: Socket
@@ -15,13 +22,16 @@ export class DataReader {
   #over: 'no' | 'end' | 'cut' = 'no'
   #cause: Error | undefined
   #wake: (() => void) | null = null
+  readonly #rate: () => number | null
 
-  constructor(socket: Socket) {
+  /** @param rate the limit of the transfer in bytes a second, asked for again with each batch; null: none */
+  constructor(socket: Socket, rate: () => number | null) {
     this.#socket = socket
+    this.#rate = rate
     socket.on('data', (chunk: Buffer) => {
       this.#queue.push(chunk)
       this.#queued += chunk.length
-      if (this.#queued > MOST_QUEUED) socket.pause()
+      if (this.#queued > this.#most) socket.pause()
       this.#signal()
     })
     const ended = () => {
@@ -41,6 +51,12 @@ export class DataReader {
     else socket.resume()
   }
 
+  /** What a limit lets through in a second is enough to hold. */
+  get #most(): number {
+    const rate = this.#rate()
+    return rate === null ? MOST_QUEUED : Math.min(MOST_QUEUED, Math.max(LEAST_STEP, rate))
+  }
+
   /** Nothing waits for us: it is the peer's turn to send. */
   get empty(): boolean {
     return this.#queued === 0
@@ -57,13 +73,29 @@ export class DataReader {
       if (this.#over === 'end') return null
       throw new FileFlowError('upload.incomplete', 'The data connection was cut.', { cause: this.#cause })
     }
+    const rate = this.#rate()
+    if (rate !== null) return this.#step(stepOf(rate, MOST_QUEUED))
     return this.#queue.length > MOST_BATCHED ? this.#queue.splice(0, MOST_BATCHED) : this.#queue.splice(0)
+  }
+
+  /** At most so many bytes; a buffer that is larger is taken in parts. */
+  #step(bytes: number): Buffer[] {
+    const taken: Buffer[] = []
+    let room = bytes
+    while (room > 0 && this.#queue.length > 0 && taken.length < MOST_BATCHED) {
+      const first = this.#queue[0]!
+      taken.push(first.subarray(0, room))
+      if (first.length > room) this.#queue[0] = first.subarray(room)
+      else this.#queue.shift()
+      room -= Math.min(room, first.length)
+    }
+    return taken
   }
 
   /** These bytes are written: there is room again. */
   done(bytes: number): void {
     this.#queued -= bytes
-    if (this.#over === 'no' && this.#socket.isPaused() && this.#queued < MOST_QUEUED / 2) this.#socket.resume()
+    if (this.#over === 'no' && this.#socket.isPaused() && this.#queued < this.#most / 2) this.#socket.resume()
   }
 
   #finish(how: 'end' | 'cut'): void {

@@ -9,6 +9,7 @@ export const createFtpListener: CreateListener = (context) => {
   const gateway = new FtpGateway(context)
   return {
     start: () => gateway.start(),
+    implicitPort: () => gateway.implicitPort,
     stop: (deadlineMs) => gateway.drain(deadlineMs),
     reload: (config, credentials) => gateway.reload(config, credentials),
     revoke: (sessionId, reason) => gateway.revoke(sessionId, reason),

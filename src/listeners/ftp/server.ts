@@ -25,6 +25,8 @@ export class FtpGateway extends ShellServer {
   secureContext: SecureContext | null
   readonly publicAddress: PublicAddress
   #implicit: Server | null = null
+  /** Where implicit TLS listens, once bound. */
+  implicitPort: number | null = null
   #stopping = false
   readonly #live = new Set<FtpConnection>()
 
@@ -40,7 +42,7 @@ export class FtpGateway extends ShellServer {
       this.#implicit.on('connection', (socket: Socket) => this.#arrived(socket, true))
     }
     this.on('login', ({ connection, username, password }: LoginEvent, resolve: (value: object) => void, reject: (why: unknown) => void) => {
-      openLogin(connection as FtpConnection, username, password).then((files) => resolve({ fs: files }), reject)
+      openLogin(connection as FtpConnection, username, { kind: 'password', password }).then((files) => resolve({ fs: files }), reject)
     })
   }
 
@@ -49,8 +51,8 @@ export class FtpGateway extends ShellServer {
     const port = await this.#bind(this.server, this.context.port)
     const implicitPort = this.config.ftp.tls.implicit_port
     if (this.#implicit !== null && implicitPort !== null) {
-      const bound = await this.#bind(this.#implicit, implicitPort)
-      this.context.log.info('listener.implicit_tls', 'implicit TLS is listening', { port: bound })
+      this.implicitPort = await this.#bind(this.#implicit, this.context.implicitPort ?? implicitPort)
+      this.context.log.info('listener.implicit_tls', 'implicit TLS is listening', { port: this.implicitPort })
     }
     return port
   }

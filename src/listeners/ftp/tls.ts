@@ -25,8 +25,19 @@ export function makeSecureContext(config: Config, material: TlsMaterial | null):
 }
 
 /** The server's end of TLS over a connection none of whose bytes may have been read. */
-export function secureServerSide(raw: Socket, context: SecureContext): TLSSocket {
-  return new TLSSocket(raw, { isServer: true, secureContext: context })
+export function secureServerSide(raw: Socket, context: SecureContext, askCertificate = false): TLSSocket {
+  // no authority is asked about the client's certificate: users are bound to fingerprints
+  return new TLSSocket(raw, { isServer: true, secureContext: context, requestCert: askCertificate, rejectUnauthorized: false })
+}
+
+/** SHA-256 fingerprint of the certificate that the client proved to hold, hex with colons; null without one, or outside its validity. */
+export function clientCertificate(socket: Socket, now: number): string | null {
+  if (!(socket instanceof TLSSocket)) return null
+  const certificate = socket.getPeerCertificate()
+  // an empty object stands for none
+  if (!certificate?.fingerprint256) return null
+  const valid = Date.parse(certificate.valid_from) <= now && now <= Date.parse(certificate.valid_to)
+  return valid ? certificate.fingerprint256 : null
 }
 
 /**
@@ -112,6 +123,11 @@ class RawTap extends Duplex {
     })
     raw.on('close', () => {
       if (this.failure) return
+      // an end that came is reached first, however slowly what came before it is read
+      if (raw.readableEnded && !this.readableEnded) {
+        this.once('end', () => this.destroy())
+        return
+      }
       this.over ||= !raw.readableEnded
       this.destroy()
     })

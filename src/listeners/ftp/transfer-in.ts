@@ -56,7 +56,7 @@ export async function receiveUpload(
 
 /** @returns the length of the file when all is written */
 async function pour(connection: FtpConnection, transfer: RunningTransfer, socket: Socket, upload: Upload, start: number): Promise<number> {
-  const reader = new DataReader(socket)
+  const reader = new DataReader(socket, () => connection.files.principal.limits.uploadRate)
   const text = connection.settings.type === 'A' ? fromWireText() : null
   let at = start
   let writing = false

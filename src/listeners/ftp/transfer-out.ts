@@ -3,6 +3,7 @@
 import type { VirtualPath } from '../../core/virtual-path.ts'
 import type { Download } from '../../files/virtual-filesystem.ts'
 import type { FtpConnection } from './connection.ts'
+import { stepOf } from './data-reader.ts'
 import { DataWriter } from './data-writer.ts'
 import { Refusal } from './replies.ts'
 import { toWireText } from './text-mode.ts'
@@ -52,8 +53,10 @@ async function pump(
   const remaining = download.size - offset
   if (remaining === 0) return
   const text = connection.settings.type === 'A' ? toWireText() : null
-  let current = Buffer.allocUnsafeSlow(Math.min(READ_SIZE, remaining))
-  let other = remaining > READ_SIZE ? Buffer.allocUnsafeSlow(READ_SIZE) : current
+  // a rate that is set meanwhile is kept all the same, only less evenly
+  const size = stepOf(connection.files.principal.limits.downloadRate, READ_SIZE)
+  let current = Buffer.allocUnsafeSlow(Math.min(size, remaining))
+  let other = remaining > size ? Buffer.allocUnsafeSlow(size) : current
   let at = offset
   const end = download.size
   let reading: Promise<Read> | null = readInto(download, current, at)

@@ -90,6 +90,20 @@ test('an upload over TLS that ends with close_notify is certain; one that is jus
   t.equal(trace.committed[1]?.verdict.confidence, 'likely')
 })
 
+test('a TLS upload that is written more slowly than it comes keeps its end, though the client is gone by then', async (t) => {
+  const { port, root, trace } = await startFtp(t, { tls: true, uploadRate: 200_000 })
+  const client = await overTls(port)
+  const data = await client.data().then(async (raw) => {
+    await client.ask('STOR f')
+    return secured(raw)
+  })
+  const content = Buffer.alloc(300_001, 'abc')
+  data.end(content)
+  t.match(await client.reply(), /^226 /)
+  t.ok(readFileSync(`${root}/f`).equals(content))
+  t.same(trace.committed[0]?.verdict.evidence, ['tls close_notify'])
+})
+
 test('a data connection may resume the TLS session of the control connection', async (t) => {
   const { port, root } = await startFtp(t, { tls: true })
   writeFileSync(`${root}/f`, 'content')

@@ -27,6 +27,8 @@ export interface Options {
   readonly tls?: boolean
   readonly requireTls?: boolean
   readonly maxSize?: number
+  /** Bytes a second that the listener paces itself by; the fake files do not. */
+  readonly uploadRate?: number
   readonly admission?: Admission
   readonly password?: string
 }
@@ -79,7 +81,7 @@ export async function startFtp(t: Test, options: Options = {}) {
     protocols: ['ftp'],
     requireTls: options.requireTls ?? false,
     quota: { bytes: null, files: null },
-    limits: { sessions: null, uploadRate: null, downloadRate: null, maxFileSize: null },
+    limits: { sessions: null, uploadRate: options.uploadRate ?? null, downloadRate: null, maxFileSize: null },
   }
   const trace: Trace = { committed: [], aborted: [], downloads: [], closed: 0, beforeCommit: async () => undefined }
   const calls: Calls = { closed: [], confirmed: [], authenticated: [], clients: [] }
@@ -103,6 +105,7 @@ export async function startFtp(t: Test, options: Options = {}) {
     closeSession: (id: string, reason: string) => calls.closed.push({ id, reason }),
     confirmUpload: (id: string, verdict: string) => calls.confirmed.push({ id, verdict }),
     progress: () => undefined,
+    activity: () => undefined,
   } as unknown as Gatekeeper
   const listener = createFtpListener({
     config,

@@ -263,7 +263,7 @@ export class FakeGatekeeper implements Gatekeeper {
     const good =
       credential.kind === 'password'
         ? user.password !== undefined && credential.password === user.password
-        : user.keyBlob?.equals(Buffer.from(credential.blob))
+        : credential.kind === 'publickey' && user.keyBlob?.equals(Buffer.from(credential.blob))
     return good ? user.principal : null
   }
   async openSession(username: string, _peer: Peer, _method: string, client: string) {
@@ -285,6 +285,7 @@ export class FakeGatekeeper implements Gatekeeper {
   published(): void {}
   confirmUpload(): void {}
   endTransfer(): void {}
+  activity(): void {}
   progress(transferId: string): void {
     this.progressed.push(transferId)
   }

@@ -1,9 +1,12 @@
 // USER, PASS, ACCT, REIN, QUIT (RFC 959 §4.1.1).
 // Must not judge a password; the control plane does.
+import { systemClock } from '../../../core/clock.ts'
 import { codeOf, ERRORS, FileFlowError } from '../../../core/errors.ts'
 import { toDisplay } from '../../../core/virtual-path.ts'
 import type { FtpConnection } from '../connection.ts'
+import { openLogin } from '../login.ts'
 import { freshSettings } from '../session-settings.ts'
+import { clientCertificate } from '../tls.ts'
 import type { CommandRow } from './command.ts'
 
 /** Wrong passwords on one connection before it is closed; the login guard counts over all connections. */
@@ -18,8 +21,23 @@ async function user(connection: FtpConnection, argument: string): Promise<void> 
   const username = toDisplay(argument)
   const admission = await gateway.context.gatekeeper.mayTry(peer, username, secure)
   if (!admission.allowed) throw new FileFlowError(admission.code, admission.message)
+  if (await byCertificate(connection, username)) return connection.reply(232, 'Logged in by certificate.')
   settings.username = username
   await connection.reply(331, 'Password required.')
+}
+
+/** RFC 4217 §10.1: USER is all that a client needs to say whose certificate stands for the user. Any other is asked for the password. */
+async function byCertificate(connection: FtpConnection, username: string): Promise<boolean> {
+  if (!connection.gateway.config.ftp.tls.client_certificates) return false
+  const fingerprint = clientCertificate(connection.commandSocket, systemClock.now())
+  if (fingerprint === null) return false
+  try {
+    await openLogin(connection, username, { kind: 'certificate', fingerprint })
+    return true
+  } catch (error) {
+    if (codeOf(error) !== 'auth.failed') throw error
+    return false
+  }
 }
 
 async function pass(connection: FtpConnection, argument: string): Promise<void> {

@@ -1,0 +1,182 @@
+// FTPS as real clients meet it: implicit TLS over several threads, resumed sessions, client certificates, a certificate renewed while sessions live.
+// Must not use the gateway's own TLS code to look.
+import { randomBytes } from 'node:crypto'
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { connect as tlsConnect } from 'node:tls'
+import { type Test, test } from 'tap'
+import { RawClient, received } from '../listeners/ftp/support.ts'
+import { run, startGateway, type TestGateway, until } from '../support/gateway.ts'
+
+const PASSWORD = 'correct-horse-battery'
+const CONTENT = randomBytes(300_001)
+
+async function folderFor(t: Test): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'fileflow-ftps-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  await writeFile(join(folder, 'up'), CONTENT)
+  return folder
+}
+
+/** A self-signed certificate under `folder/name.crt` and `.key`. @returns its fingerprint as openssl prints it */
+async function certificate(folder: string, name: string, ...more: readonly string[]): Promise<string> {
+  const [key, cert] = [join(folder, `${name}.key`), join(folder, `${name}.crt`)]
+  const made = await run('openssl', [
+    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', `/CN=${name}`],
+    ...['-keyout', key, '-out', cert, ...(more.length > 0 ? more : ['-days', '2'])],
+  ])
+  if (made.code !== 0) throw new Error(made.stderr)
+  const shown = await run('openssl', ['x509', '-in', cert, '-noout', '-fingerprint', '-sha256'])
+  return shown.stdout.trim().split('=')[1]!
+}
+
+const implicitPort = (gateway: TestGateway): number =>
+  (gateway.log.find(({ event }) => event === 'ready') as unknown as { ftp: { implicit_port: number } }).ftp.implicit_port
+
+test('implicit TLS on one port over two threads: the ready line names it, and curl puts and gets every time', async (t) => {
+  const folder = await folderFor(t)
+  const gateway = await startGateway(t, { env: { FILEFLOW_FTP_TLS_IMPLICIT_PORT: '0', FILEFLOW_THREADS_FTP: '2' } })
+  await gateway.apply({ users: [{ username: 'partner', password: PASSWORD }] })
+  const port = implicitPort(gateway)
+  t.ok(port > 0 && port !== gateway.ports.ftp)
+  const curl = (...args: string[]) => run('curl', ['-sS', '--insecure', '--user', `partner:${PASSWORD}`, ...args])
+  for (let i = 0; i < 6; i++) {
+    t.match(await curl('-T', join(folder, 'up'), `ftps://127.0.0.1:${port}/f${i}`), { code: 0 })
+    t.ok(CONTENT.equals(await readFile(join(gateway.files, 'partner', `f${i}`))))
+    t.match(await curl('-o', join(folder, 'down'), `ftps://127.0.0.1:${port}/f${i}`), { code: 0 })
+    t.ok(CONTENT.equals(await readFile(join(folder, 'down'))))
+  }
+  t.not(
+    (await curl('-T', join(folder, 'up'), `ftp://127.0.0.1:${port}/plain`, '--max-time', '3')).code,
+    0,
+    'nothing but TLS is spoken there',
+  )
+})
+
+test('TLS sessions resume: openssl on the control connection, Python’s ssl on the data connection, TLS 1.2 and 1.3', async (t) => {
+  const folder = await folderFor(t)
+  const gateway = await startGateway(t, { env: { FILEFLOW_FTP_TLS_IMPLICIT_PORT: '0', FILEFLOW_THREADS_FTP: '1' } })
+  await gateway.apply({ users: [{ username: 'partner', password: PASSWORD }] })
+  const port = implicitPort(gateway)
+  for (const version of ['tls1_2', 'tls1_3']) {
+    const session = join(folder, version)
+    const openssl = (...args: string[]) =>
+      run('openssl', ['s_client', '-connect', `127.0.0.1:${port}`, `-${version}`, '-ign_eof', ...args], { input: 'NOOP\nQUIT\n' })
+    t.match((await openssl('-sess_out', session)).stdout, /New, TLSv1/, version)
+    t.match((await openssl('-sess_in', session)).stdout, /Reused, TLSv1/, `${version} resumes`)
+    const script = `
+import ftplib, ssl, io
+context = ssl.create_default_context(); context.check_hostname = False; context.verify_mode = ssl.CERT_NONE
+context.minimum_version = context.maximum_version = ssl.TLSVersion.${version === 'tls1_2' ? 'TLSv1_2' : 'TLSv1_3'}
+class Reusing(ftplib.FTP_TLS):
+    def ntransfercmd(self, cmd, rest=None):
+        conn, size = ftplib.FTP.ntransfercmd(self, cmd, rest)
+        conn = self.context.wrap_socket(conn, session=self.sock.session)
+        print(cmd, conn.session_reused)
+        return conn, size
+f = Reusing(context=context); f.connect('127.0.0.1', ${gateway.ports.ftp}, timeout=20); f.login('partner', '${PASSWORD}'); f.prot_p()
+f.storbinary('STOR ${version}', io.BytesIO(b'x' * 1000)); f.retrbinary('RETR ${version}', lambda b: None); f.nlst(); f.quit()`
+    const python = await run('python3', ['-c', script])
+    t.equal(python.stdout, `STOR ${version} True\nRETR ${version} True\nNLST True\n`, python.stderr)
+  }
+})
+
+test('a client certificate that is listed on the user logs in without a password; no other does', async (t) => {
+  const folder = await folderFor(t)
+  const mine = await certificate(folder, 'mine')
+  await certificate(folder, 'other')
+  const old = await certificate(folder, 'old', '-not_before', '20200101000000Z', '-not_after', '20200102000000Z').catch(() => null)
+  const gateway = await startGateway(t, { env: { FILEFLOW_FTP_TLS_CLIENT_CERTIFICATES: 'true' } })
+  await gateway.apply({
+    users: [
+      { username: 'partner', password: PASSWORD, certificates: [mine.toLowerCase(), ...(old ? [old] : [])] },
+      { username: 'bare', certificates: [mine] },
+    ],
+  })
+  const curl = (user: string, certificateName: string, ...args: string[]) =>
+    run('curl', [
+      ...['-sS', '--insecure', '--ssl-reqd', '--user', user, '-T', join(folder, 'up')],
+      ...(certificateName ? ['--cert', join(folder, `${certificateName}.crt`), '--key', join(folder, `${certificateName}.key`)] : []),
+      ...[...args, `ftp://127.0.0.1:${gateway.ports.ftp}/f`],
+    ])
+  for (const version of ['--tls-max=1.2', '--tlsv1.3']) {
+    t.match(await curl('partner:', 'mine', ...version.split('=')), { code: 0 }, version)
+    t.match(await curl('bare:', 'mine', ...version.split('=')), { code: 0 }, version)
+  }
+  t.ok(CONTENT.equals(await readFile(join(gateway.files, 'bare/f'))))
+  t.match(await curl('partner:', 'other'), { code: 67 }, 'a certificate of somebody else')
+  if (old) t.match(await curl('partner:', 'old'), { code: 67 }, 'an expired one')
+  t.match(await curl('bare:guess', ''), { code: 67 }, 'none, and no password is set')
+  t.match(await curl(`partner:${PASSWORD}`, 'other'), { code: 0 }, 'the password still does')
+  t.match(await curl('nobody:', 'mine'), { code: 67 }, 'not for a name that is not its own')
+  await gateway.api('PATCH', '/users/partner', { certificates: null })
+  t.match(await curl('partner:', 'mine'), { code: 67 }, 'taken off the user')
+  await gateway.api('POST', '/users/bare/disable')
+  t.match(await curl('bare:', 'mine'), { code: 67 }, 'of a disabled user')
+  const audit = await gateway.api<{ items: { action: string; detail: unknown }[] }>('GET', '/audit?limit=200&action=login')
+  t.ok(
+    audit.items.some(({ detail }) => JSON.stringify(detail).includes('"certificate"')),
+    'the audit log says how',
+  )
+  await t.rejects(gateway.api('PATCH', '/users/partner', { certificates: ['SHA256:abc'] }), 'only a fingerprint is taken')
+})
+
+test('a renewed certificate is shown to new sessions after SIGHUP; one that lives keeps its own, on its data connections too', async (t) => {
+  const folder = await folderFor(t)
+  const first = await certificate(folder, 'first')
+  const second = await certificate(folder, 'second')
+  for (const kind of ['crt', 'key']) await copyFile(join(folder, `first.${kind}`), join(folder, `now.${kind}`))
+  const gateway = await startGateway(t, {
+    env: { FILEFLOW_FTP_TLS_CERT: join(folder, 'now.crt'), FILEFLOW_FTP_TLS_KEY: join(folder, 'now.key') },
+  })
+  await gateway.apply({ users: [{ username: 'partner', password: PASSWORD }] })
+  const login = async () => {
+    const client = await RawClient.open(gateway.ports.ftp)
+    await client.ask('AUTH TLS')
+    await client.startTls()
+    for (const line of ['USER partner', `PASS ${PASSWORD}`, 'PBSZ 0', 'PROT P']) await client.ask(line)
+    return client
+  }
+  /** The fingerprint that a listing's data connection shows. */
+  const shown = async (client: RawClient): Promise<string> => {
+    const raw = await client.data()
+    await client.ask('NLST')
+    const data = tlsConnect({ socket: raw, rejectUnauthorized: false })
+    let fingerprint = ''
+    data.once('secureConnect', () => {
+      fingerprint = data.getPeerX509Certificate()!.fingerprint256
+    })
+    await received(data)
+    await client.reply()
+    return fingerprint
+  }
+  const before = await login()
+  t.equal(await shown(before), first)
+  for (const kind of ['crt', 'key']) await copyFile(join(folder, `second.${kind}`), join(folder, `now.${kind}`))
+  gateway.kill('SIGHUP')
+  await until('the reload', () => gateway.log.find(({ event }) => event === 'reloaded'))
+  const after = await until('a session with the new certificate', async () => {
+    const client = await login()
+    return (await shown(client)) === second ? client : client.socket.destroy() && false
+  })
+  t.equal(await shown(before), first, 'the old session goes on')
+  for (const client of [before, after]) client.socket.destroy()
+})
+
+test('the page of sessions shows the command in flight and how fast it goes', async (t) => {
+  const folder = await folderFor(t)
+  const gateway = await startGateway(t)
+  await gateway.apply({ users: [{ username: 'partner', password: PASSWORD, limits: { upload_rate: 50_000 } }] })
+  const upload = run('curl', [
+    ...['-sS', '--insecure', '--ssl-reqd', '--user', `partner:${PASSWORD}`, '-T', join(folder, 'up')],
+    `ftp://127.0.0.1:${gateway.ports.ftp}/f`,
+  ])
+  type Sessions = { items: { doing: string | null; transfers: { path: string; rate: number; bytes: number }[] }[] }
+  const seen = await until('STOR with a rate', async () => {
+    const { items } = await gateway.api<Sessions>('GET', '/sessions')
+    return items.find((session) => session.doing === 'STOR' && (session.transfers[0]?.rate ?? 0) > 0)
+  })
+  t.match(seen, { doing: 'STOR', transfers: [{ path: '/f' }] })
+  t.match(await upload, { code: 0, stderr: '' })
+})
