@@ -123,12 +123,9 @@ class RawTap extends Duplex {
     })
     raw.on('close', () => {
       if (this.failure) return
-      // an end that came is reached first, however slowly what came before it is read
-      if (raw.readableEnded && !this.readableEnded) {
-        this.once('end', () => this.destroy())
-        return
-      }
-      this.over ||= !raw.readableEnded
+      // what came before the end is still read, however slowly; then TLS closes us
+      if (raw.readableEnded) return
+      this.over = true
       this.destroy()
     })
   }
