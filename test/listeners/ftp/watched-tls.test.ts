@@ -40,5 +40,6 @@ test('what a client sent is read whole though its connection is gone before we r
   for (let batch = await reader.next(); batch !== null; batch = await reader.next()) for (const each of batch) bytes += each.length
   t.equal(bytes, content.length)
   t.ok(ours.endAnnounced)
+  if (!ours.closed) await once(ours, 'close')
   t.ok(ours.destroyed, 'and nothing of it is left')
 })
