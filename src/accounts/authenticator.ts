@@ -11,7 +11,8 @@ import { holdsKey } from './public-keys.ts'
 import { specOf } from './users.ts'
 
 export type Secret =
-  | { readonly kind: 'password'; readonly password: string }
+  /** `keyProven`: a key of the same user was proven before, on the same connection. */
+  | { readonly kind: 'password'; readonly password: string; readonly keyProven?: true }
   | { readonly kind: 'publickey'; readonly blob: Uint8Array }
   | { readonly kind: 'certificate'; readonly fingerprint: string }
 
@@ -25,6 +26,7 @@ export type Refusal =
   | 'protocol not allowed'
   | 'address not allowed'
   | 'TLS required'
+  | 'method not allowed'
 
 export interface Authenticator {
   check(username: string, secret: Secret, peer: Peer, secure: boolean): Promise<Principal | Refusal>
@@ -46,6 +48,13 @@ export function createAuthenticator(store: Store, principalOf: (spec: UserSpec) 
     return null
   }
 
+  /** Asked last: who has a right credential of the wrong kind hears what a wrong one hears. */
+  const methodFits = ({ ssh_auth = 'any' }: UserSpec, secret: Secret, { protocol }: Peer): boolean => {
+    if (protocol !== 'sftp' || ssh_auth === 'any') return true
+    if (secret.kind === 'publickey') return ssh_auth !== 'password'
+    return ssh_auth === 'password' || (ssh_auth === 'key+password' && secret.kind === 'password' && secret.keyProven === true)
+  }
+
   const credentialFits = async (row: UserRow | undefined, spec: UserSpec | undefined, secret: Secret): Promise<boolean> => {
     if (secret.kind === 'publickey') return holdsKey(spec?.public_keys ?? [], secret.blob)
     if (secret.kind === 'certificate')
@@ -62,7 +71,7 @@ export function createAuthenticator(store: Store, principalOf: (spec: UserSpec) 
       if (!row || !spec) return 'unknown user'
       if (!fits) return secret.kind === 'password' ? 'wrong password' : 'unknown key'
       if (!secure && (spec.require_tls ?? true)) return 'TLS required'
-      return conditions(row, spec, peer) ?? principalOf(spec)
+      return conditions(row, spec, peer) ?? (methodFits(spec, secret, peer) ? principalOf(spec) : 'method not allowed')
     },
     standing(username, peer) {
       const row = rows.get(username)

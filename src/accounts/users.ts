@@ -88,6 +88,7 @@ export function createUsers({ store, live, clock, storageRoot, dataDir, prepareH
       directories: spec.directories ?? [],
       protocols: spec.protocols ?? [...PROTOCOLS],
       require_tls: spec.require_tls ?? true,
+      ssh_auth: spec.ssh_auth ?? 'any',
       permissions: spec.permissions ?? DEFAULT_PERMISSIONS.map((p) => ({ path: p.path, allow: [...p.allow] })),
       mounts: spec.mounts ?? [],
       allowed_ips: spec.allowed_ips ?? [],

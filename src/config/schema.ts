@@ -83,6 +83,14 @@ export const ConfigSchema = Type.Object(
       host: Text('host', '0.0.0.0', 'the address to listen on'),
       port: Port(2222, 'the SSH port'),
       host_keys: Texts('path', [], 'private host key files; empty: ed25519, ecdsa and rsa keys are made once under data_dir/keys'),
+      banner: Type.Union([Type.String({ minLength: 1, maxLength: 4096 }), Type.Null()], {
+        default: null,
+        description: 'a text that clients show before the login, with line breaks; null: none',
+      }),
+      legacy: Flag(
+        false,
+        'also offer SHA-1 signatures, SHA-1 key exchange and CBC ciphers, last in each list: only for partners whose software is too old for anything else',
+      ),
     }),
     admin: section('the admin page and HTTP API', {
       enabled: Flag(true, 'whether the service starts'),

@@ -10,6 +10,10 @@ import { ROOT, toVirtualPath, type VirtualPath } from './virtual-path.ts'
 export const PROTOCOLS = ['sftp', 'ftp'] as const
 export type Protocol = (typeof PROTOCOLS)[number]
 
+/** What a user must show over SSH. `any`: a password or a key, whichever fits; the last one: first the key, then the password too. FTP takes passwords whatever stands here. */
+export const SSH_AUTH = ['any', 'password', 'key', 'key+password'] as const
+export type SshAuth = (typeof SSH_AUTH)[number]
+
 /** A user without credentials; what GET answers, too. */
 export const UserFields = {
   public_keys: Type.Optional(
@@ -24,6 +28,11 @@ export const UserFields = {
       }),
       { maxItems: 100 },
     ),
+  ),
+  ssh_auth: Type.Optional(
+    oneOf(SSH_AUTH, {
+      description: 'what a login over SSH needs: any (default) | password | key | key+password; `protocols` says who may use FTP',
+    }),
   ),
   enabled: Type.Optional(Type.Boolean()),
   home: Type.Optional(
@@ -123,6 +132,7 @@ export interface Principal {
   readonly mounts: readonly Mount[]
   readonly protocols: readonly Protocol[]
   readonly requireTls: boolean
+  readonly sshAuth: SshAuth
   readonly quota: { readonly bytes: number | null; readonly files: number | null }
   readonly limits: {
     readonly sessions: number | null
@@ -149,6 +159,7 @@ export function toPrincipal(spec: UserSpec, home: string): Principal {
     mounts: (spec.mounts ?? []).map((m) => ({ path: toVirtualPath(ROOT, m.path), target: m.target, readOnly: m.read_only ?? false })),
     protocols: spec.protocols ?? PROTOCOLS,
     requireTls: spec.require_tls ?? true,
+    sshAuth: spec.ssh_auth ?? 'any',
     quota: { bytes: size(spec.quota?.bytes, 'quota.bytes'), files: spec.quota?.files ?? null },
     limits: {
       sessions: spec.limits?.sessions ?? null,

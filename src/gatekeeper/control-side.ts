@@ -13,7 +13,7 @@ import { toDisplay } from '../core/virtual-path.ts'
 import { exactBytes, type Recorder } from '../intake/record-upload.ts'
 import type { Store } from '../store/store.ts'
 import { endSession } from './end-session.ts'
-import type { Admission, Gatekeeper, LoginAttempt, OpenedSession } from './messages.ts'
+import { type Admission, type Gatekeeper, KEY_AND_PASSWORD, type LoginAttempt, type OpenedSession } from './messages.ts'
 import { createQuotas } from './quota.ts'
 
 export interface GatekeeperOptions {
@@ -123,11 +123,14 @@ export function createGatekeeper(
       const asking = credential.kind === 'publickey' && !credential.proven
       const result = await authenticator.check(username, credential, peer, secure)
       if (typeof result !== 'string') {
-        if (!asking) guard.succeeded(peer.address)
+        // one half of a login is no success yet
+        const half = credential.kind === 'publickey' && result.sshAuth === 'key+password'
+        if (!asking && !half) guard.succeeded(peer.address)
         return result
       }
       // an offered key or certificate that is not the user's is no guess: clients try all they have
-      if (result === 'unknown key' || (credential.kind !== 'password' && result === 'unknown user')) return null
+      if (credential.kind !== 'password' && (result === 'unknown key' || result === 'unknown user' || result === 'method not allowed'))
+        return null
       const refusal = result
       const banned = guard.failed(peer.address)
       log.info('login.refused', 'A login was refused.', {
@@ -144,6 +147,8 @@ export function createGatekeeper(
     async openSession(username, peer, method, client): Promise<OpenedSession> {
       const standing = authenticator.standing(username, peer)
       if (typeof standing === 'string') throw new FileFlowError('auth.failed')
+      if (peer.protocol === 'sftp' && standing.sshAuth === 'key+password' && method !== KEY_AND_PASSWORD)
+        throw new FileFlowError('auth.failed')
       const { max_sessions, max_sessions_per_user, max_sessions_per_ip } = limits()
       const most = Math.min(max_sessions_per_user, standing.limits.sessions ?? Number.POSITIVE_INFINITY)
       if (live.count() >= max_sessions || live.countFrom(peer.address) >= max_sessions_per_ip || live.countOfUser(username) >= most)

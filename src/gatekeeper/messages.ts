@@ -8,11 +8,15 @@ import type { Principal } from '../core/user.ts'
 export type Admission = { readonly allowed: true } | { readonly allowed: false; readonly code: ErrorCode; readonly message: string }
 
 export type Credential =
-  | { readonly kind: 'password'; readonly password: string }
+  /** `keyProven`: after a key of the same user, on the same connection (`ssh_auth: key+password`). */
+  | { readonly kind: 'password'; readonly password: string; readonly keyProven?: true }
   /** `proven: false` only asks whether the key would do (SSH's query); no login is counted. The worker has verified the signature when true. */
   | { readonly kind: 'publickey'; readonly algorithm: string; readonly blob: Uint8Array; readonly proven: boolean }
   /** SHA-256 of a TLS client certificate, hex with colons. The handshake proved that the client holds its key. */
   | { readonly kind: 'certificate'; readonly fingerprint: string }
+
+/** How a session logged in that showed both (`ssh_auth: key+password`). */
+export const KEY_AND_PASSWORD = 'publickey+password'
 
 export interface LoginAttempt {
   readonly peer: Peer

@@ -111,6 +111,7 @@ export function principal(home: string, options: PartnerOptions = {}): Principal
     mounts: (options.mounts ?? []).map((m) => ({ path: v(m.path), target: m.target, readOnly: m.readOnly ?? false })),
     protocols: ['sftp', 'ftp'],
     requireTls: true,
+    sshAuth: 'any',
     quota: { bytes: null, files: null, ...options.quota },
     limits: { sessions: null, uploadRate: null, downloadRate: null, maxFileSize: null, ...options.limits },
   }

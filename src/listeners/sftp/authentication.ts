@@ -4,11 +4,12 @@ import { codeOf, FileFlowError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
 import { errorFields } from '../../core/log.ts'
 import type { Peer } from '../../core/transfer.ts'
-import type { Credential, Gatekeeper, OpenedSession } from '../../gatekeeper/messages.ts'
+import { type Credential, type Gatekeeper, KEY_AND_PASSWORD, type OpenedSession } from '../../gatekeeper/messages.ts'
 import type { AuthMethod, AuthRequest } from './auth-request.ts'
 import type { Tuning } from './tuning.ts'
 
 const METHODS: readonly AuthMethod[] = ['publickey', 'password', 'keyboard-interactive']
+const AFTER_KEY: readonly AuthMethod[] = ['password', 'keyboard-interactive']
 const MAX_USERNAME = 255
 const MAX_PASSWORD = 1024
 
@@ -31,6 +32,8 @@ export class Authentication {
   #failures = 0
   #requests = 0
   #done = false
+  /** Whose key was proven, while the password is still missing (`ssh_auth: key+password`). */
+  #keyOf: string | null = null
   /** Grows with each request: a decision about an older one is not acted upon. */
   #turn = 0
 
@@ -43,12 +46,17 @@ export class Authentication {
     const turn = ++this.#turn
     if (this.#done) return
     if (++this.#requests > this.#parts.tuning.maxLoginRequests) return this.#parts.exhausted()
-    if (request.username.length > MAX_USERNAME || request.method === 'none') return request.refuse(METHODS)
+    if (request.username.length > MAX_USERNAME) return request.refuse(METHODS)
     try {
+      // a ban, at the first word or since the last try: no credential is taken any more
+      const may = await this.#parts.gatekeeper.mayTry(this.#parts.peer, request.username, true)
+      if (turn !== this.#turn) return
+      if (!may.allowed) return this.#parts.refused(new FileFlowError(may.code, may.message))
+      if (request.method === 'none') return this.#next(request)
       if (request.method === 'password') await this.#password(request, turn, request.password, 'password')
       else if (request.method === 'publickey') await this.#key(request, turn)
       else if (request.method === 'keyboard-interactive') this.#ask(request, turn)
-      else request.refuse(METHODS)
+      else this.#next(request)
     } catch (error) {
       if (codeOf(error) === 'internal') this.#parts.log.error('login.failed', 'a login could not be decided', errorFields(error))
       if (turn === this.#turn) this.#refuse(request)
@@ -67,17 +75,23 @@ export class Authentication {
 
   async #password(request: AuthRequest, turn: number, password: string | null, method: string): Promise<void> {
     if (password === null || password.length > MAX_PASSWORD) return this.#refuse(request)
-    await this.#decide(request, turn, { kind: 'password', password }, method)
+    const keyProven = this.#keyOf === request.username
+    await this.#decide(
+      request,
+      turn,
+      { kind: 'password', password, ...(keyProven ? { keyProven } : {}) },
+      keyProven ? KEY_AND_PASSWORD : method,
+    )
   }
 
   async #key(request: AuthRequest, turn: number): Promise<void> {
     const { key } = request
-    if (key === null) return request.refuse(METHODS)
+    if (key === null) return this.#next(request)
     const credential = { kind: 'publickey', algorithm: key.algorithm, blob: new Uint8Array(key.blob) } as const
     if (key.query) {
       const principal = await this.#authenticate(request, { ...credential, proven: false })
       if (turn !== this.#turn) return
-      if (principal === null) request.refuse(METHODS)
+      if (principal === null) this.#next(request)
       else request.accept()
       return
     }
@@ -94,6 +108,10 @@ export class Authentication {
     const principal = await this.#authenticate(request, credential)
     if (turn !== this.#turn || this.#done) return
     if (principal === null) return this.#refuse(request)
+    if (principal.sshAuth === 'key+password' && method !== KEY_AND_PASSWORD) {
+      this.#keyOf = request.username
+      return request.refuse(AFTER_KEY, true)
+    }
     let session: OpenedSession
     try {
       session = await gatekeeper.openSession(principal.username, peer, method, this.#parts.client())
@@ -114,6 +132,11 @@ export class Authentication {
 
   #refuse(request: AuthRequest): void {
     if (++this.#failures >= this.#parts.tuning.maxLoginFailures) this.#parts.exhausted()
-    else request.refuse(METHODS)
+    else this.#next(request)
+  }
+
+  /** What may be tried now. The same for every user: it tells nothing of the account. */
+  #next(request: AuthRequest): void {
+    request.refuse(this.#keyOf === request.username ? AFTER_KEY : METHODS)
   }
 }

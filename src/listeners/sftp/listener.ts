@@ -15,7 +15,12 @@ export function createTunedListener(context: ListenerContext, tuning: Tuning): L
   const connections = new Set<Connection>()
   const sessions = new Map<string, Connection>()
   let { config } = context
-  let engine: SshEngine = createSshEngine(context.credentials.hostKeys)
+  const makeEngine = (hostKeys: readonly string[]): SshEngine => {
+    const { banner, legacy } = config.sftp
+    if (legacy) context.log.warn('sftp.legacy', 'sftp.legacy is on: old, weak algorithms are offered to clients that have nothing better.')
+    return createSshEngine({ hostKeys, banner, legacy })
+  }
+  let engine: SshEngine = makeEngine(context.credentials.hostKeys)
   let server: Server | null = null
   let stopping = false
   let whenEmpty: (() => void) | null = null
@@ -74,7 +79,7 @@ export function createTunedListener(context: ListenerContext, tuning: Tuning): L
     reload(newConfig, credentials) {
       config = newConfig
       try {
-        engine = createSshEngine(credentials.hostKeys)
+        engine = makeEngine(credentials.hostKeys)
       } catch (error) {
         context.log.error('listener.reload_failed', 'the new host keys cannot be used, the old ones stay', errorFields(error))
       }

@@ -1,36 +1,13 @@
 // The only door to ssh2: transport, authentication messages and raw channels, with every guard that ssh2 lacks put on from outside.
 // Must not decide who may come in or what a channel may do; it is pinned to ssh2 1.17, whose private fields it uses.
-import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import ssh2, { type Connection, type ServerChannel, type Session, type Server as Ssh2Server } from 'ssh2'
 import { FileFlowError } from '../../core/errors.ts'
 import { GcmCipher, GcmDecipher, type GcmState } from './aes-gcm.ts'
 import { type AuthRequest, authRequest } from './auth-request.ts'
-import { CIPHERS, GCM_CIPHERS, HOST_KEYS, KEX, MACS, PREFERS_SLOW_CIPHERS } from './ssh-algorithms.ts'
-
-type Payload = (payload: Buffer) => number | false | undefined
-
-/** What is used of ssh2's private parts. */
-interface Protocol {
-  _offer: unknown
-  _cipher: { _encSSLName?: string; _encKey: Buffer; _encIV: Buffer; outSeqno: number; encrypt(packet: Buffer): void }
-  _decipher: { _decipherSSLName?: string; _decipherKey: Buffer; _decipherIV: Buffer; inSeqno: number; _onPayload: Payload }
-  _onPayload: Payload
-  _onWrite: (data: Buffer) => void
-  _kexinit: Buffer | undefined
-  _queue: Buffer[] | undefined
-  _authsQueue: string[]
-  _destruct: (() => void) | undefined
-  _packetRW: {
-    write: { allocStartKEX: number; alloc(size: number, force: boolean): Buffer; finalize(packet: Buffer, force: boolean): Buffer }
-  }
-}
-interface Private {
-  _sock: Socket
-  _protocol: Protocol
-}
-type KexInit = new (lists: unknown) => { lists: { serverHostKey: { array: string[] } } }
-const { KexInit } = createRequire(import.meta.url)('ssh2/lib/protocol/kex.js') as { KexInit: KexInit }
+import { LEGACY, MODERN } from './ssh-algorithms.ts'
+import { makeOffer } from './ssh-offer.ts'
+import type { Private, Protocol } from './ssh2-private.ts'
 
 const MESSAGE = { DISCONNECT: 1, USERAUTH_INFO_RESPONSE: 61 }
 /** RFC 4253 §11.1. */
@@ -63,10 +40,19 @@ export interface SshEngine {
   accept(socket: Socket, events: SshEvents, maxChannels: number): void
 }
 
+export interface SshEngineOptions {
+  /** Private keys as texts. */
+  readonly hostKeys: readonly string[]
+  /** Shown before the login. */
+  readonly banner: string | null
+  /** Old algorithms, too. */
+  readonly legacy: boolean
+}
+
 /** @throws FileFlowError `config.invalid` when no host key can be used */
-export function createSshEngine(hostKeys: readonly string[]): SshEngine {
+export function createSshEngine({ hostKeys, banner, legacy }: SshEngineOptions): SshEngine {
+  const algorithms = legacy ? LEGACY : MODERN
   const pending = new WeakMap<Socket, { events: SshEvents; maxChannels: number }>()
-  const needsFullOffer = new Set<string>()
   let server: Ssh2Server
   try {
     server = new ssh2.Server({
@@ -74,7 +60,8 @@ export function createSshEngine(hostKeys: readonly string[]): SshEngine {
       ident: 'FileFlow',
       keepaliveInterval: 30_000,
       keepaliveCountMax: 4,
-      algorithms: { kex: [...KEX], cipher: [...CIPHERS], hmac: [...MACS], compress: ['none'] },
+      ...(banner === null ? {} : { banner: banner.replaceAll(/\r?\n/g, '\r\n') }),
+      algorithms: { kex: [...algorithms.kex], cipher: [...algorithms.ciphers], hmac: [...algorithms.macs], compress: ['none'] },
     } as ConstructorParameters<typeof ssh2.Server>[0])
   } catch (cause) {
     throw new FileFlowError('config.invalid', 'A host key cannot be read.', { cause })
@@ -85,19 +72,9 @@ export function createSshEngine(hostKeys: readonly string[]): SshEngine {
     const waiting = pending.get(socket)
     if (waiting === undefined) return void client.end()
     pending.delete(socket)
-    const address = socket.remoteAddress ?? ''
     const ident = (info.header as unknown as { identRaw: string }).identRaw
-    const gcmOnly = PREFERS_SLOW_CIPHERS.test(ident) && !needsFullOffer.has(address)
-    privateClient._protocol._offer = offer(privateClient._protocol, gcmOnly)
-    const failed = (error: Error): void => {
-      // An operator's own client may be set to other ciphers only: it gets the whole list when it comes again.
-      if (gcmOnly && /no matching .* cipher/i.test(error.message)) {
-        if (needsFullOffer.size >= 1000) needsFullOffer.clear()
-        needsFullOffer.add(address)
-      }
-      waiting.events.failed(error)
-    }
-    wire(client, waiting.events, waiting.maxChannels, failed)
+    makeOffer(privateClient._protocol, algorithms, ident)
+    wire(client, waiting.events, waiting.maxChannels, legacy)
     waiting.events.opened(new SshConnection(client, ident))
   })
   return {
@@ -108,19 +85,8 @@ export function createSshEngine(hostKeys: readonly string[]): SshEngine {
   }
 }
 
-/** ssh2 puts ssh-rsa (SHA-1) back into its host key list: the offer is made anew. */
-function offer(protocol: Protocol, gcmOnly: boolean): unknown {
-  const made = (protocol._offer as InstanceType<KexInit>).lists.serverHostKey.array
-  const both = { cipher: gcmOnly ? [...GCM_CIPHERS] : [...CIPHERS], mac: [...MACS], compress: ['none'], lang: [] }
-  return new KexInit({
-    kex: [...KEX, 'kex-strict-s-v00@openssh.com'],
-    serverHostKey: HOST_KEYS.filter((name) => made.includes(name)),
-    cs: both,
-    sc: both,
-  })
-}
-
-function wire(client: Connection, events: SshEvents, maxChannels: number, failed: (error: Error) => void): void {
+function wire(client: Connection, events: SshEvents, maxChannels: number, legacy: boolean): void {
+  const failed = (error: Error): void => events.failed(error)
   const { _protocol: protocol, _sock: socket } = client as unknown as Private
   const guarded =
     <A extends unknown[]>(handler: (...args: A) => void) =>
@@ -153,7 +119,7 @@ function wire(client: Connection, events: SshEvents, maxChannels: number, failed
       context.on('abort', () => {
         if (protocol._authsQueue.length > 1 && protocol._authsQueue[0] === 'keyboard-interactive') protocol._authsQueue.shift()
       })
-      events.authentication(authRequest(context, failed))
+      events.authentication(authRequest(context, legacy, failed))
     }),
   )
   let channels = 0

@@ -80,6 +80,7 @@ export async function startFtp(t: Test, options: Options = {}) {
     mounts: [],
     protocols: ['ftp'],
     requireTls: options.requireTls ?? false,
+    sshAuth: 'any',
     quota: { bytes: null, files: null },
     limits: { sessions: null, uploadRate: options.uploadRate ?? null, downloadRate: null, maxFileSize: null },
   }

@@ -245,6 +245,8 @@ export class FakeGatekeeper implements Gatekeeper {
   readonly closed: string[] = []
   readonly progressed: string[] = []
   readonly clients: string[] = []
+  readonly methods: string[] = []
+  banned = false
   admission: Admission = { allowed: true }
   #serial = 0
 
@@ -253,7 +255,7 @@ export class FakeGatekeeper implements Gatekeeper {
   }
   departed(): void {}
   async mayTry(): Promise<Admission> {
-    return { allowed: true }
+    return this.banned ? { allowed: false, code: 'auth.banned', message: 'Too many failed logins from this address.' } : { allowed: true }
   }
   async authenticate(attempt: LoginAttempt): Promise<Principal | null> {
     this.attempts.push(attempt)
@@ -264,9 +266,12 @@ export class FakeGatekeeper implements Gatekeeper {
       credential.kind === 'password'
         ? user.password !== undefined && credential.password === user.password
         : credential.kind === 'publickey' && user.keyBlob?.equals(Buffer.from(credential.blob))
+    const { sshAuth } = user.principal
+    if (sshAuth === 'key+password' && credential.kind === 'password' && !credential.keyProven) return null
     return good ? user.principal : null
   }
-  async openSession(username: string, _peer: Peer, _method: string, client: string) {
+  async openSession(username: string, _peer: Peer, method: string, client: string) {
+    this.methods.push(method)
     this.clients.push(client)
     return { id: `s${++this.#serial}`, principal: this.users.get(username)!.principal }
   }

@@ -26,6 +26,7 @@ export function makeKey(dir: string, name: string, type: KeyType, bits?: number)
 export interface SetupOptions {
   readonly tuning?: Partial<Tuning>
   readonly limits?: Partial<Config['limits']>
+  readonly sftp?: Partial<Config['sftp']>
 }
 
 /** A listener with one user, `partner`, who has a password and an ed25519 key. Everything is gone when the test ends. */
@@ -46,7 +47,7 @@ export async function setup(t: Test, options: SetupOptions = {}) {
   const log: string[] = []
   const lines: LogLine[] = []
   const config = {
-    sftp: { enabled: true, host: '127.0.0.1', port: 0, host_keys: [] },
+    sftp: { enabled: true, host: '127.0.0.1', port: 0, host_keys: [], banner: null, legacy: false, ...options.sftp },
     limits: { idle_timeout: 600e3, login_timeout: 30e3, transfer_stall_timeout: 120e3, ...options.limits },
   } as unknown as Config
   const context: ListenerContext = {

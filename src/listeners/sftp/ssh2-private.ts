@@ -1,0 +1,41 @@
+// What is used of ssh2's private parts, as types; ssh2 is pinned to 1.17, and test/listeners/sftp/hostile-ssh.test.ts is the contract.
+// Must not be imported but by ssh-engine.ts and ssh-offer.ts.
+import { createRequire } from 'node:module'
+import type { Socket } from 'node:net'
+
+export type Payload = (payload: Buffer) => number | false | undefined
+
+/** What is used of ssh2's private parts. */
+export interface Protocol {
+  _offer: Offer
+  _cipher: { _encSSLName?: string; _encKey: Buffer; _encIV: Buffer; outSeqno: number; encrypt(packet: Buffer): void }
+  _decipher: { _decipherSSLName?: string; _decipherKey: Buffer; _decipherIV: Buffer; inSeqno: number; _onPayload: Payload }
+  _onPayload: Payload
+  _onWrite: (data: Buffer) => void
+  _kexinit: Buffer | undefined
+  _queue: Buffer[] | undefined
+  _authsQueue: string[]
+  _kex: { remoteExtInfoEnabled: boolean }
+  _onHandshakeComplete: (...args: unknown[]) => void
+  _destruct: (() => void) | undefined
+  _packetRW: {
+    write: {
+      readonly allocStart: number
+      readonly allocStartKEX: number
+      alloc(size: number, force?: boolean): Buffer
+      finalize(packet: Buffer, force?: boolean): Buffer
+    }
+  }
+}
+export interface Private {
+  _sock: Socket
+  _protocol: Protocol
+}
+/** Name lists of a KEXINIT, in the order of the wire. */
+export interface Offer {
+  readonly lists: { readonly serverHostKey: { readonly array: string[] } }
+  readonly totalSize: number
+  copyAllTo(packet: Buffer, at: number): void
+}
+type KexInit = new (lists: unknown) => Offer
+export const { KexInit } = createRequire(import.meta.url)('ssh2/lib/protocol/kex.js') as { KexInit: KexInit }
