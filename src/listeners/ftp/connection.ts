@@ -116,21 +116,28 @@ export class FtpConnection extends ShellConnection {
     this.#attach(secured)
   }
 
-  /** Runs a transfer: one at a time, its data channel used up and REST and ALLO forgotten after it. */
-  async withTransfer(verb: string, run: (transfer: RunningTransfer) => Promise<void>): Promise<void> {
+  /** Runs what may take long, one at a time: ABOR and the session's end stop it, idleness does not. */
+  async interruptible<T>(verb: string, run: (transfer: RunningTransfer) => Promise<T>): Promise<T> {
     const transfer = new RunningTransfer(verb)
     this.transfer = transfer
     try {
-      await run(transfer)
+      return await run(transfer)
     } catch (error) {
       transfer.abort(error instanceof Error ? error : new Error(String(error)))
       throw transfer.signal.reason
     } finally {
       this.transfer = null
-      this.settings.restAt = 0
-      this.settings.allocated = null
-      this.replaceChannel(null)
       this.timers.active()
+    }
+  }
+
+  /** Runs a transfer: its data channel is used up and REST, RANG and ALLO are forgotten after it. */
+  async withTransfer(verb: string, run: (transfer: RunningTransfer) => Promise<void>): Promise<void> {
+    try {
+      await this.interruptible(verb, run)
+    } finally {
+      Object.assign(this.settings, { restAt: 0, rangeEnd: null, allocated: null })
+      this.replaceChannel(null)
     }
   }
 

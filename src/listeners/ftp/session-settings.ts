@@ -16,6 +16,10 @@ export interface SessionSettings {
   bufferSizeSet: boolean
   /** REST: where the next transfer begins. */
   restAt: number
+  /** RANG: where the next download or digest ends (not included); null: at the end. */
+  rangeEnd: number | null
+  /** OPTS HASH: the algorithm of HASH, by its FTP name. */
+  hash: string
   /** ALLO: how many bytes the next upload has. */
   allocated: number | null
   renameFrom: VirtualPath | null
@@ -37,6 +41,8 @@ export const freshSettings = (): SessionSettings => ({
   protection: 'C',
   bufferSizeSet: false,
   restAt: 0,
+  rangeEnd: null,
+  hash: 'SHA-256',
   allocated: null,
   renameFrom: null,
   epsvAll: false,

@@ -1,5 +1,6 @@
 // Files going out: positional reads one ahead of the socket, so that disk and network work at the same time.
 // Must not leave a download without its end.
+import { FileFlowError } from '../../core/errors.ts'
 import type { VirtualPath } from '../../core/virtual-path.ts'
 import type { Download } from '../../files/virtual-filesystem.ts'
 import type { FtpConnection } from './connection.ts'
@@ -20,11 +21,12 @@ export async function sendDownload(connection: FtpConnection, transfer: RunningT
     // RFC 3659 §5.4: a restart point that is not there.
     if (offset > download.size) throw new Refusal(554, 'The file is shorter than REST says.')
     const mode = connection.settings.type === 'A' ? 'ASCII' : 'BINARY'
-    await connection.reply(150, `Opening ${mode} mode data connection for ${typed} (${download.size - offset} bytes).`)
+    const end = Math.min(download.size, connection.settings.rangeEnd ?? download.size)
+    await connection.reply(150, `Opening ${mode} mode data connection for ${typed} (${end - offset} bytes).`)
     const socket = await connection.openData(transfer, false)
     const writer = new DataWriter(socket)
     transfer.watchStall(socket, connection.gateway.config.limits.transfer_stall_timeout, () => writer.busy)
-    await pump(connection, transfer, download, writer, offset)
+    await pump(connection, transfer, download, writer, offset, end)
     await writer.finish()
     await download.end(transfer.bytes)
   } catch (error) {
@@ -43,14 +45,18 @@ const readInto = (download: Download, buffer: Buffer, at: number): Promise<Read>
     (failed: unknown) => ({ failed }),
   )
 
+/** No more of the buffer than is wanted. */
+const upTo = (buffer: Buffer, bytes: number): Buffer => (bytes < buffer.length ? buffer.subarray(0, bytes) : buffer)
+
 async function pump(
   connection: FtpConnection,
   transfer: RunningTransfer,
   download: Download,
   writer: DataWriter,
   offset: number,
+  end: number,
 ): Promise<void> {
-  const remaining = download.size - offset
+  const remaining = end - offset
   if (remaining === 0) return
   const text = connection.settings.type === 'A' ? toWireText() : null
   // a rate that is set meanwhile is kept all the same, only less evenly
@@ -58,18 +64,18 @@ async function pump(
   let current = Buffer.allocUnsafeSlow(Math.min(size, remaining))
   let other = remaining > size ? Buffer.allocUnsafeSlow(size) : current
   let at = offset
-  const end = download.size
-  let reading: Promise<Read> | null = readInto(download, current, at)
+  let reading: Promise<Read> | null = readInto(download, upTo(current, end - at), at)
   while (reading !== null) {
     const read: Read = await reading
     if ('failed' in read) throw read.failed
     if (transfer.signal.aborted) throw transfer.signal.reason
-    if (read.bytes === 0) break
+    // someone beside us cut it: less than was announced must not look like all
+    if (read.bytes === 0) throw new FileFlowError('storage.failed', 'The file was cut short meanwhile.')
     const ready = current.subarray(0, read.bytes)
     at += read.bytes
     reading = null
     // With one buffer only (a small file that came in pieces) the next read waits for the write.
-    if (at < end && other !== current) reading = readInto(download, other, at)
+    if (at < end && other !== current) reading = readInto(download, upTo(other, end - at), at)
     const content = text === null ? ready : text.convert(ready)
     try {
       await writer.write(content)
@@ -78,7 +84,7 @@ async function pump(
       throw error
     }
     transfer.bytes += content.length
-    if (at < end && reading === null) reading = readInto(download, current, at)
+    if (at < end && reading === null) reading = readInto(download, upTo(current, end - at), at)
     else [current, other] = [other, current]
   }
 }

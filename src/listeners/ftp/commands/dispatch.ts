@@ -5,6 +5,7 @@ import { fillRegistry, type RegistryEntry, registered, ShellCommands } from '../
 import type { Line } from '../line-reader.ts'
 import { type Command, type CommandRow, parseCommand } from './command.ts'
 import { DATA_COMMANDS } from './data.ts'
+import { DIGEST_COMMANDS } from './digests.ts'
 import { DIRECTORY_COMMANDS } from './directories.ts'
 import { FILE_COMMANDS } from './files.ts'
 import { helpCommand, INFORMATION_COMMANDS } from './information.ts'
@@ -27,6 +28,7 @@ const ROWS: readonly CommandRow[] = [
   ...DATA_COMMANDS,
   ...TRANSFER_COMMANDS,
   ...LISTING_COMMANDS,
+  ...DIGEST_COMMANDS,
   ...INFORMATION_COMMANDS,
   SITE_COMMAND,
 ]

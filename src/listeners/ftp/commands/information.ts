@@ -7,6 +7,7 @@ import { findEntries, listLines, withoutFlags } from '../listing.ts'
 import { quoted } from '../replies.ts'
 import { ALL_FACTS } from '../session-settings.ts'
 import { type CommandRow, pathOf } from './command.ts'
+import { digestFeatures } from './digests.ts'
 
 function feat(connection: FtpConnection): Promise<void> {
   const { gateway, settings } = connection
@@ -25,6 +26,7 @@ function feat(connection: FtpConnection): Promise<void> {
     'SIZE',
     'TVFS',
     'UTF8',
+    ...digestFeatures(connection),
   ]
   return connection.reply(211, 'Features:', ...features, 'End')
 }

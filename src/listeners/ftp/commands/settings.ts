@@ -4,6 +4,7 @@ import type { FtpConnection } from '../connection.ts'
 import { Refusal } from '../replies.ts'
 import { ALL_FACTS } from '../session-settings.ts'
 import type { CommandRow } from './command.ts'
+import { optsHash } from './digests.ts'
 
 function type(connection: FtpConnection, argument: string): Promise<void> {
   const wanted = argument.trim().toUpperCase()
@@ -26,6 +27,7 @@ function rest(connection: FtpConnection, argument: string): Promise<void> {
   const offset = Number(argument.trim())
   if (!/^\d{1,16}$/.test(argument.trim()) || !Number.isSafeInteger(offset)) throw new Refusal(501, 'Syntax: REST <bytes>')
   connection.settings.restAt = offset
+  connection.settings.rangeEnd = null
   return connection.reply(350, `The next transfer begins at ${offset}.`)
 }
 
@@ -49,6 +51,8 @@ function opts(connection: FtpConnection, argument: string): Promise<void> {
       connection.settings.facts = ALL_FACTS.filter((fact) => wanted.includes(fact))
       return connection.reply(200, `MLST OPTS ${connection.settings.facts.map((fact) => `${fact};`).join('')}`.trimEnd())
     }
+    case 'HASH':
+      return optsHash(connection, value)
     default:
       throw new Refusal(501, 'No such option.')
   }
@@ -65,7 +69,7 @@ export const SETTING_COMMANDS: readonly CommandRow[] = [
   { verb: 'MODE', syntax: 'MODE S', login: 'needed', argument: 'required', run: onlyOne('S', 'MODE') },
   { verb: 'REST', syntax: 'REST <bytes>', login: 'needed', argument: 'required', run: rest },
   { verb: 'ALLO', syntax: 'ALLO <bytes>', login: 'needed', argument: 'required', run: allo },
-  { verb: 'OPTS', syntax: 'OPTS UTF8 ON | MLST <facts>', login: 'open', argument: 'required', run: opts },
+  { verb: 'OPTS', syntax: 'OPTS UTF8 ON | MLST <facts> | HASH <algorithm>', login: 'open', argument: 'required', run: opts },
   { verb: 'CLNT', syntax: 'CLNT <program>', login: 'open', argument: 'required', run: clnt },
   { verb: 'NOOP', syntax: 'NOOP', login: 'open', argument: 'optional', atOnce: 'always', run: (c) => c.reply(200, 'OK') },
 ]

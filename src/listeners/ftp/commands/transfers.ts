@@ -28,7 +28,8 @@ function upload(connection: FtpConnection, verb: string, path: VirtualPath, opti
 }
 
 function stor(connection: FtpConnection, argument: string, verb: string): Promise<void> {
-  const { restAt } = connection.settings
+  const { restAt, rangeEnd } = connection.settings
+  if (rangeEnd !== null) throw new Refusal(504, 'RANG is for RETR and HASH.')
   const options: UploadOptions = restAt > 0 ? { mode: 'resume', truncateTo: restAt } : { mode: 'replace' }
   return upload(connection, verb, pathOf(connection, argument), options, `Ready for ${argument}.`)
 }
