@@ -28,6 +28,7 @@ import type { Principal } from './core/user.ts'
 import type { Actor, SessionView } from './core/views.ts'
 import { prepareHome } from './files/homes.ts'
 import { Vaults, vaultsOf } from './files/vaults.ts'
+import { fetchHostKeys } from './forwarding/connectors/host-key.ts'
 import { createDestinations } from './forwarding/destinations.ts'
 import { createDispatcher } from './forwarding/dispatcher.ts'
 import { createDeliveryQueue } from './forwarding/queue.ts'
@@ -208,6 +209,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     note,
     settings: () => settingsOf(config, loaded),
     keys: () => keyReport(config, clock.now()),
+    makeBackup: () => store.backup(VERSION, clock.now()),
   })
   const changed = (kind: string) => (name: string) => events.emit(`${kind}.changed`, () => ({ name }))
 
@@ -222,6 +224,10 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
       test(actor, name, signal) {
         note(actor, 'destination.test', name)
         return dispatcher.probe(name, signal)
+      },
+      hostKeys(actor, host, port, signal) {
+        note(actor, 'destination.host_key', `${host}:${port}`)
+        return fetchHostKeys(host, port, signal)
       },
     },
     rules: announced(rules, (spec) => spec.name, changed('rule')),
@@ -269,6 +275,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     tokens: admins.tokens,
     bans: oversight.bans,
     settings: oversight.settings,
+    backup: oversight.backup,
     inspectPublicKey,
     state: {
       export: state.export,

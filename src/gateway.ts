@@ -15,7 +15,9 @@ import type { ReloadView } from './core/views.ts'
 import { emptyTrash } from './files/clear-home.ts'
 import { expirePartials } from './files/spool.ts'
 import { recover } from './intake/recover.ts'
+import { enforceRetention } from './intake/retention.ts'
 import { ensureHostKeys, ensureTlsCertificate, fingerprints, readCertificatePair } from './listeners/credentials.ts'
+import { probePorts } from './listeners/port-probe.ts'
 import type { LogOutput } from './logging/log-output.ts'
 import { lockDataDir } from './store/lock.ts'
 import { VERSION } from './version.ts'
@@ -47,6 +49,7 @@ export interface GatewayOptions {
 }
 
 const MINUTE = 60_000
+const RETENTION_EVERY = 6 * 60 * MINUTE
 
 /** The built admin page. */
 export const PUBLIC_DIR = join(import.meta.dirname, '..', 'dist', 'public')
@@ -55,9 +58,11 @@ export const PUBLIC_DIR = join(import.meta.dirname, '..', 'dist', 'public')
 export async function startGateway({ config, loaded, output, publicDir, adminPassword, showPassword }: GatewayOptions): Promise<Gateway> {
   const began = monotonic()
   const unlock = lockDataDir(config.data_dir)
+  const ending = new AbortController()
   let app: App | undefined
   let admin: AdminServer | undefined
   try {
+    await probePorts(config)
     app = await createApp({ config, loaded, output })
     await putInOrder(app)
     const made = await app.admins.ensureFirst(adminPassword)
@@ -82,8 +87,12 @@ export async function startGateway({ config, loaded, output, publicDir, adminPas
     })
     const timer = setInterval(() => keepHouse(app!), MINUTE)
     timer.unref()
-    return running(app, admin, addresses, async () => {
+    const retention = setInterval(() => keepRecords(app!, ending.signal), RETENTION_EVERY)
+    retention.unref()
+    keepRecords(app, ending.signal)
+    return running(app, admin, addresses, ending, async () => {
       clearInterval(timer)
+      clearInterval(retention)
       unlock()
     })
   } catch (error) {
@@ -123,6 +132,18 @@ function keepHouse(app: App): void {
   }
 }
 
+/** At the start and a few times a day. */
+function keepRecords(app: App, stop: AbortSignal): void {
+  enforceRetention({ store: app.store, clock: app.clock, keep: () => app.config.retention }, stop).then(
+    (removed) => {
+      if (Object.values(removed).some((n) => n > 0)) app.log.info('retention', 'Records past their time were removed.', { ...removed })
+    },
+    (error: unknown) => {
+      if (!stop.aborted) app.log.error('retention.failed', 'Old records could not be removed.', errorFields(error))
+    },
+  )
+}
+
 async function adminTls(config: Config): Promise<{ cert: string; key: string } | null> {
   const { cert, key } = config.admin.tls
   return cert !== null && key !== null ? readCertificatePair(cert, key) : null
@@ -138,13 +159,14 @@ function boundAddresses(app: App, adminPort: number | null): Addresses {
   }
 }
 
-function running(app: App, admin: AdminServer, addresses: Addresses, release: () => Promise<void>): Gateway {
+function running(app: App, admin: AdminServer, addresses: Addresses, ending: AbortController, release: () => Promise<void>): Gateway {
   let stopping: Promise<void> | undefined
   return {
     app,
     addresses,
     stop(drainMs) {
       stopping ??= (async () => {
+        ending.abort()
         app.log.info('stopping', 'FileFlow stops: no new sessions.', { drain_ms: drainMs })
         await app.services.stop(drainMs)
         await admin.close()

@@ -1,11 +1,12 @@
 // The command line: which command, with what it needs; the only process.exit.
 // Must not hold any command's behaviour.
 import { join } from 'node:path'
-import { PassThrough } from 'node:stream'
+import { PassThrough, type Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import v8 from 'node:v8'
-import { createAdminServer } from './admin/server.ts'
+import { type AdminServer, createAdminServer } from './admin/server.ts'
 import { createApp } from './app.ts'
-import { openTransport, type Transport } from './cli/api-client.ts'
+import { openTransport, problemOf, runningSocket, socketDownload, type Transport } from './cli/api-client.ts'
 import { ensureUiBuilt } from './cli/build-ui.ts'
 import { type Command, type CommandIo, runCommand } from './cli/command.ts'
 import { COMMANDS } from './cli/commands.ts'
@@ -24,7 +25,7 @@ v8.setFlagsFromString('--external-memory-accounted-in-global-limit')
 const closers: (() => void | Promise<void>)[] = []
 
 /** The API over the database itself, for commands where no gateway runs. */
-async function openOffline(config: Config): Promise<Transport> {
+async function openOffline(config: Config): Promise<AdminServer> {
   const unlock = lockDataDir(config.data_dir)
   const silent = new PassThrough().resume()
   const output = createLogOutput({
@@ -42,7 +43,12 @@ async function openOffline(config: Config): Promise<Transport> {
     await output.close()
     unlock()
   })
-  return async (method, path, body) => {
+  return admin
+}
+
+const injected =
+  (admin: AdminServer): Transport =>
+  async (method, path, body) => {
     const answer = await admin.console.inject({
       method,
       url: `/api/v1${path}`,
@@ -50,6 +56,14 @@ async function openOffline(config: Config): Promise<Transport> {
     })
     return { status: answer.statusCode, body: answer.body === '' ? null : JSON.parse(answer.body) }
   }
+
+async function download(path: string, file?: string): Promise<Readable> {
+  const { config } = load(file)
+  const socket = await runningSocket(config.data_dir)
+  if (socket !== null) return socketDownload(socket, path)
+  const answer = await (await openOffline(config)).console.inject({ url: `/api/v1${path}`, payloadAsStream: true })
+  if (answer.statusCode === 200) return answer.stream()
+  throw problemOf(await text(answer.stream()))
 }
 
 const buildUi: Command = {
@@ -71,8 +85,9 @@ const io: CommandIo = {
   loadConfig: load,
   transport(file) {
     const { config } = load(file)
-    return openTransport(config.data_dir, () => openOffline(config))
+    return openTransport(config.data_dir, async () => injected(await openOffline(config)))
   },
+  download,
 }
 
 process.on('uncaughtException', (error) => {

@@ -1,6 +1,7 @@
 // All that the API can do, as verbs: each one validates, acts, writes the audit row and has its live effect, whoever calls it.
 // Must not be gone round by a route or a command; app.ts puts it together.
 
+import type { Readable } from 'node:stream'
 import type { AdminLogin } from '../accounts/admin-sessions.ts'
 import type { AdminPatch } from '../accounts/admins.ts'
 import type { DestinationSpec } from '../core/destination.ts'
@@ -101,6 +102,8 @@ export interface ControlPlane {
   }
   readonly destinations: Resource<DestinationSpec, DestinationView> & {
     test(actor: Actor, name: string, signal: AbortSignal): Promise<ProbeReport>
+    /** What an SSH server shows; nothing is trusted by it. @throws `remote.*` */
+    hostKeys(actor: Actor, host: string, port: number, signal: AbortSignal): Promise<readonly { type: string; fingerprint: string }[]>
   }
   readonly rules: Resource<RuleSpec, RuleView> & {
     simulate(question: { user: string; path: string; rules?: readonly RuleSpec[] }): SimulateResult
@@ -173,6 +176,8 @@ export interface ControlPlane {
     reload(actor: Actor): Promise<ReloadView>
     keys(): Promise<readonly KeyView[]>
   }
+  /** One at a time. @throws `limit.rate` while another one is under way */
+  backup(actor: Actor): Promise<Readable>
   /** @throws `request.invalid` */
   inspectPublicKey(line: string): PublicKeyView
   readonly state: {

@@ -1,5 +1,6 @@
 // What those who watch over the gateway ask and do: audit log, bans, settings and their reload.
 // Must not act without an audit row.
+import type { Readable } from 'node:stream'
 import type { Ban, LoginGuard } from '../accounts/login-guard.ts'
 import { FileFlowError } from '../core/errors.ts'
 import type { Actor, AuditView, BanView, KeyView, Page, PageRequest, ReloadView, SettingView } from '../core/views.ts'
@@ -14,6 +15,7 @@ export interface OversightOptions {
   readonly note: (actor: Actor, action: string, object: string) => void
   readonly settings: () => readonly SettingView[]
   readonly keys: () => Promise<readonly KeyView[]>
+  readonly makeBackup: () => Promise<Readable>
 }
 
 const EXPORT_ROWS = 500
@@ -26,7 +28,8 @@ const banView = (ban: Ban): BanView => ({
   reason: `${ban.failures} failed logins`,
 })
 
-export function createOversight({ store, guard, events, note, settings, keys }: OversightOptions) {
+export function createOversight({ store, guard, events, note, settings, keys, makeBackup }: OversightOptions) {
+  let backingUp = false
   let rereads: (() => Promise<ReloadView>) | null = null
   return {
     audit: {
@@ -69,6 +72,22 @@ export function createOversight({ store, guard, events, note, settings, keys }: 
         note(actor, 'config.reload_asked', 'configuration')
         return rereads()
       },
+    },
+    async backup(actor: Actor): Promise<Readable> {
+      if (backingUp) throw new FileFlowError('limit.rate', 'Another backup is being made.')
+      backingUp = true
+      const done = (): void => {
+        backingUp = false
+      }
+      try {
+        note(actor, 'backup', 'gateway')
+        const stream = await makeBackup()
+        stream.once('close', done)
+        return stream
+      } catch (error) {
+        done()
+        throw error
+      }
     },
     /** What a reload does; a running gateway gives it. */
     setReload(run: () => Promise<ReloadView>): void {

@@ -35,6 +35,7 @@ export const ROUTE_ACCESS: Readonly<Record<string, Access>> = {
   'POST /destinations/:name/enable': 'admin',
   'POST /destinations/:name/disable': 'admin',
   'POST /destinations/:name/test': 'operator',
+  'POST /destinations/host-key': 'admin',
 
   'GET /rules': 'auditor',
   'POST /rules': 'admin',
@@ -73,6 +74,7 @@ export const ROUTE_ACCESS: Readonly<Record<string, Access>> = {
   'GET /settings': 'auditor',
   'POST /settings/reload': 'admin',
   'GET /keys': 'auditor',
+  'GET /backup': 'admin',
 
   'GET /admins': 'auditor',
   'POST /admins': 'admin',

@@ -1,6 +1,6 @@
 // The API as commands see it: over the gateway's unix socket, or whatever answers in its place when none runs.
 // Must not open the database; the caller's `openOffline` does.
-import { request } from 'node:http'
+import { type IncomingMessage, request } from 'node:http'
 import { createConnection } from 'node:net'
 import { socketPath, withSocketAddress } from '../config/socket-path.ts'
 import { ERRORS, type ErrorCode, FileFlowError } from '../core/errors.ts'
@@ -84,6 +84,45 @@ function exchange(address: string, method: Method, url: string, body: unknown): 
     call.on('error', failed)
     call.end(payload)
   })
+}
+
+/** What a GET over the unix socket at `path` answers, as it comes. @throws FileFlowError with the code and words of the problem */
+export function socketDownload(path: string, url: string): Promise<IncomingMessage> {
+  return withSocketAddress(
+    path,
+    (address) =>
+      new Promise((resolve, reject) => {
+        const call = request({ socketPath: address, method: 'GET', path: PREFIX + url }, (response) => {
+          if (response.statusCode === 200) return resolve(response)
+          let text = ''
+          response.on('data', (chunk: Buffer) => {
+            if (text.length < 65_536) text += chunk.toString()
+          })
+          response.on('end', () => reject(problemOf(text)))
+          response.on('error', reject)
+        })
+        call.on('error', (cause) => reject(new FileFlowError('service.unavailable', 'The connection to the gateway was lost.', { cause })))
+        call.end()
+      }),
+  )
+}
+
+/** The error that a problem's text tells. */
+export function problemOf(text: string): FileFlowError {
+  let problem: { code?: string; detail?: string } = {}
+  try {
+    problem = JSON.parse(text) as typeof problem
+  } catch {
+    // not ours: internal
+  }
+  const known = problem.code !== undefined && Object.hasOwn(ERRORS, problem.code)
+  return new FileFlowError(known ? (problem.code as ErrorCode) : 'internal', problem.detail)
+}
+
+/** The socket of the running gateway, or null when none listens. */
+export async function runningSocket(dataDir: string): Promise<string | null> {
+  const path = socketPath(dataDir)
+  return (await answers(path)) ? path : null
 }
 
 /** One call's answer. @throws FileFlowError with the code and words of the problem */

@@ -14,6 +14,8 @@ export interface CommandIo {
   readonly isTTY: boolean
   /** The API: of the running gateway, or over the database itself. @throws FileFlowError `config.invalid`, `service.unavailable` */
   transport(configFile?: string): Promise<Transport>
+  /** The bytes that a GET of the API answers. @throws FileFlowError as the API does */
+  download(path: string, configFile?: string): Promise<Readable>
   /** @throws FileFlowError `config.invalid` */
   loadConfig(configFile?: string): LoadedConfig
 }

@@ -3,9 +3,11 @@
 import { join } from 'node:path'
 import { createAccountRows } from './accounts.ts'
 import { createAuditLog } from './audit.ts'
+import { makeBackup } from './backup.ts'
 import { openDatabase } from './database.ts'
 import { createDeliveryRows } from './deliveries.ts'
 import { createGroupCommit, type Durability } from './group-commit.ts'
+import { createRetention } from './retention.ts'
 import { createRoutingRows } from './routing.ts'
 import { openSecretBox } from './secret-box.ts'
 import { createTransferRows } from './transfers.ts'
@@ -24,6 +26,9 @@ export function openStore(dataDir: string, durability: Durability) {
     routing: createRoutingRows(db),
     transfers: createTransferRows(db),
     deliveries: createDeliveryRows(db),
+    prune: createRetention(db),
+    /** Database and keys as one file's stream, consistent. @param now ms */
+    backup: (fileflow: string, now: number) => makeBackup(db, dataDir, fileflow, now),
     close() {
       group.flush()
       db.pragma('optimize')

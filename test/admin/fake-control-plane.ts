@@ -1,5 +1,6 @@
 // A control plane in memory for tests of the API, the page and the commands: real shapes, no disk, every act recorded.
 // Must not decide more than the tests need.
+import { Readable } from 'node:stream'
 import type { Actor, ControlPlane, ControlPlaneEvent, Resource } from '../../src/admin/control-plane.ts'
 import type { DestinationSpec } from '../../src/core/destination.ts'
 import { FileFlowError } from '../../src/core/errors.ts'
@@ -165,6 +166,7 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
         did(actor, 'destination.test', name)
         return { ok: true, steps: [{ step: 'connect', ok: true, ms: 3, detail: 'connected' }], fingerprint: 'SHA256:x' }
       },
+      hostKeys: async () => [{ type: 'ssh-ed25519', fingerprint: 'SHA256:x' }],
     },
     rules: {
       ...resource<RuleSpec, RuleView>(
@@ -343,6 +345,7 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
       },
       keys: async () => [{ kind: 'ssh-host-key', name: 'sftp', type: 'ssh-ed25519', fingerprint: 'SHA256:x' }],
     },
+    backup: async () => Readable.from([Buffer.from('backup')]),
     inspectPublicKey: () => ({ type: 'ssh-ed25519', bits: 256, fingerprint: 'SHA256:x', comment: '' }),
     state: {
       export: () => ({ users: [], destinations: [], rules: [] }),

@@ -40,6 +40,7 @@ async function console(t: Test) {
       stderr,
       isTTY: false,
       transport: async () => inject,
+      download: async (path) => Readable.from([(await server.console.inject(`/api/v1${path}`)).rawPayload]),
       loadConfig: (file) => loadConfig({ file, env: {}, cwd: folder }),
     }
     const code = await runCommand(COMMANDS, argv, io)

@@ -45,6 +45,25 @@ export function declaredRoutes(app: App, { control }: RouteContext): void {
   )
 
   app.post(
+    '/destinations/host-key',
+    {
+      schema: described('destinations', 'The host keys that an SSH server shows now; none is trusted by it', {
+        body: Type.Object(
+          { host: Type.String({ minLength: 1, maxLength: 253 }), port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535 })) },
+          { additionalProperties: false },
+        ),
+      }),
+      config: { rateLimit: { max: 30, timeWindow: 60_000 } },
+    },
+    async (request, reply) => {
+      const gone = new AbortController()
+      reply.raw.once('close', () => gone.abort())
+      const { host, port = 22 } = request.body
+      return { items: await control.destinations.hostKeys(actorOf(request), host, port, gone.signal), next: null }
+    },
+  )
+
+  app.post(
     '/rules/simulate',
     {
       schema: described('rules', 'Which rules would match a file, and why the others do not', {

@@ -19,6 +19,20 @@ export function gatewayRoutes(app: App, { control }: RouteContext): void {
     items: await control.settings.keys(),
     next: null,
   }))
+  app.get(
+    '/backup',
+    {
+      schema: described('settings', 'Database, keys and certificates as one file, consistent while the gateway runs', {}),
+      config: { rateLimit: { max: 10, timeWindow: 60_000 } },
+    },
+    async (request, reply) => {
+      const stream = await control.backup(actorOf(request))
+      return reply
+        .type('application/octet-stream')
+        .header('content-disposition', 'attachment; filename="fileflow-backup.tar.gz"')
+        .send(stream)
+    },
+  )
   app.post(
     '/public-keys/inspect',
     {
