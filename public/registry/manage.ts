@@ -1,6 +1,6 @@
 // The pages on which the gateway is set up and guarded.
 // Must not hold anything but their entries.
-import { MapPin, Split, Users as UsersIcon } from 'lucide-react'
+import { MapPin, ScrollText, Settings as SettingsIcon, ShieldCheck, Split, Users as UsersIcon } from 'lucide-react'
 import { strings } from '../strings.ts'
 import { type PageEntry, page } from './page.ts'
 
@@ -25,4 +25,16 @@ export const MANAGE: readonly PageEntry[] = [
   { path: '/rules', Page: page(() => import('../pages/rules.tsx'), 'Rules'), nav: { label: nav.rules, Icon: Split, group: 'manage' } },
   { path: '/rules/+new', Page: page(() => import('../pages/rules/one.tsx'), 'NewRule'), role: 'admin' },
   { path: '/rules/:name', Page: page(() => import('../pages/rules/one.tsx'), 'OneRule') },
+  {
+    path: '/security',
+    Page: page(() => import('../pages/security.tsx'), 'Security'),
+    nav: { label: nav.security, Icon: ShieldCheck, group: 'guard' },
+  },
+  { path: '/security/:part', Page: page(() => import('../pages/security.tsx'), 'Security') },
+  { path: '/audit', Page: page(() => import('../pages/audit.tsx'), 'Audit'), nav: { label: nav.audit, Icon: ScrollText, group: 'guard' } },
+  {
+    path: '/settings',
+    Page: page(() => import('../pages/settings.tsx'), 'Settings'),
+    nav: { label: nav.settings, Icon: SettingsIcon, group: 'guard' },
+  },
 ]

@@ -74,6 +74,7 @@ export interface DeliveryFilter extends PageRequest {
 export interface AuditFilter extends PageRequest {
   readonly actor?: string
   readonly action?: string
+  readonly outcome?: AuditView['outcome']
   /** ms, both included. */
   readonly since?: number
   readonly until?: number

@@ -33,6 +33,7 @@ interface AuditRow {
 export interface AuditFilter {
   readonly actor?: string | undefined
   readonly action?: string | undefined
+  readonly outcome?: AuditEvent['outcome'] | undefined
   /** ms, both included. */
   readonly since?: number | undefined
   readonly until?: number | undefined
@@ -111,6 +112,7 @@ export function createAuditLog(db: Sqlite): AuditLog {
       from: 'seq >= @from',
       actor: 'actor = @actor',
       action: 'action = @action',
+      outcome: 'outcome = @outcome',
       since: 'at >= @since',
       until: 'at <= @until',
       q: "(object LIKE @q ESCAPE '\\' OR actor LIKE @q ESCAPE '\\' OR address LIKE @q ESCAPE '\\' OR action LIKE @q ESCAPE '\\')",
@@ -178,7 +180,8 @@ export function createAuditLog(db: Sqlite): AuditLog {
     append,
     list: (filter) => list(wanted(filter)).map(viewOf),
     async search(filter) {
-      if (!filter.q && filter.since === undefined && filter.until === undefined) return list(wanted(filter)).map(viewOf)
+      if (!filter.q && filter.outcome === undefined && filter.since === undefined && filter.until === undefined)
+        return list(wanted(filter)).map(viewOf)
       const newest = ((last.get() as Anchor | undefined)?.seq ?? 0) + 1
       const rows = await searchInSteps<AuditRow, number>(
         filter.limit,

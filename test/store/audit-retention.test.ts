@@ -78,6 +78,7 @@ test('text and times are searched in steps between which others get their turn',
     window.map((row) => row.seq),
     [102, 101, 100],
   )
+  t.same(await audit.search({ outcome: 'failed', limit: 10 }), [], 'a rare outcome is searched in steps, too')
   const [first, second] = [await audit.search({ q: 'user:3', limit: 2 }), await audit.search({ q: 'user:3', before: 11_000, limit: 2 })]
   t.equal(first.length, 2)
   t.ok(second[0]!.seq < 11_000)

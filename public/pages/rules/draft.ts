@@ -88,6 +88,9 @@ export function toPatch(before: RuleDraft, after: RuleDraft, stored: RuleView): 
   return Object.fromEntries(keys.filter((key) => key !== 'name' && !same(from[key], to[key])).map((key) => [key, to[key] ?? null]))
 }
 
+/** Stands for the destination that is not chosen yet, in a preview. */
+export const UNCHOSEN = 'not-chosen-yet'
+
 /** A stored rule as a declaration, to be asked beside a draft. */
 export function specOf({ created_at: _created, updated_at: _updated, ...spec }: RuleView): RuleSpec {
   return spec

@@ -17,7 +17,7 @@ import { useSave } from '../../parts/save.ts'
 import type { PageProps } from '../../registry/page.ts'
 import { go } from '../../router.tsx'
 import { strings } from '../../strings.ts'
-import { EMPTY_RULE, type RuleDraft, specOf, toDraft, toPatch, toSpec } from './draft.ts'
+import { EMPTY_RULE, type RuleDraft, specOf, toDraft, toPatch, toSpec, UNCHOSEN } from './draft.ts'
 import { useNames } from './names.ts'
 import { RuleForm } from './rule-form.tsx'
 import { TryOut } from './try.tsx'
@@ -33,7 +33,13 @@ function useTrial(draft: RuleDraft, stored?: RuleView): { rules: readonly RuleSp
   const name = stored?.name ?? (draft.name.trim() || UNNAMED)
   const others = all.data?.items ?? []
   // A rule that is off takes nothing; the question is what it would do.
-  const mine: RuleSpec = { ...toSpec(draft, stored), name, enabled: true }
+  const spec = toSpec(draft, stored)
+  const mine: RuleSpec = {
+    ...spec,
+    name,
+    enabled: true,
+    deliver: spec.deliver.map((one) => (one.to === '' ? { ...one, to: UNCHOSEN } : one)),
+  }
   const place = others.findIndex((rule) => rule.name === name)
   const specs = others.map(specOf)
   return { name, rules: place === -1 ? [...specs, mine] : specs.with(place, mine) }

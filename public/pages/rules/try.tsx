@@ -12,6 +12,7 @@ import { Refusal } from '../../parts/form.tsx'
 import { Panel } from '../../parts/panel.tsx'
 import { Path, Word } from '../../parts/words.tsx'
 import { strings } from '../../strings.ts'
+import { UNCHOSEN } from './draft.ts'
 
 const words = strings.rules
 const TYPING_MS = 250
@@ -101,7 +102,7 @@ function One({ answer: { rule, matched, reason, deliveries } }: { answer: Answer
   return (
     <div className={`preview-row ${matched ? 'preview-hit' : 'preview-miss'}`}>
       <strong>
-        <bdi>{rule === '' ? words.here : rule}</bdi>
+        <bdi>{rule}</bdi>
       </strong>{' '}
       <span className={matched ? 'good' : 'quiet'}>{matched ? words.takesIt : words.takesNot}</span>
       {reason === null ? null : (
@@ -112,7 +113,7 @@ function One({ answer: { rule, matched, reason, deliveries } }: { answer: Answer
       {deliveries.map(({ destination, remote_path }) => (
         <div className="copyable" key={destination + remote_path}>
           <span>
-            → <bdi>{destination}</bdi>: <Path path={remote_path} />
+            → <bdi>{destination === UNCHOSEN ? words.choose : destination}</bdi>: <Path path={remote_path} />
           </span>
           <Copy text={remote_path} what={words.theRemotePath} />
         </div>

@@ -4,7 +4,7 @@ import { Button, FileButton, Group, PasswordInput, Textarea } from '@mantine/cor
 import { useQueries } from '@tanstack/react-query'
 import { KeyRound } from 'lucide-react'
 import { useState } from 'react'
-import type { UserView } from '../../../src/core/views.ts'
+import type { PublicKeyView, UserView } from '../../../src/core/views.ts'
 import { api } from '../../api.ts'
 import { Copy } from '../../parts/copy.tsx'
 import { Refusal, Remove } from '../../parts/form.tsx'
@@ -14,14 +14,7 @@ import type { Fields } from './user-form.tsx'
 
 const words = strings.users
 
-interface KeyFacts {
-  readonly type: string
-  readonly bits: number
-  readonly fingerprint: string
-  readonly comment: string
-}
-
-const inspect = (line: string): Promise<KeyFacts> => api<KeyFacts>('POST', '/public-keys/inspect', { public_key: line })
+const inspect = (line: string): Promise<PublicKeyView> => api<PublicKeyView>('POST', '/public-keys/inspect', { public_key: line })
 
 /** 24 characters that nobody confuses when reading them aloud: more than 130 bits. */
 function newPassword(): string {

@@ -16,7 +16,6 @@ import type { PageProps } from '../../registry/page.ts'
 import { go, useFilters } from '../../router.tsx'
 import { strings } from '../../strings.ts'
 import { EMPTY_USER, toDraft, toPatch, toSpec } from './draft.ts'
-import { lastFrom } from './login.ts'
 import { Removal } from './removal.tsx'
 import { Sheet } from './sheet.tsx'
 import { UserForm } from './user-form.tsx'
@@ -106,8 +105,7 @@ function Account({ user, me }: { user: UserView; me: PageProps['me'] }) {
 }
 
 function Facts({ user }: { user: UserView }) {
-  const from = lastFrom(user)
-  const usage = (user as UserView & { usage?: { bytes: number; files: number } }).usage
+  const { last_login_from: from, usage } = user
   return (
     <dl className="fact-list">
       <div>
@@ -129,12 +127,10 @@ function Facts({ user }: { user: UserView }) {
         <dt>{words.sessions}</dt>
         <dd>{words.live(user.sessions)}</dd>
       </div>
-      {usage ? (
-        <div>
-          <dt>{words.usage}</dt>
-          <dd>{words.usageText(formatSize(usage.bytes), usage.files)}</dd>
-        </div>
-      ) : null}
+      <div>
+        <dt>{words.usage}</dt>
+        <dd>{words.usageText(formatSize(usage.bytes), usage.files)}</dd>
+      </div>
       <div>
         <dt>{words.created}</dt>
         <dd>

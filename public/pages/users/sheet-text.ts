@@ -1,26 +1,15 @@
 // The connection sheet as plain text: what a partner needs to connect, and no secret.
 // Must not ask the gateway.
-import type { UserView } from '../../../src/core/views.ts'
+import type { KeyView, UserView } from '../../../src/core/views.ts'
 import { strings } from '../../strings.ts'
 
 const words = strings.users.sheet
-
-/** A host key or certificate of the gateway, as `GET /keys` tells. */
-export interface GatewayKey {
-  readonly kind: 'ssh-host-key' | 'certificate'
-  readonly name: string
-  readonly type: string
-  readonly fingerprint: string
-  readonly subject?: string
-  readonly not_after?: string
-  readonly days_left?: number
-}
 
 export interface Doors {
   readonly host: string
   readonly sftp: number | null
   readonly ftp: number | null
-  readonly keys: readonly GatewayKey[]
+  readonly keys: readonly KeyView[]
 }
 
 /** An IPv6 address in a URL stands in brackets (RFC 3986 §3.2.2). */

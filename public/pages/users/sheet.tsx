@@ -4,12 +4,12 @@ import { Button, Group, TextInput } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { Printer } from 'lucide-react'
 import { useState } from 'react'
-import type { Page, ServiceView, UserView } from '../../../src/core/views.ts'
+import type { KeyView, Page, ServiceView, UserView } from '../../../src/core/views.ts'
 import { api } from '../../api.ts'
 import { Copy } from '../../parts/copy.tsx'
 import { Loaded } from '../../parts/panel.tsx'
 import { strings } from '../../strings.ts'
-import { type GatewayKey, sheetText } from './sheet-text.ts'
+import { sheetText } from './sheet-text.ts'
 
 const words = strings.users.sheet
 const KEY = 'fileflow-public-host'
@@ -25,7 +25,7 @@ function remembered(): string {
 export function Sheet({ user }: { user: UserView }) {
   const [host, setHost] = useState(remembered)
   const services = useQuery({ queryKey: ['services'], queryFn: () => api<Page<ServiceView>>('GET', '/services') })
-  const keys = useQuery({ queryKey: ['keys'], queryFn: () => api<Page<GatewayKey>>('GET', '/keys') })
+  const keys = useQuery({ queryKey: ['keys'], queryFn: () => api<Page<KeyView>>('GET', '/keys') })
   const portOf = (name: string) => services.data?.items.find((service) => service.name === name)?.port ?? null
   const remember = (value: string) => {
     setHost(value)

@@ -23,6 +23,7 @@ const AuditQuery = Type.Object(
     ...PageFields,
     actor: Type.Optional(Type.String({ maxLength: 128 })),
     action: Type.Optional(Type.String({ maxLength: 128 })),
+    outcome: Type.Optional(oneOf(['ok', 'refused', 'failed'] as const)),
     since: Type.Optional(Moment),
     until: Type.Optional(Moment),
   },

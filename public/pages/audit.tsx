@@ -1,0 +1,152 @@
+// The audit log: who did what, searched and exported, and whether its chain is whole.
+// Must not change a row; nobody can.
+import { Alert, Button, TextInput } from '@mantine/core'
+import { useMutation } from '@tanstack/react-query'
+import { Download, ShieldCheck } from 'lucide-react'
+import type { AuditView } from '../../src/core/views.ts'
+import { api } from '../api.ts'
+import { visible } from '../format.ts'
+import { FilterBar } from '../parts/filters.tsx'
+import { Refusal } from '../parts/form.tsx'
+import { PageHead } from '../parts/page-head.tsx'
+import { Empty } from '../parts/panel.tsx'
+import { type Column, Paged, Table, usePages } from '../parts/table.tsx'
+import { Moment, State, Word } from '../parts/words.tsx'
+import { useFilters } from '../router.tsx'
+import { strings } from '../strings.ts'
+import '../manage.css'
+
+const words = strings.audit
+const FILTERS = ['q', 'actor', 'action', 'outcome', 'since', 'until'] as const
+
+interface Verdict {
+  readonly ok: boolean
+  readonly rows: number
+  readonly broken: number | null
+  readonly first: number
+}
+
+const COLUMNS: Column<AuditView>[] = [
+  { key: 'at', label: words.when, width: '9.5rem', render: ({ at }) => <Moment at={at} /> },
+  {
+    key: 'actor',
+    label: words.actor,
+    width: '14rem',
+    render: ({ actor, address }) => (
+      <div>
+        <Word>{actor}</Word>
+        {address === '' ? null : (
+          <div className="quiet">
+            <Word>{address}</Word>
+          </div>
+        )}
+      </div>
+    ),
+  },
+  { key: 'action', label: words.action, width: '12rem', render: ({ action }) => <span className="mono">{action}</span> },
+  { key: 'object', label: words.object, render: ({ object, detail }) => <What object={object} detail={detail} /> },
+  {
+    key: 'outcome',
+    label: words.outcome,
+    width: '8rem',
+    render: ({ outcome }) => <State state={outcome === 'ok' ? 'completed' : 'failed'} label={words.outcomes[outcome]} />,
+  },
+  { key: 'seq', label: words.row, width: '5rem', align: 'end', render: ({ seq, hash }) => <span title={hash}>{seq}</span> },
+]
+
+function What({ object, detail }: Pick<AuditView, 'object' | 'detail'>) {
+  const facts = Object.entries(detail)
+  return (
+    <div>
+      <Word>{object}</Word>
+      {facts.length === 0 ? null : (
+        <details className="quiet">
+          <summary>{words.detail}</summary>
+          <dl className="detail">
+            {facts.map(([key, value]) => (
+              <div key={key}>
+                <dt>{visible(key)}</dt>
+                <dd>
+                  <Word>{typeof value === 'string' ? value : JSON.stringify(value)}</Word>
+                </dd>
+              </div>
+            ))}
+          </dl>
+        </details>
+      )}
+    </div>
+  )
+}
+
+export function Audit() {
+  const [filters, change] = useFilters()
+  const asked = new URLSearchParams({ limit: '100' })
+  for (const key of FILTERS) {
+    const value = filters.get(key)
+    if (value) asked.set(key, key === 'until' ? `${value}T23:59:59.999Z` : value)
+  }
+  const query = usePages<AuditView>(['audit', asked.toString()], `/audit?${asked}`)
+  const verify = useMutation({ mutationFn: () => api<Verdict>('GET', '/audit/verify') })
+  const verdict = verify.data
+  const date = (key: 'since' | 'until') => (
+    <TextInput
+      type="date"
+      size="sm"
+      className="filter"
+      label={words[key]}
+      value={filters.get(key) ?? ''}
+      onChange={({ currentTarget }) => change({ [key]: currentTarget.value })}
+    />
+  )
+  return (
+    <>
+      <PageHead title={words.title} note={words.note}>
+        <Button
+          variant="default"
+          leftSection={<ShieldCheck size={16} aria-hidden="true" />}
+          loading={verify.isPending}
+          onClick={() => verify.mutate()}
+        >
+          {words.verify}
+        </Button>
+        <Button
+          component="a"
+          href="/api/v1/audit/export"
+          download="fileflow-audit.jsonl"
+          variant="default"
+          leftSection={<Download size={16} aria-hidden="true" />}
+        >
+          {words.export}
+        </Button>
+      </PageHead>
+      <div role="status">
+        {verdict ? (
+          <Alert color={verdict.ok ? 'green' : 'red'} variant="light" className="refusal">
+            {verdict.ok || verdict.broken === null ? words.verified(verdict.rows) : words.broken(verdict.broken)}
+            {verdict.first > 1 ? ` ${words.verifiedFrom(verdict.first)}` : ''}
+          </Alert>
+        ) : null}
+        <Refusal error={verify.error} />
+      </div>
+      <div className="filter-row">
+        <FilterBar
+          search={words.search}
+          texts={[
+            { key: 'actor', label: words.actor },
+            { key: 'action', label: words.action },
+          ]}
+          choices={[{ key: 'outcome', label: words.outcome, options: words.outcomes }]}
+        />
+        <div className="filters">
+          {date('since')}
+          {date('until')}
+        </div>
+      </div>
+      <section className="sheet" aria-label={words.title}>
+        <Paged query={query} empty={<Empty title={[...filters.keys()].length === 0 ? words.empty : strings.table.nothing} />}>
+          {(rows) => <Table label={words.title} columns={COLUMNS} rows={rows} keyOf={({ seq }) => String(seq)} />}
+        </Paged>
+      </section>
+    </>
+  )
+}
