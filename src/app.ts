@@ -29,6 +29,7 @@ import type { Actor, SessionView } from './core/views.ts'
 import { prepareHome } from './files/homes.ts'
 import { Vaults, vaultsOf } from './files/vaults.ts'
 import { fetchHostKeys } from './forwarding/connectors/host-key.ts'
+import { createDeliveryVerbs } from './forwarding/delivery-verbs.ts'
 import { createDestinations } from './forwarding/destinations.ts'
 import { createDispatcher } from './forwarding/dispatcher.ts'
 import { createDeliveryQueue } from './forwarding/queue.ts'
@@ -106,6 +107,14 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     log: createLogger('forwarder', (line) => output.write(line)),
     destinations,
     limits: () => config.forwarding,
+    changed: (event, id) => events.emit(`delivery.${event}`, () => movements.deliveryView(id)),
+    destinationChanged: (name) => events.emit('destination.changed', () => ({ name })),
+    finished: (transferId) => settler.settle(transferId),
+  })
+  const deliveryVerbs = createDeliveryVerbs({
+    store,
+    clock,
+    dispatcher,
     changed: (event, id) => events.emit(`delivery.${event}`, () => movements.deliveryView(id)),
     finished: (transferId) => settler.settle(transferId),
   })
@@ -199,7 +208,15 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
       store.audit.append({ at: clock.now(), actor: actor.name, address: actor.address, action, object, outcome: 'ok', detail }),
     )
 
-  const stats = createStats({ store, clock, live, destinations, storageRoot: config.storage_root, throughput })
+  const stats = createStats({
+    store,
+    clock,
+    live,
+    destinations,
+    breakers: { view: dispatcher.breaker },
+    storageRoot: config.storage_root,
+    throughput,
+  })
   const screens = informScreens({ events, stats, output, log })
 
   const oversight = createOversight({
@@ -236,14 +253,15 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
       list: movements.deliveries,
       get: movements.delivery,
       retry(actor, id) {
-        dispatcher.retry(actor, id)
+        deliveryVerbs.retry(actor, id)
         return movements.deliveryView(id)
       },
       cancel(actor, id) {
-        dispatcher.cancel(actor, id)
+        deliveryVerbs.cancel(actor, id)
         return movements.deliveryView(id)
       },
-      retryAllDead: dispatcher.retryAllDead,
+      retryAll: deliveryVerbs.retryAll,
+      cancelAll: deliveryVerbs.cancelAll,
     },
     sessions: {
       list({ limit = 50, cursor = '', q = '' }) {

@@ -123,7 +123,7 @@ export function createServices(options: ServicesOptions) {
       if (message.type === 'log') write(message.line)
       else dispatcher.receive(message)
     },
-    onGone: () => dispatcher.disconnect(),
+    onGone: (_thread, crashed) => dispatcher.disconnect(crashed),
     changed,
   })
 

@@ -39,6 +39,7 @@ import type {
   UserView,
 } from '../core/views.ts'
 import type { ProbeReport } from '../forwarding/connector.ts'
+import type { Chosen } from '../forwarding/delivery-verbs.ts'
 
 export type { Actor, Patch }
 
@@ -118,8 +119,10 @@ export interface ControlPlane {
     /** Of a dead, cancelled or retrying delivery. @throws `state.conflict` */
     retry(actor: Actor, id: string): DeliveryView
     cancel(actor: Actor, id: string): DeliveryView
-    /** @returns how many were put back. */
-    retryAllDead(actor: Actor, filter: { rule?: string; destination?: string }): number
+    /** All that fit; the dead when no state is named. @returns how many were put back. */
+    retryAll(actor: Actor, chosen: Chosen): Promise<number>
+    /** @returns how many were given up. */
+    cancelAll(actor: Actor, chosen: Chosen): Promise<number>
   }
   readonly sessions: { list(page: PageRequest): Page<SessionView>; get(id: string): SessionView; end(actor: Actor, id: string): void }
   readonly services: {

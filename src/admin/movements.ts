@@ -86,6 +86,7 @@ export function createMovements(store: Store, live: (transfer: TransferRow) => L
       remote_path: row.remote_path,
       size: row.size,
       state: row.state,
+      shadow: row.shadow === 1,
       attempts: row.attempt,
       next_at: isoOrNull(row.next_at),
       error: errorOf(row.error_json),
@@ -99,7 +100,9 @@ export function createMovements(store: Store, live: (transfer: TransferRow) => L
     transferView(
       row,
       live(row),
-      row.direction === 'upload' ? deliveries.ofTransfer(row.id).map(({ id, destination, state }) => ({ id, destination, state })) : [],
+      row.direction === 'upload'
+        ? deliveries.ofTransfer(row.id).map(({ id, destination, state, shadow }) => ({ id, destination, state, shadow: shadow === 1 }))
+        : [],
     )
 
   const findDelivery = (id: string): DeliveryRow => {
@@ -187,9 +190,16 @@ function timeline(store: Store, row: TransferRow, owed: TransferDetail['deliveri
         'delivery.delivered',
         `${how}: ${delivery.destination} ${receipt.remote_path}, ${formatSize(receipt.size)}, verified by ${receipt.algorithm ?? receipt.verified}`,
       )
-    } else if (delivery.state === 'dead')
+    } else if (delivery.shadow) add(delivery.created_at, 'delivery.shadow', 'recorded by a shadow rule, not sent')
+    else if (delivery.state === 'dead')
       add(delivery.updated_at, 'delivery.dead', `given up: ${delivery.error?.message ?? 'unknown'}`, false)
-    else if (delivery.state === 'cancelled') add(delivery.updated_at, 'delivery.cancelled', 'cancelled', false)
+    else if (delivery.state === 'cancelled')
+      add(
+        delivery.updated_at,
+        'delivery.cancelled',
+        delivery.error?.code === 'delivery.duplicate' ? delivery.error.message : 'cancelled',
+        false,
+      )
   }
   return events
     .map((event, at) => ({ event, at }))

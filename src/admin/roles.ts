@@ -54,6 +54,7 @@ export const ROUTE_ACCESS: Readonly<Record<string, Access>> = {
   'POST /deliveries/:id/retry': 'operator',
   'POST /deliveries/:id/cancel': 'operator',
   'POST /deliveries/retry': 'operator',
+  'POST /deliveries/cancel': 'operator',
 
   'GET /sessions': 'auditor',
   'GET /sessions/:id': 'auditor',

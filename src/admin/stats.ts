@@ -3,8 +3,8 @@
 import { statfs } from 'node:fs/promises'
 import type { LiveSessions } from '../accounts/live-sessions.ts'
 import { type Clock, newId } from '../core/clock.ts'
-import type { ErrorRecord } from '../core/errors.ts'
 import type { StatsView } from '../core/views.ts'
+import type { Breakers } from '../forwarding/breakers.ts'
 import type { Destinations } from '../forwarding/destinations.ts'
 import type { Store } from '../store/store.ts'
 import type { Throughput } from './throughput.ts'
@@ -16,11 +16,20 @@ export interface StatsOptions {
   readonly clock: Clock
   readonly live: LiveSessions
   readonly destinations: Destinations
+  readonly breakers: Pick<Breakers, 'view'>
   readonly storageRoot: string
   readonly throughput: Throughput
 }
 
-export function createStats({ store, clock, live, destinations, storageRoot, throughput }: StatsOptions): () => Promise<StatsView> {
+export function createStats({
+  store,
+  clock,
+  live,
+  destinations,
+  breakers,
+  storageRoot,
+  throughput,
+}: StatsOptions): () => Promise<StatsView> {
   let kept: { at: number; stats: Promise<StatsView> } | undefined
   const make = async (now: number): Promise<StatsView> => {
     const disk = await statfs(storageRoot)
@@ -43,14 +52,25 @@ export function createStats({ store, clock, live, destinations, storageRoot, thr
         oldest_pending_ms: queue.oldest === null ? null : now - queue.oldest,
       },
       throughput: throughput.view(),
-      destinations: destinations.all().map(({ name }) => {
+      destinations: destinations.all().map(({ name, enabled }) => {
         const health = store.deliveries.health(name)
+        const breaker = breakers.view(name)
+        const at = (ms: number | null | undefined) => (ms == null ? null : new Date(ms).toISOString())
+        const last = health.last_error
+        const healed = last !== null && (health.last_delivered_at ?? 0) > last.at
         return {
           name,
+          state: enabled === false ? 'paused' : breaker.state !== 'closed' || (last && !healed && health.retrying > 0) ? 'failing' : 'ok',
+          breaker,
+          pending: health.pending,
+          running: health.running,
+          retrying: health.retrying,
           delivered: health.delivered,
-          failing: health.failing,
-          last_error: health.last_error ? (JSON.parse(health.last_error) as ErrorRecord) : null,
-          last_delivered_at: health.last_delivered_at === undefined ? null : new Date(health.last_delivered_at).toISOString(),
+          dead: health.dead,
+          failing: health.retrying + health.dead,
+          oldest_pending_at: at(health.oldest_pending_at),
+          last_error: last ? { ...last, at: new Date(last.at).toISOString() } : null,
+          last_delivered_at: at(health.last_delivered_at),
         }
       }),
     }

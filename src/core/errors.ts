@@ -76,17 +76,27 @@ export const ERRORS = {
   'remote.lost': edge(451, 4, 502, 'transient', 'The connection to the destination was lost.'),
   'remote.timeout': edge(451, 4, 504, 'transient', 'The destination did not answer in time.'),
   'remote.denied': edge(451, 4, 502, 'permanent', 'The destination refused the path.'),
-  'remote.full': edge(451, 4, 502, 'transient', 'The destination has no space left.'),
+  'remote.full': edge(451, 4, 502, 'destination', 'The destination has no space left.'),
   'remote.exists': edge(451, 4, 502, 'permanent', 'The file exists at the destination already.'),
   'remote.verify': edge(451, 4, 502, 'transient', 'The file at the destination is not what was sent.'),
   'remote.failed': edge(451, 4, 502, 'transient', 'The destination reported an error.'),
   'template.invalid': edge(451, 4, 400, 'permanent', 'The remote name cannot be made.'),
   'delivery.superseded': edge(451, 4, 409, 'permanent', 'A later version was delivered under that name already: this one would undo it.'),
+  'delivery.duplicate': edge(451, 4, 409, 'permanent', 'The same content was sent under that name shortly before.'),
+  'delivery.crashes': edge(451, 4, 500, 'permanent', 'The forwarder ended each time this delivery ran: it is not tried again by itself.'),
   'delivery.cancelled': edge(451, 4, 409, 'permanent', 'The delivery was cancelled.'),
   internal: edge(451, 4, 500, 'transient', 'Internal error.'),
 } as const satisfies Record<string, Edge>
 
 export type ErrorCode = keyof typeof ERRORS
+
+/** Failures that every other delivery to the same destination would meet: after one of them nothing is sent there but one probe at a time. */
+export const DESTINATION_WIDE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  ...(Object.keys(ERRORS) as ErrorCode[]).filter((code) => ERRORS[code].retry === 'destination'),
+  'remote.auth',
+  'remote.host_key',
+  'remote.tls',
+])
 
 /** An expected failure with a stable code. `message` may be shown to anyone: it holds no secret and no real path. */
 export class FileFlowError extends Error {

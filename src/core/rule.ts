@@ -5,10 +5,12 @@ import { FileFlowError } from './errors.ts'
 import { globMatcher } from './glob.ts'
 import { oneOf, PathText, ResourceName } from './schema.ts'
 import { checkTemplate } from './template.ts'
+import { parseDuration } from './units.ts'
 import { baseOf, type VirtualPath } from './virtual-path.ts'
 
 export const ON_CONFLICT = ['overwrite', 'fail', 'rename', 'skip'] as const
 export type OnConflict = (typeof ON_CONFLICT)[number]
+export const RULE_MODES = ['live', 'shadow'] as const
 export const AFTER = ['keep', 'delete', 'archive'] as const
 
 export const RuleFields = {
@@ -35,6 +37,14 @@ export const RuleFields = {
     { minItems: 1, maxItems: 20 },
   ),
   after: Type.Optional(oneOf(AFTER)),
+  mode: Type.Optional(oneOf(RULE_MODES, { description: 'shadow records what it would send and sends nothing' })),
+  dedupe: Type.Optional(
+    Type.String({
+      pattern: '^[0-9]+ ?(ms|s|m|h|d)$',
+      maxLength: 20,
+      description: 'the same content by the same user under the same name is sent once within this time, as in 24h',
+    }),
+  ),
 }
 
 export const RuleSpec = Type.Object({ name: ResourceName, ...RuleFields }, { additionalProperties: false })
@@ -45,6 +55,7 @@ export const RulePatch = Type.Object(
   { additionalProperties: false },
 )
 
+const LONGEST_DEDUPE_MS = 400 * 24 * 3600_000
 export const DEFAULT_REMOTE_PATH = '/{path}'
 
 /** What a rule is asked about. */
@@ -71,6 +82,8 @@ export function compileRule(spec: RuleSpec, alwaysExclude: readonly string[] = [
     throw new FileFlowError('request.invalid', `rule ${spec.name}: watched folders are not available yet; use source.users and source.path`)
   }
   if (!spec.source.path.startsWith('/')) throw new FileFlowError('request.invalid', `rule ${spec.name}: source.path begins with /`)
+  if (spec.dedupe !== undefined && !((parseDuration(spec.dedupe) ?? 0) > 0 && parseDuration(spec.dedupe)! <= LONGEST_DEDUPE_MS))
+    throw new FileFlowError('request.invalid', `rule ${spec.name}: dedupe is a time from 1s to 400d, as in 24h`)
   for (const target of spec.deliver) checkTemplate(target.path ?? DEFAULT_REMOTE_PATH)
   const users = new Set(spec.source.users ?? [])
   const pattern = globMatcher(spec.source.path)

@@ -114,6 +114,8 @@ export interface DeliveryView {
   readonly remote_path: string
   readonly size: number
   readonly state: DeliveryState
+  /** Recorded by a shadow rule, never sent. */
+  readonly shadow: boolean
   readonly attempts: number
   readonly next_at: string | null
   readonly error: ErrorRecord | null
@@ -140,7 +142,12 @@ export interface TransferView {
   readonly error: ErrorRecord | null
   readonly evidence: readonly string[]
   /** What became of the file, in short. */
-  readonly deliveries: readonly { readonly id: string; readonly destination: string; readonly state: DeliveryState }[]
+  readonly deliveries: readonly {
+    readonly id: string
+    readonly destination: string
+    readonly state: DeliveryState
+    readonly shadow: boolean
+  }[]
 }
 
 export interface TimelineEvent {
@@ -212,6 +219,33 @@ export interface ThroughputView {
   readonly series: readonly { readonly at: string; readonly in: number; readonly out: number }[]
 }
 
+/** Whether a destination is spared because it fails as a whole. */
+export interface BreakerView {
+  readonly state: 'closed' | 'open' | 'probing'
+  readonly since: string | null
+  readonly next_probe_at: string | null
+  /** Probes that failed in a row. */
+  readonly failures: number
+  readonly error: ErrorRecord | null
+}
+
+export interface DestinationHealth {
+  readonly name: string
+  /** `failing`: the last thing heard was a failure, or the breaker is open; `paused`: disabled. */
+  readonly state: 'ok' | 'failing' | 'paused'
+  readonly breaker: BreakerView
+  readonly pending: number
+  readonly running: number
+  readonly retrying: number
+  readonly delivered: number
+  readonly dead: number
+  /** Retrying and dead. */
+  readonly failing: number
+  readonly oldest_pending_at: string | null
+  readonly last_error: (ErrorRecord & { readonly at: string }) | null
+  readonly last_delivered_at: string | null
+}
+
 export interface StatsView {
   readonly uptime_ms: number
   readonly memory_bytes: number
@@ -226,13 +260,7 @@ export interface StatsView {
     readonly oldest_pending_ms: number | null
   }
   readonly throughput: ThroughputView
-  readonly destinations: readonly {
-    readonly name: string
-    readonly delivered: number
-    readonly failing: number
-    readonly last_error: ErrorRecord | null
-    readonly last_delivered_at: string | null
-  }[]
+  readonly destinations: readonly DestinationHealth[]
 }
 
 export interface AdminView {

@@ -1,16 +1,17 @@
 // The dispatcher: claims due deliveries fairly over destinations, hands them to the forwarder worker, settles what comes back.
 // Must not move bytes, and believes nothing about a delivery but its row.
-import { type Clock, chance } from '../core/clock.ts'
-import { FileFlowError, toErrorRecord } from '../core/errors.ts'
+import type { Clock } from '../core/clock.ts'
+import { ERRORS, type ErrorRecord, FileFlowError, toErrorRecord } from '../core/errors.ts'
 import { errorFields, type Logger } from '../core/log.ts'
-import { nextAttemptAt, type RetryPolicy } from '../core/retry.ts'
+import type { RetryPolicy } from '../core/retry.ts'
 import { testPoint } from '../core/test-point.ts'
-import type { Actor } from '../core/views.ts'
 import type { DeliveryRow } from '../store/deliveries.ts'
 import type { Store } from '../store/store.ts'
 import { LostRace } from '../store/transfers.ts'
+import { type Breakers, createBreakers } from './breakers.ts'
 import type { FromForwarder, Outcome, ProbeReport, ToForwarder } from './connector.ts'
 import type { Destinations } from './destinations.ts'
+import { createOutcomes, type Recorded } from './outcomes.ts'
 
 export interface DispatcherOptions {
   readonly store: Store
@@ -20,20 +21,26 @@ export interface DispatcherOptions {
   readonly limits: () => { concurrency: number; per_destination: number; retry: RetryPolicy }
   /** A row changed: for screens. */
   readonly changed: (event: 'started' | 'delivered' | 'retrying' | 'dead' | 'cancelled' | 'pending', id: string) => void
+  /** Its breaker opened or closed. */
+  readonly destinationChanged: (name: string) => void
   /** The last delivery of a file ended well: `after` and the spool are somebody else's. */
   readonly finished: (transferId: string) => void
 }
 
 const LONGEST_SLEEP_MS = 60_000
-const MOST_AT_ONCE = 10_000
-const CRASH_WAIT_MS = 2000
 const RECORD_AGAIN_MS = 5000
+/** What has to run alone and found no quiet moment for so long gets one made. */
+const PATIENCE_MS = 30_000
 
 export type Dispatcher = ReturnType<typeof createDispatcher>
 
-export function createDispatcher({ store, clock, log, destinations, limits, changed, finished }: DispatcherOptions) {
+export function createDispatcher({ store, clock, log, destinations, limits, changed, destinationChanged, finished }: DispatcherOptions) {
   const rows = store.deliveries
+  const breakers: Breakers = createBreakers({ rows: rows.breakers, policy: () => limits().retry })
+  const outcomes = createOutcomes({ store, clock, log, breakers, policy: () => limits().retry })
   const running = new Map<string, DeliveryRow>()
+  /** A suspected delivery has the forwarder to itself. */
+  let alone = false
   const perDestination = new Map<string, number>()
   const probes = new Map<number, { resolve(report: ProbeReport): void; reject(error: Error): void }>()
   let nextProbe = 1
@@ -66,15 +73,30 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     timer.unref()
   }
 
-  /** One delivery a destination and round, so that a long backlog of one does not starve the others. */
   function dispatch(): void {
     if (!send) return
-    const { concurrency, per_destination } = limits()
-    const names = destinations.names()
     const now = clock.now()
+    const names = destinations.names()
+    if (!alone) {
+      const suspect = suspected(names, now)
+      if (suspect && running.size === 0) {
+        alone = true
+        start([suspect])
+      } else if (!suspect || now - suspect.next_at! < PATIENCE_MS) {
+        const picked = pick(names, now)
+        if (picked.length > 0) start(picked)
+      }
+    }
+    const next = [rows.nextDue(now), breakers.nextProbe(now)].filter((at) => at !== null)
+    sleepUntil(next.length > 0 ? Math.min(...next) : null)
+  }
+
+  /** One delivery a destination and round, so that a long backlog of one does not starve the others. */
+  function pick(names: readonly string[], now: number): DeliveryRow[] {
+    const { concurrency, per_destination } = limits()
     const due = new Map<string, DeliveryRow[]>()
     for (const name of names) {
-      const free = Math.min(per_destination - countOf(name), concurrency - running.size)
+      const free = breakers.allows(name, Math.min(per_destination - countOf(name), concurrency - running.size), now)
       if (free > 0) due.set(name, rows.due(name, now, free))
     }
     turn++
@@ -90,9 +112,12 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
         }
       }
     }
-    if (picked.length > 0) start(picked)
-    sleepUntil(rows.nextDue(now))
+    return picked
   }
+
+  /** The first of those that ran when the forwarder's thread ended, if its destination may be sent to. */
+  const suspected = (names: readonly string[], now: number): DeliveryRow | undefined =>
+    rows.suspected(now).find(({ destination }) => names.includes(destination) && breakers.allows(destination, 1, now) > 0)
 
   function start(picked: readonly DeliveryRow[]): void {
     const at = clock.now()
@@ -100,6 +125,7 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     for (const row of started) {
       running.set(row.id, row)
       perDestination.set(row.destination, countOf(row.destination) + 1)
+      breakers.started(row.destination, row.id)
       changed('started', row.id)
       testPoint('delivery.started')
       try {
@@ -143,40 +169,46 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     const left = countOf(row.destination) - 1
     if (left > 0) perDestination.set(row.destination, left)
     else perDestination.delete(row.destination)
+    breakers.ended(row.destination, row.id)
+    if (running.size === 0) alone = false
     kick()
   }
-
-  const audit = (row: DeliveryRow, outcome: 'ok' | 'failed', detail: Record<string, unknown>): void =>
-    store.audit.append({
-      at: clock.now(),
-      actor: 'gateway',
-      address: '',
-      action: 'delivery.attempt',
-      object: row.id,
-      outcome,
-      detail: { destination: row.destination, path: row.path, remote_path: row.remote_path, attempt: row.attempt, ...detail },
-    })
 
   function settle(id: string, attempt: number, outcome: Outcome): void {
     const row = running.get(id)
     if (!row || row.attempt !== attempt) return
+    finish(row, outcome)
+  }
+
+  function finish(row: DeliveryRow, outcome: Outcome): void {
+    if (!outcome.ok) breakers.undecided(row.destination)
     done(row)
     write(row, outcome)
   }
 
   function write(row: DeliveryRow, outcome: Outcome): void {
+    let told: Recorded | undefined
     store.group
-      .run(() => record(row, outcome), true)
+      .run(() => {
+        told = outcomes.record(row, outcome)
+      }, true)
       .then(
-        (event) => {
+        () => {
           testPoint('delivery.settled')
-          changed(event, row.id)
-          if (event === 'delivered') finished(row.transfer_id)
+          if (!outcome.ok) breakers.decided(row.destination)
+          changed(told!.event, row.id)
+          for (const id of told!.expired) changed('dead', id)
+          if (told!.breaker) destinationChanged(row.destination)
+          if (told!.event === 'delivered') finished(row.transfer_id)
           // given back or to be tried again: its time may be now
           kick()
         },
         (error: unknown) => {
-          if (error instanceof LostRace) return changed('cancelled', row.id)
+          if (error instanceof LostRace) {
+            if (!outcome.ok) breakers.decided(row.destination)
+            kick()
+            return changed('cancelled', row.id)
+          }
           // a full disk, say: the row is `running` still, and nobody but this outcome can end that
           log.error('delivery.settle_failed', 'The outcome of a delivery could not be recorded; it is tried again.', {
             delivery: row.id,
@@ -190,50 +222,13 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
       )
   }
 
-  function record(row: DeliveryRow, outcome: Outcome): 'delivered' | 'retrying' | 'dead' | 'pending' {
-    const now = clock.now()
-    if (outcome.ok) {
-      const { remotePath, size, verified, algorithm, outcome: how, server } = outcome.receipt
-      rows.delivered(row.id, row.attempt, now, {
-        remote_path: remotePath,
-        size,
-        sha256: row.sha256,
-        verified,
-        algorithm,
-        outcome: how,
-        server,
-      })
-      audit(row, 'ok', { verified, outcome: how })
-      return 'delivered'
-    }
-    if (outcome.error.code === 'service.draining') {
-      // after a crash not at once: whatever caused it may cause it again
-      rows.giveBack(row.id, row.attempt, outcome.unclear ? now + CRASH_WAIT_MS : now, outcome.unclear)
-      if (outcome.unclear) audit(row, 'failed', { code: outcome.error.code, error: outcome.error.message })
-      return 'pending'
-    }
-    const spent = row.attempt - row.spent_before
-    // what waited before its first attempt was nobody's failure
-    const since = spent <= 1 ? now : row.retry_from
-    const next = nextAttemptAt(limits().retry, outcome.error.code, spent, since, now, chance())
-    rows.failed(row.id, row.attempt, now, outcome.error, outcome.unclear, next)
-    audit(row, 'failed', { code: outcome.error.code, error: outcome.error.message, next_at: next })
-    log.warn('delivery.failed', outcome.error.message, {
-      delivery: row.id,
-      transfer: row.transfer_id,
-      destination: row.destination,
-      attempt: row.attempt,
-      code: outcome.error.code,
-      next_at: next,
-    })
-    return next === null ? 'dead' : 'retrying'
-  }
-
-  /** What ran in a worker that is gone: the attempt did not count, but its end is unclear. */
-  function giveBackRunning(): void {
+  /** What ran in a worker that is gone: the attempt did not count, but its end is unclear. One that crashed may do so again. */
+  function giveBackRunning(crashed: boolean): void {
+    const error: ErrorRecord = crashed
+      ? { code: 'delivery.crashes', message: ERRORS['delivery.crashes'].text }
+      : { code: 'service.draining', message: 'The forwarder stopped.' }
     for (const row of [...running.values()]) {
-      done(row)
-      write(row, { ok: false, error: { code: 'service.draining', message: 'The forwarder stopped.' }, unclear: true })
+      finish(row, { ok: false, error, unclear: true })
     }
     for (const { reject } of probes.values()) reject(new FileFlowError('service.unavailable', 'The forwarder stopped.'))
     probes.clear()
@@ -259,10 +254,11 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
       send = null
       clearTimeout(timer)
     },
-    disconnect(): void {
+    /** @param crashed the worker ended by a fault of its own */
+    disconnect(crashed = false): void {
       send = null
       clearTimeout(timer)
-      giveBackRunning()
+      giveBackRunning(crashed)
     },
     receive(message: FromForwarder): void {
       if (message.type === 'settled') settle(message.deliveryId, message.attempt, message.outcome)
@@ -271,82 +267,25 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
         probes.delete(message.id)
       }
     },
+    /** It was changed or removed: old connections go, and it is tried anew. */
     forget(destination: string): void {
       send?.({ type: 'forget', destination })
+      if (destinations.has(destination)) breakers.hurry(destination, clock.now())
+      else breakers.forget(destination)
       kick()
     },
-    retry(actor: Actor, id: string): void {
-      store.group.now(() => {
-        const row = rows.get(id)
-        if (!row) throw new FileFlowError('resource.not_found', `There is no delivery ${id}.`)
-        if (!store.transfers.get(row.transfer_id)?.spool)
-          throw new FileFlowError(
-            'state.conflict',
-            'The content of this file is not kept any more: it was delivered, cancelled or never whole.',
-          )
-        const newer = rows.newerDelivered(id)
-        if (newer)
-          throw new FileFlowError(
-            'state.conflict',
-            `A later version was delivered under that name (${newer}): sending this one would undo it.`,
-          )
-        if (!rows.again(id, clock.now()))
-          throw new FileFlowError(
-            'state.conflict',
-            `Only a dead, cancelled or waiting delivery can be retried; this one is ${rows.get(id)!.state}.`,
-          )
-        store.audit.append({
-          at: clock.now(),
-          actor: actor.name,
-          address: actor.address,
-          action: 'delivery.retry',
-          object: id,
-          outcome: 'ok',
-        })
-      })
-      changed('pending', id)
+    /** Somebody wants it tried: what waits for its breaker need not wait for the next probe. */
+    hurry(destination: string): void {
+      breakers.hurry(destination, clock.now())
       kick()
     },
-    retryAllDead(actor: Actor, filter: { rule?: string; destination?: string }): number {
-      const ids = store.group.now(() => {
-        const found = rows.deadIds(filter, MOST_AT_ONCE).filter((id) => rows.newerDelivered(id) === undefined)
-        for (const id of found) rows.again(id, clock.now())
-        if (found.length > 0)
-          store.audit.append({
-            at: clock.now(),
-            actor: actor.name,
-            address: actor.address,
-            action: 'delivery.retry',
-            object: `${found.length} dead deliveries`,
-            outcome: 'ok',
-            detail: { ...filter },
-          })
-        return found
-      })
-      for (const id of ids) changed('pending', id)
-      kick()
-      return ids.length
-    },
-    cancel(actor: Actor, id: string): void {
-      store.group.now(() => {
-        if (!rows.get(id)) throw new FileFlowError('resource.not_found', `There is no delivery ${id}.`)
-        if (!rows.cancel(id, clock.now())) throw new FileFlowError('state.conflict', `This delivery is ${rows.get(id)!.state} already.`)
-        store.audit.append({
-          at: clock.now(),
-          actor: actor.name,
-          address: actor.address,
-          action: 'delivery.cancel',
-          object: id,
-          outcome: 'ok',
-        })
-      })
+    breaker: breakers.view,
+    /** It was cancelled by hand: the attempt is stopped, and its outcome no longer asked for. */
+    drop(id: string): void {
       const row = running.get(id)
-      if (row) {
-        send?.({ type: 'cancel', deliveryId: id })
-        done(row)
-      }
-      changed('cancelled', id)
-      finished(store.deliveries.get(id)!.transfer_id)
+      if (!row) return
+      send?.({ type: 'cancel', deliveryId: id })
+      done(row)
     },
     probe(name: string, signal: AbortSignal): Promise<ProbeReport> {
       const destination = destinations.secretSpec(name)

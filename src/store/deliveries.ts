@@ -1,5 +1,6 @@
 // Rows of deliveries, attempts and receipts: the journal of forwarding. Every change of state is a guarded UPDATE.
 // Must not decide when to retry; core/retry does.
+import { newId } from '../core/clock.ts'
 import { ERRORS, type ErrorRecord } from '../core/errors.ts'
 import type { OnConflict } from '../core/rule.ts'
 import type { DeliveryState } from '../core/views.ts'
@@ -23,9 +24,13 @@ export interface DeliveryRow {
   state: DeliveryState
   attempt: number
   spent_before: number
-  retry_from: number
+  retry_from: number | null
   unclear: number
   next_at: number | null
+  waits: 0 | 1
+  crashes: number
+  shadow: 0 | 1
+  dedupe: 0 | 1
   error_json: string | null
   created_at: number
   updated_at: number
@@ -69,6 +74,17 @@ export interface QueueCounts {
   oldest: number | null
 }
 
+export interface BreakerRow {
+  destination: string
+  since: number
+  failures: number
+  next_probe_at: number
+  error_json: string
+}
+
+type LastError = Pick<DeliveryRow, 'id' | 'error_json' | 'updated_at'>
+const WAITING: ReadonlySet<DeliveryState> = new Set(['pending', 'running', 'retrying'])
+
 const must = (changes: number, what: string): void => {
   if (changes !== 1) throw new LostRace(what)
 }
@@ -78,9 +94,13 @@ const CANCELLED = JSON.stringify({ code: 'delivery.cancelled', message: ERRORS['
 export function createDeliveryRows(db: Sqlite) {
   const q = {
     insert:
-      db.prepare(`INSERT INTO deliveries (id, transfer_id, rule, destination, username, path, remote_path, temp_name, on_conflict, after, size, sha256, state, next_at, retry_from, created_at, updated_at)
-      VALUES (@id, @transfer_id, @rule, @destination, @username, @path, @remote_path, @temp_name, @on_conflict, @after, @size, @sha256, 'pending', NULL, @at, @at, @at)
+      db.prepare(`INSERT INTO deliveries (id, transfer_id, rule, destination, username, path, remote_path, temp_name, on_conflict, after, size, sha256, state, shadow, dedupe, error_json, created_at, updated_at)
+      VALUES (@id, @transfer_id, @rule, @destination, @username, @path, @remote_path, @temp_name, @on_conflict, @after, @size, @sha256, @state, @shadow, @dedupe, @error, @at, @at)
       ON CONFLICT (transfer_id, rule, destination, remote_path) DO NOTHING`),
+    twin: db
+      .prepare(`SELECT id FROM deliveries WHERE dedupe = 1 AND rule = @rule AND sha256 = @sha256 AND username = @username AND path = @path
+      AND destination = @destination AND transfer_id <> @transfer_id AND created_at >= @since AND state NOT IN ('dead', 'cancelled') ORDER BY rowid DESC LIMIT 1`)
+      .pluck(),
     release: db.prepare("UPDATE deliveries SET next_at = @at WHERE transfer_id = @transfer AND state = 'pending' AND next_at IS NULL"),
     hold: db.prepare(
       "UPDATE deliveries SET next_at = @at WHERE transfer_id = @transfer AND state = 'pending' AND next_at IS NOT NULL AND attempt = 0",
@@ -91,13 +111,11 @@ export function createDeliveryRows(db: Sqlite) {
       "UPDATE deliveries SET state = 'dead', next_at = NULL, error_json = ?, updated_at = ? WHERE transfer_id = ? AND state = 'pending' AND attempt = 0",
     ),
     refuse: db.prepare("UPDATE deliveries SET state = 'dead', error_json = ?, updated_at = ? WHERE id = ? AND state = 'pending'"),
-    // one name at the far side gets its versions in the order in which they came: an older one that waits, or any that runs, holds it back
-    dueAt:
-      db.prepare(`SELECT * FROM deliveries AS d WHERE destination = ? AND next_at <= ? AND NOT EXISTS (SELECT 1 FROM deliveries AS other
-      WHERE other.destination = d.destination AND other.remote_path = d.remote_path AND other.rowid <> d.rowid
-      AND (other.state = 'running' OR (other.rowid < d.rowid AND other.state IN ('pending', 'retrying'))))
-      ORDER BY next_at, id LIMIT ?`),
-    nextDue: db.prepare('SELECT min(next_at) FROM deliveries WHERE next_at > ?').pluck(),
+    dueAt: db.prepare(
+      'SELECT * FROM deliveries WHERE destination = ? AND next_at <= ? AND waits = 0 AND crashes = 0 ORDER BY next_at, id LIMIT ?',
+    ),
+    suspected: db.prepare('SELECT * FROM deliveries WHERE next_at <= ? AND waits = 0 AND crashes > 0 ORDER BY next_at LIMIT 100'),
+    nextDue: db.prepare('SELECT min(next_at) FROM deliveries WHERE next_at > ? AND waits = 0').pluck(),
     start: db.prepare(
       "UPDATE deliveries SET state = 'running', attempt = attempt + 1, next_at = NULL, updated_at = @at WHERE id = @id AND state IN ('pending', 'retrying') AND next_at IS NOT NULL RETURNING *",
     ),
@@ -112,7 +130,7 @@ export function createDeliveryRows(db: Sqlite) {
       'INSERT OR REPLACE INTO receipts VALUES (@delivery_id, @remote_path, @size, @sha256, @verified, @algorithm, @outcome, @server, @at)',
     ),
     retrying: db.prepare(
-      "UPDATE deliveries SET state = 'retrying', retry_from = CASE WHEN attempt - spent_before <= 1 THEN @at ELSE retry_from END, next_at = @next_at, unclear = max(unclear, @unclear), error_json = @error, updated_at = @at WHERE id = @id AND state = 'running' AND attempt = @attempt",
+      "UPDATE deliveries SET state = 'retrying', retry_from = coalesce(retry_from, @at), spent_before = spent_before + @free, next_at = @next_at, unclear = max(unclear, @unclear), error_json = @error, updated_at = @at WHERE id = @id AND state = 'running' AND attempt = @attempt",
     ),
     dead: db.prepare(
       "UPDATE deliveries SET state = 'dead', unclear = max(unclear, @unclear), error_json = @error, updated_at = @at WHERE id = @id AND state = 'running' AND attempt = @attempt",
@@ -120,9 +138,19 @@ export function createDeliveryRows(db: Sqlite) {
     giveBack: db.prepare(
       "UPDATE deliveries SET state = CASE WHEN attempt > 1 THEN 'retrying' ELSE 'pending' END, attempt = attempt - 1, next_at = @at, unclear = max(unclear, @unclear), updated_at = @at WHERE id = @id AND state = 'running' AND attempt = @attempt",
     ),
+    crashed: db.prepare('UPDATE deliveries SET crashes = crashes + 1 WHERE id = ?'),
+    reason: db.prepare('UPDATE deliveries SET error_json = ? WHERE id = ?'),
+    overdue: db
+      .prepare(
+        'SELECT id FROM deliveries WHERE destination = @destination AND state = @state AND id < @before AND next_at IS NOT NULL AND coalesce(retry_from, created_at) < @cut ORDER BY id LIMIT 500',
+      )
+      .pluck(),
+    expire: db.prepare(
+      "UPDATE deliveries SET state = 'dead', next_at = NULL, error_json = @error, updated_at = @at WHERE id = @id AND state IN ('pending', 'retrying')",
+    ),
     running: db.prepare("SELECT * FROM deliveries WHERE state = 'running'"),
     again: db.prepare(
-      "UPDATE deliveries SET state = 'pending', next_at = @at, retry_from = @at, spent_before = attempt, updated_at = @at WHERE id = @id AND state IN ('dead', 'cancelled', 'retrying')",
+      "UPDATE deliveries SET state = 'pending', next_at = @at, retry_from = NULL, spent_before = attempt, crashes = 0, updated_at = @at WHERE id = @id AND shadow = 0 AND state IN ('dead', 'cancelled', 'retrying')",
     ),
     newerDelivered: db
       .prepare(`SELECT newer.id FROM deliveries AS newer JOIN deliveries AS d ON newer.destination = d.destination AND newer.remote_path = d.remote_path
@@ -134,12 +162,21 @@ export function createDeliveryRows(db: Sqlite) {
     get: db.prepare('SELECT * FROM deliveries WHERE id = ?'),
     ofTransfer: db.prepare('SELECT * FROM deliveries WHERE transfer_id = ? ORDER BY id'),
     unfinished: db.prepare("SELECT count(*) FROM deliveries WHERE transfer_id = ? AND state NOT IN ('delivered', 'cancelled')").pluck(),
-    undelivered: db.prepare("SELECT count(*) FROM deliveries WHERE transfer_id = ? AND state <> 'delivered'").pluck(),
-    dead_ids: db
-      .prepare(
-        "SELECT id FROM deliveries WHERE state = 'dead' AND (@rule IS NULL OR rule = @rule) AND (@destination IS NULL OR destination = @destination) AND coalesce(json_extract(error_json, '$.code'), '') <> 'upload.suspect' ORDER BY id LIMIT @limit",
-      )
-      .pluck(),
+    undelivered: db.prepare("SELECT count(*) FROM deliveries WHERE transfer_id = ? AND state <> 'delivered' AND shadow = 0").pluck(),
+    chosen: filteredList<{ id: string }>(
+      db,
+      'SELECT id FROM deliveries',
+      {
+        after: 'id > @after',
+        state: 'state = @state',
+        rule: 'rule = @rule',
+        destination: 'destination = @destination',
+        live: 'shadow = 0',
+        // what may be half a file is sent, if at all, by a decision of its own
+        whole: "coalesce(json_extract(error_json, '$.code'), '') <> 'upload.suspect'",
+      },
+      'ORDER BY id',
+    ),
     list: filteredList<DeliveryRow>(
       db,
       'SELECT * FROM deliveries',
@@ -154,18 +191,17 @@ export function createDeliveryRows(db: Sqlite) {
     ),
     attempts: db.prepare('SELECT * FROM attempts WHERE delivery_id = ? ORDER BY number'),
     receiptOf: db.prepare('SELECT * FROM receipts WHERE delivery_id = ?'),
-    counts: db.prepare(
-      "SELECT state, count(*) AS n FROM deliveries WHERE state IN ('pending', 'running', 'retrying', 'dead') GROUP BY state",
-    ),
+    counts: db.prepare('SELECT state, sum(n) AS n FROM delivery_counts GROUP BY state'),
     oldest: db.prepare("SELECT created_at FROM deliveries WHERE state = 'pending' ORDER BY id LIMIT 1").pluck(),
-    ofDestination: db.prepare('SELECT state, count(*) AS n FROM deliveries WHERE destination = ? GROUP BY state'),
+    ofDestination: db.prepare('SELECT state, n FROM delivery_counts WHERE destination = ?'),
+    oldestOf: db.prepare("SELECT created_at FROM deliveries WHERE destination = ? AND state = 'pending' ORDER BY id LIMIT 1").pluck(),
     lastDelivered: db
       .prepare("SELECT updated_at FROM deliveries WHERE destination = ? AND state = 'delivered' ORDER BY id DESC LIMIT 1")
       .pluck(),
-    lastError: db
-      .prepare("SELECT error_json FROM deliveries WHERE destination = ? AND state IN ('retrying', 'dead') ORDER BY id DESC LIMIT 1")
-      .pluck(),
-    waitingFor: db.prepare("SELECT count(*) FROM deliveries WHERE destination = ? AND state IN ('pending', 'running', 'retrying')").pluck(),
+    breakers: db.prepare('SELECT * FROM breakers'),
+    putBreaker: db.prepare('INSERT OR REPLACE INTO breakers VALUES (@destination, @since, @failures, @next_probe_at, @error_json)'),
+    removeBreaker: db.prepare('DELETE FROM breakers WHERE destination = ?'),
+    lastError: db.prepare('SELECT id, error_json, updated_at FROM deliveries WHERE destination = ? AND state = ? ORDER BY id DESC LIMIT 1'),
   }
   return {
     /** Held (`next_at` NULL) until {@link release}. @returns whether it is new. */
@@ -184,8 +220,18 @@ export function createDeliveryRows(db: Sqlite) {
         | 'after'
         | 'size'
         | 'sha256'
-      > & { at: number },
-    ) => q.insert.run(row).changes === 1,
+        | 'shadow'
+        | 'dedupe'
+      > & { at: number /** It is recorded and not sent: why. */; error: ErrorRecord | null },
+    ) =>
+      q.insert.run({
+        ...row,
+        state: row.shadow === 1 || row.error ? 'cancelled' : 'pending',
+        error: row.error ? JSON.stringify(row.error) : null,
+      }).changes === 1,
+    /** An earlier delivery of the same content under the same name that was or will be sent. */
+    twin: (row: Pick<DeliveryRow, 'rule' | 'destination' | 'username' | 'path' | 'sha256' | 'transfer_id'> & { since: number }) =>
+      q.twin.get(row) as string | undefined,
     release: (transfer: string, at: number) => q.release.run({ transfer, at }).changes,
     /** Dead before its first attempt. */
     refuse: (id: string, error: ErrorRecord, at: number) => void q.refuse.run(JSON.stringify(error), at, id),
@@ -195,6 +241,8 @@ export function createDeliveryRows(db: Sqlite) {
     withdrawAll: (transfer: string) => q.withdrawAll.run(transfer).changes,
     suspect: (transfer: string, error: ErrorRecord, at: number) => q.suspect.run(JSON.stringify(error), at, transfer).changes,
     due: (destination: string, now: number, limit: number) => q.dueAt.all(destination, now, limit) as DeliveryRow[],
+    /** Those that ran when the forwarder's thread ended. */
+    suspected: (now: number) => q.suspected.all(now) as DeliveryRow[],
     /** When the next one becomes due; those that are due already wait for something else than time. */
     nextDue: (now: number) => q.nextDue.get(now) as number | null,
     start(id: string, at: number): DeliveryRow {
@@ -208,9 +256,10 @@ export function createDeliveryRows(db: Sqlite) {
       q.attemptEnd.run(at, 1, null, id, attempt)
       q.receipt.run({ ...receipt, delivery_id: id, at })
     },
-    failed(id: string, attempt: number, at: number, error: ErrorRecord, unclear: boolean, nextAt: number | null) {
+    /** @param free the attempt does not count against the limit: the whole destination was in trouble */
+    failed(id: string, attempt: number, at: number, error: ErrorRecord, unclear: boolean, nextAt: number | null, free = false) {
       const row = { id, attempt, at, error: JSON.stringify(error), unclear: unclear ? 1 : 0 }
-      const { changes } = nextAt === null ? q.dead.run(row) : q.retrying.run({ ...row, next_at: nextAt })
+      const { changes } = nextAt === null ? q.dead.run(row) : q.retrying.run({ ...row, next_at: nextAt, free: free ? 1 : 0 })
       must(changes, `delivery ${id} is not running attempt ${attempt}`)
       q.attemptEnd.run(at, 0, JSON.stringify(error), id, attempt)
     },
@@ -218,6 +267,18 @@ export function createDeliveryRows(db: Sqlite) {
     giveBack(id: string, attempt: number, at: number, unclear: boolean) {
       must(q.giveBack.run({ id, attempt, at, unclear: unclear ? 1 : 0 }).changes, `delivery ${id} is not running attempt ${attempt}`)
       q.attemptDrop.run(id, attempt)
+    },
+    /** Why it waits still, though its attempt did not count. */
+    reason: (id: string, error: ErrorRecord) => void q.reason.run(JSON.stringify(error), id),
+    crashed: (id: string) => void q.crashed.run(id),
+    /** Gives up what has waited since before `cut`, at most 500 at a time. @returns their ids */
+    expire(destination: string, cut: number, error: ErrorRecord, at: number): string[] {
+      // ids begin with their time: what is younger is not even looked at
+      const ids = (['pending', 'retrying'] as const).flatMap(
+        (state) => q.overdue.all({ destination, state, cut, before: newId(cut).slice(0, 10) }) as string[],
+      )
+      for (const id of ids) q.expire.run({ id, at, error: JSON.stringify(error) })
+      return ids
     },
     running: () => q.running.all() as DeliveryRow[],
     /** By hand: numbers go on, but the limits on attempts and age begin anew. */
@@ -234,27 +295,40 @@ export function createDeliveryRows(db: Sqlite) {
     /** Deliveries that still need the spooled content (dead ones may be retried). */
     countUnfinished: (transfer: string) => q.unfinished.get(transfer) as number,
     countUndelivered: (transfer: string) => q.undelivered.get(transfer) as number,
-    /** Without those of suspect uploads: sending what may be half a file is asked for one by one. */
-    deadIds: (filter: { rule?: string | undefined; destination?: string | undefined }, limit: number) =>
-      q.dead_ids.all({ rule: filter.rule ?? null, destination: filter.destination ?? null, limit }) as string[],
+    /** Ids in order, of one state. `whole` leaves out those of suspect uploads: sending what may be half a file is asked for one by one. */
+    chosen: (
+      filter: { state: DeliveryState; rule?: string | undefined; destination?: string | undefined; after: string; whole: boolean },
+      limit: number,
+    ) => q.chosen({ ...filter, live: 1, whole: filter.whole ? 1 : undefined, limit }).map(({ id }) => id),
     list: (query: DeliveryQuery) => q.list({ ...query, q: query.q ? likePattern(query.q) : undefined }),
     attempts: (id: string) => q.attempts.all(id) as AttemptRow[],
     receipt: (id: string) => q.receiptOf.get(id) as ReceiptRow | undefined,
     counts(): QueueCounts {
       const counts = { pending: 0, running: 0, retrying: 0, dead: 0 }
-      for (const row of q.counts.all() as { state: keyof typeof counts; n: number }[]) counts[row.state] = row.n
+      for (const row of q.counts.all() as { state: keyof typeof counts; n: number }[]) if (row.state in counts) counts[row.state] = row.n
       return { ...counts, oldest: (q.oldest.get() as number | undefined) ?? null }
     },
     health(destination: string) {
       const by: Partial<Record<DeliveryState, number>> = {}
       for (const row of q.ofDestination.all(destination) as { state: DeliveryState; n: number }[]) by[row.state] = row.n
+      const errors = ['retrying', 'dead'].map((state) => q.lastError.get(destination, state) as LastError | undefined)
+      const [last] = errors.filter((row) => row?.error_json != null).sort((a, b) => (a!.id < b!.id ? 1 : -1))
       return {
-        delivered: by.delivered ?? 0,
-        failing: (by.retrying ?? 0) + (by.dead ?? 0),
-        last_error: q.lastError.get(destination) as string | undefined,
+        ...{ pending: 0, running: 0, retrying: 0, delivered: 0, dead: 0 },
+        ...by,
+        oldest_pending_at: (q.oldestOf.get(destination) as number | undefined) ?? null,
+        last_error: last ? { ...(JSON.parse(last.error_json!) as ErrorRecord), at: last.updated_at } : null,
         last_delivered_at: q.lastDelivered.get(destination) as number | undefined,
       }
     },
-    countWaitingFor: (destination: string) => q.waitingFor.get(destination) as number,
+    countWaitingFor(destination: string): number {
+      const rows = q.ofDestination.all(destination) as { state: DeliveryState; n: number }[]
+      return rows.reduce((sum, { state, n }) => sum + (WAITING.has(state) ? n : 0), 0)
+    },
+    breakers: {
+      all: () => q.breakers.all() as BreakerRow[],
+      put: (row: BreakerRow) => void q.putBreaker.run(row),
+      remove: (destination: string) => void q.removeBreaker.run(destination),
+    },
   }
 }

@@ -1,5 +1,41 @@
 -- Made from the migrations; test/store/database.test.ts compares. Do not edit.
 
+CREATE VIEW delivery_lines AS SELECT destination, remote_path FROM deliveries WHERE 0;
+
+CREATE TRIGGER deliveries_enter AFTER INSERT ON deliveries BEGIN
+  UPDATE deliveries SET waits = 1 WHERE rowid = NEW.rowid AND state = 'pending' AND EXISTS (
+    SELECT 1 FROM deliveries WHERE destination = NEW.destination AND remote_path = NEW.remote_path AND rowid <> NEW.rowid
+      AND waits IN (0, 1) AND state IN ('pending', 'retrying', 'running'));
+  INSERT INTO delivery_counts VALUES (NEW.destination, NEW.state, 1) ON CONFLICT (destination, state) DO UPDATE SET n = n + 1;
+END;
+
+CREATE TRIGGER deliveries_leave AFTER DELETE ON deliveries BEGIN
+  UPDATE delivery_counts SET n = n - 1 WHERE destination = OLD.destination AND state = OLD.state;
+  INSERT INTO delivery_lines VALUES (OLD.destination, OLD.remote_path);
+END;
+
+CREATE TRIGGER deliveries_move AFTER UPDATE OF state ON deliveries WHEN OLD.state <> NEW.state BEGIN
+  UPDATE delivery_counts SET n = n - 1 WHERE destination = NEW.destination AND state = OLD.state;
+  INSERT INTO delivery_counts VALUES (NEW.destination, NEW.state, 1) ON CONFLICT (destination, state) DO UPDATE SET n = n + 1;
+  INSERT INTO delivery_lines VALUES (NEW.destination, NEW.remote_path);
+END;
+
+CREATE TRIGGER delivery_lines_order INSTEAD OF INSERT ON delivery_lines BEGIN
+  UPDATE deliveries SET waits = 1 WHERE destination = NEW.destination AND remote_path = NEW.remote_path AND waits = 0
+    AND state IN ('pending', 'retrying', 'running') AND rowid <> coalesce(
+      (SELECT rowid FROM deliveries WHERE destination = NEW.destination AND remote_path = NEW.remote_path AND state = 'running'),
+      (SELECT min(first) FROM (
+        SELECT min(rowid) AS first FROM deliveries WHERE destination = NEW.destination AND remote_path = NEW.remote_path AND waits = 0 AND state IN ('pending', 'retrying', 'running')
+        UNION ALL
+        SELECT min(rowid) FROM deliveries WHERE destination = NEW.destination AND remote_path = NEW.remote_path AND waits = 1 AND state IN ('pending', 'retrying', 'running'))));
+  UPDATE deliveries SET waits = 0 WHERE waits = 1 AND rowid = coalesce(
+      (SELECT rowid FROM deliveries WHERE destination = NEW.destination AND remote_path = NEW.remote_path AND state = 'running'),
+      (SELECT min(first) FROM (
+        SELECT min(rowid) AS first FROM deliveries WHERE destination = NEW.destination AND remote_path = NEW.remote_path AND waits = 0 AND state IN ('pending', 'retrying', 'running')
+        UNION ALL
+        SELECT min(rowid) FROM deliveries WHERE destination = NEW.destination AND remote_path = NEW.remote_path AND waits = 1 AND state IN ('pending', 'retrying', 'running'))));
+END;
+
 CREATE TABLE admin_recovery_codes (
   username TEXT NOT NULL REFERENCES admins (username) ON DELETE CASCADE,
   hash     TEXT NOT NULL, -- SHA-256 of the code
@@ -55,6 +91,14 @@ CREATE TABLE audit_anchor (
   hash TEXT NOT NULL
 ) STRICT;
 
+CREATE TABLE breakers (
+  destination   TEXT PRIMARY KEY,
+  since         INTEGER NOT NULL,
+  failures      INTEGER NOT NULL, -- in a row
+  next_probe_at INTEGER NOT NULL,
+  error_json    TEXT NOT NULL CHECK (json_valid(error_json))
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE deliveries (
   id          TEXT PRIMARY KEY,
   transfer_id TEXT NOT NULL REFERENCES transfers (id),
@@ -71,16 +115,28 @@ CREATE TABLE deliveries (
   state       TEXT NOT NULL CHECK (state IN ('pending', 'running', 'retrying', 'delivered', 'dead', 'cancelled')),
   attempt     INTEGER NOT NULL DEFAULT 0,
   spent_before INTEGER NOT NULL DEFAULT 0, -- attempts before the last retry by hand: they no longer count against the limit
-  retry_from  INTEGER NOT NULL,            -- since when give_up_after counts
+  retry_from  INTEGER,                     -- the first failure (since the last retry by hand): since when give_up_after counts
   unclear     INTEGER NOT NULL DEFAULT 0 CHECK (unclear IN (0, 1)), -- the far side may have it all the same
   next_at     INTEGER, -- when it may be claimed; NULL while pending: held until its file is published
+  waits       INTEGER NOT NULL DEFAULT 0 CHECK (waits IN (0, 1)),  -- another one for the same remote name comes first (kept by triggers)
+  crashes     INTEGER NOT NULL DEFAULT 0,                          -- how often the forwarder's thread ended while this ran
+  shadow      INTEGER NOT NULL DEFAULT 0 CHECK (shadow IN (0, 1)), -- recorded by a shadow rule, never sent
+  dedupe      INTEGER NOT NULL DEFAULT 0 CHECK (dedupe IN (0, 1)), -- its rule looks for earlier ones of the same content
   error_json  TEXT CHECK (error_json IS NULL OR json_valid(error_json)),
   created_at  INTEGER NOT NULL,
   updated_at  INTEGER NOT NULL,
   UNIQUE (transfer_id, rule, destination, remote_path),
   CHECK (state NOT IN ('running', 'delivered', 'dead', 'cancelled') OR next_at IS NULL),
-  CHECK (state <> 'retrying' OR next_at IS NOT NULL)
+  CHECK (state <> 'retrying' OR next_at IS NOT NULL),
+  CHECK (shadow = 0 OR state = 'cancelled')
 ) STRICT;
+
+CREATE TABLE delivery_counts (
+  destination TEXT NOT NULL,
+  state       TEXT NOT NULL,
+  n           INTEGER NOT NULL,
+  PRIMARY KEY (destination, state)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE destinations (
   name       TEXT PRIMARY KEY,
@@ -193,19 +249,25 @@ CREATE INDEX audit_by_action ON audit (action, seq);
 
 CREATE INDEX audit_by_actor ON audit (actor, seq);
 
-CREATE INDEX deliveries_at_target ON deliveries (destination, remote_path);
+CREATE INDEX deliveries_arrived ON deliveries (destination, remote_path) WHERE state = 'delivered';
 
-CREATE INDEX deliveries_due ON deliveries (destination, next_at, id) WHERE next_at IS NOT NULL;
+CREATE INDEX deliveries_due ON deliveries (destination, next_at, id) WHERE next_at IS NOT NULL AND waits = 0 AND crashes = 0;
+
+CREATE INDEX deliveries_in_line ON deliveries (destination, remote_path, waits) WHERE state IN ('pending', 'retrying', 'running');
 
 CREATE INDEX deliveries_in_state ON deliveries (state, id);
 
-CREATE INDEX deliveries_next ON deliveries (next_at) WHERE next_at IS NOT NULL;
+CREATE INDEX deliveries_next ON deliveries (next_at) WHERE next_at IS NOT NULL AND waits = 0;
+
+CREATE INDEX deliveries_of_content ON deliveries (rule, sha256) WHERE dedupe = 1;
 
 CREATE INDEX deliveries_of_destination ON deliveries (destination, state, id);
 
 CREATE INDEX deliveries_of_rule ON deliveries (rule, id);
 
-CREATE INDEX deliveries_running ON deliveries (id) WHERE state = 'running';
+CREATE INDEX deliveries_running ON deliveries (destination, remote_path) WHERE state = 'running';
+
+CREATE INDEX deliveries_suspected ON deliveries (next_at) WHERE next_at IS NOT NULL AND waits = 0 AND crashes > 0;
 
 CREATE INDEX rules_in_order ON rules (position, name);
 

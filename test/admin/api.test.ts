@@ -133,6 +133,7 @@ test('an auditor reads and changes nothing', async (t) => {
     ['POST', '/services/ftp/stop'],
     ['DELETE', '/sessions/s1'],
     ['POST', '/deliveries/retry'],
+    ['POST', '/deliveries/cancel'],
   ] as const) {
     const reply = await web.inject({ method, url: `/api/v1${url}`, headers })
     t.equal(reply.statusCode, 403, url)
@@ -240,7 +241,7 @@ test('apply says what it would change and passes its switches on', async (t) => 
 
 test('all dead deliveries go back with one call; one in another state refuses', async (t) => {
   const { web, asToken: headers } = await start(t)
-  t.same((await web.inject({ method: 'POST', url: '/api/v1/deliveries/retry', headers })).json(), { retried: 1 })
+  t.same((await web.inject({ method: 'POST', url: '/api/v1/deliveries/retry', headers })).json(), { count: 1, retried: 1 })
   const done = await web.inject({ method: 'POST', url: '/api/v1/deliveries/d8/retry', headers })
   t.equal(done.statusCode, 409)
   t.match(done.json(), { code: 'state.conflict', detail: 'The delivery is delivered.' })

@@ -208,10 +208,15 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
       get: (id) => withTries(oneOfId(rows.deliveries, id)),
       retry: (actor, id) => setDelivery(actor, 'delivery.retry', id, ['dead', 'cancelled', 'retrying'], 'pending'),
       cancel: (actor, id) => setDelivery(actor, 'delivery.cancel', id, ['pending', 'retrying', 'dead', 'running'], 'cancelled'),
-      retryAllDead(actor) {
+      async retryAll(actor) {
         const dead = rows.deliveries.filter((d) => d.state === 'dead')
         for (const { id } of dead) setDelivery(actor, 'delivery.retry', id, ['dead'], 'pending')
         return dead.length
+      },
+      async cancelAll(actor, { state = 'pending' }) {
+        const fit = rows.deliveries.filter((d) => d.state === state)
+        for (const { id } of fit) setDelivery(actor, 'delivery.cancel', id, [state], 'cancelled')
+        return fit.length
       },
     },
     sessions: {
@@ -417,6 +422,7 @@ export function busyDay(now: number): FakeControlPlane['data'] {
     id,
     transfer: of,
     rule: 'customer1-to-hq',
+    shadow: false,
     destination: 'hq',
     user: 'customer1',
     path: '/filescma/invoice-2026-11.xml',

@@ -1,54 +1,8 @@
 // The dispatcher over a real store, with a forwarder that does just what it is told.
 // Must not move bytes.
-import { type Test, test } from 'tap'
-import type { ErrorCode } from '../../src/core/errors.ts'
-import type { FromForwarder, Outcome, ToForwarder } from '../../src/forwarding/connector.ts'
-import { createDestinations } from '../../src/forwarding/destinations.ts'
-import { createDispatcher } from '../../src/forwarding/dispatcher.ts'
-import { ADMIN, aDueDelivery, fakeClock, recordedLog, SHA256, tempStore, until } from '../store/temp-store.ts'
-
-type Attempt = Extract<ToForwarder, { type: 'attempt' }>
-
-const SENT: Outcome = {
-  ok: true,
-  receipt: { remotePath: '/base/x', size: 5, verified: 'hash', algorithm: 'sha256', outcome: 'sent', server: 'far' },
-}
-const failure = (code: ErrorCode, unclear = false): Outcome => ({ ok: false, error: { code, message: `it was ${code}` }, unclear })
-
-async function setUp(t: Test, names: string[] = ['hq'], limits = { concurrency: 8, per_destination: 4 }) {
-  const { store } = tempStore(t)
-  const clock = fakeClock()
-  const { log, lines } = recordedLog()
-  const retry = { max_attempts: 3, first_delay: 1000, max_delay: 4000, give_up_after: 1e9 }
-  const events: string[] = []
-  const finished: string[] = []
-  const destinations = createDestinations({ store, clock, changed: (name) => dispatcher.forget(name), usedBy: () => [] })
-  const dispatcher = createDispatcher({
-    store,
-    clock,
-    log,
-    destinations,
-    limits: () => ({ ...limits, retry }),
-    changed: (event, id) => events.push(`${event} ${id}`),
-    finished: (id) => finished.push(id),
-  })
-  for (const name of names)
-    await destinations.create(ADMIN, { name, type: 'sftp', host: 'far', username: 'u', password: 'hunter2', host_keys: 'insecure' })
-  const sent: ToForwarder[] = []
-  /** Every message crosses as it would to a thread. */
-  const connect = (): void => dispatcher.connect((message) => sent.push(structuredClone(message)))
-  t.teardown(() => dispatcher.disconnect())
-  const attempts = (): Attempt[] => sent.filter((m): m is Attempt => m.type === 'attempt')
-  const running = () => attempts().filter(({ delivery }) => store.deliveries.get(delivery.id)?.state === 'running')
-  const answer = (id: string, attempt: number, outcome: Outcome): void =>
-    dispatcher.receive(structuredClone({ type: 'settled', deliveryId: id, attempt, durationMs: 1, outcome } satisfies FromForwarder))
-  const state = (id: string) => store.deliveries.get(id)?.state
-  const idle = async (): Promise<void> => {
-    // a look for work runs in the turn after the kick; two turns later whatever was due has been handed over
-    for (let i = 0; i < 3; i++) await new Promise<void>((go) => setImmediate(go))
-  }
-  return { store, clock, lines, limits, events, finished, destinations, dispatcher, sent, connect, attempts, running, answer, state, idle }
-}
+import { test } from 'tap'
+import { ADMIN, aDueDelivery, SHA256, until } from '../store/temp-store.ts'
+import { failure, SENT, setUpDispatcher as setUp } from './dispatcher-setup.ts'
 
 test('a due delivery is handed over with all it needs, and settled with its receipt', async (t) => {
   const s = await setUp(t)
@@ -160,7 +114,7 @@ test('a failed delivery is tried again until its attempts are spent, then it is 
   )
   t.match(s.store.deliveries.get('d1'), { state: 'dead', error_json: /remote\.lost/ })
   t.same(s.finished, [], 'its content is kept for a retry by hand')
-  s.dispatcher.retry(ADMIN, 'd1')
+  s.verbs.retry(ADMIN, 'd1')
   await until(() => s.attempts().length === 4)
   t.equal(s.attempts()[3]!.delivery.attempt, 4, 'numbers go on')
   s.answer('d1', 4, failure('remote.lost'))
@@ -183,7 +137,7 @@ test('a delivery cancelled while it runs is stopped, and its late success change
   aDueDelivery(s.store, 'd1', 'hq')
   s.connect()
   await until(() => s.attempts().length === 1)
-  s.dispatcher.cancel(ADMIN, 'd1')
+  s.verbs.cancel(ADMIN, 'd1')
   t.match(s.sent.at(-1), { type: 'cancel', deliveryId: 'd1' })
   s.answer('d1', 1, SENT)
   await s.idle()
@@ -191,9 +145,9 @@ test('a delivery cancelled while it runs is stopped, and its late success change
   t.equal(s.store.deliveries.receipt('d1'), undefined)
   t.match(s.store.deliveries.attempts('d1'), [{ number: 1, ok: 0, error_json: /delivery\.cancelled/ }], 'the attempt has an end')
   t.equal(s.dispatcher.running(), 0)
-  t.throws(() => s.dispatcher.cancel(ADMIN, 'd1'), { code: 'state.conflict' })
-  t.throws(() => s.dispatcher.cancel(ADMIN, 'none'), { code: 'resource.not_found' })
-  s.dispatcher.retry(ADMIN, 'd1')
+  t.throws(() => s.verbs.cancel(ADMIN, 'd1'), { code: 'state.conflict' })
+  t.throws(() => s.verbs.cancel(ADMIN, 'none'), { code: 'resource.not_found' })
+  s.verbs.retry(ADMIN, 'd1')
   await until(() => s.attempts().length === 2)
   t.match(s.attempts()[1]!.delivery, { attempt: 2, unclear: true }, 'the far side may have it: the repeat looks first')
 })
@@ -263,8 +217,8 @@ test('a file whose kept content is gone dies with that reason, and a retry says 
   s.connect()
   await until(() => s.state('d1') === 'dead')
   t.match(s.store.deliveries.get('d1')?.error_json, /spool\.missing/)
-  t.throws(() => s.dispatcher.retry(ADMIN, 'd1'), { code: 'state.conflict', message: /not kept any more/ })
-  t.throws(() => s.dispatcher.retry(ADMIN, 'none'), { code: 'resource.not_found' })
+  t.throws(() => s.verbs.retry(ADMIN, 'd1'), { code: 'state.conflict', message: /not kept any more/ })
+  t.throws(() => s.verbs.retry(ADMIN, 'none'), { code: 'resource.not_found' })
 })
 
 test('all dead deliveries can be tried again at once, but suspect files only one by one', async (t) => {
@@ -274,10 +228,10 @@ test('all dead deliveries can be tried again at once, but suspect files only one
     s.store.deliveries.start(id, s.clock.now())
     s.store.deliveries.failed(id, 1, s.clock.now(), { code: id === 'd3' ? 'upload.suspect' : 'remote.auth', message: '' }, false, null)
   }
-  t.equal(s.dispatcher.retryAllDead(ADMIN, { destination: 'other' }), 0)
-  t.equal(s.dispatcher.retryAllDead(ADMIN, {}), 2)
+  t.equal(await s.verbs.retryAll(ADMIN, { destination: 'other' }), 0)
+  t.equal(await s.verbs.retryAll(ADMIN, {}), 2)
   t.same(['d1', 'd2', 'd3'].map(s.state), ['pending', 'pending', 'dead'])
-  s.dispatcher.retry(ADMIN, 'd3')
+  s.verbs.retry(ADMIN, 'd3')
   t.equal(s.state('d3'), 'pending')
 })
 

@@ -46,6 +46,7 @@ async function setUp(t: Test, deliver = true) {
     destinations,
     limits: () => ({ concurrency: 8, per_destination: 4, retry: RETRY }),
     changed: () => {},
+    destinationChanged: () => {},
     finished: settler.settle,
   })
   store.accounts.users.put({ username: 'customer1', password_hash: null, enabled: 1, spec_json: '{}' }, 1)

@@ -166,6 +166,9 @@ test('every change of a state from a state that is not there loses visibly', (t)
     after: 'keep',
     size: 1,
     sha256: SHA256,
+    shadow: 0,
+    dedupe: 0,
+    error: null,
     at: START,
   })
   const receipt = { remote_path: '/a', size: 1, sha256: SHA256, verified: 'size', algorithm: null, outcome: 'sent', server: null }

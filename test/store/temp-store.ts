@@ -90,7 +90,7 @@ export function anUpload(store: TestStore, id: string, { session = 'session-1', 
 export const SHA256 = 'ab'.repeat(32)
 
 /** A published upload that has its content spooled, and one delivery that is due. */
-export function aDueDelivery(store: TestStore, id: string, destination: string, at = START): string {
+export function aDueDelivery(store: TestStore, id: string, destination: string, at = START, remotePath = id): string {
   const transfer = `t-${id}`
   if (!store.transfers.getSession('session-1')) aSession(store)
   anUpload(store, transfer, { path: `/in/${id}` })
@@ -113,12 +113,15 @@ export function aDueDelivery(store: TestStore, id: string, destination: string, 
     destination,
     username: 'customer1',
     path: `/in/${id}`,
-    remote_path: id,
+    remote_path: remotePath,
     temp_name: `.${id}.part`,
     on_conflict: 'overwrite',
     after: 'keep',
     size: 5,
     sha256: SHA256,
+    shadow: 0,
+    dedupe: 0,
+    error: null,
     at,
   })
   store.transfers.publish(transfer, at)

@@ -56,6 +56,8 @@ export const codes: Partial<Record<ErrorCode, string>> = {
   'remote.failed': 'La destinazione ha segnalato un errore.',
   'template.invalid': 'Il nome remoto non può essere composto.',
   'delivery.superseded': 'Una versione più recente è già stata consegnata con quel nome: questa la annullerebbe.',
+  'delivery.duplicate': 'Lo stesso contenuto è stato inviato con quel nome poco prima.',
+  'delivery.crashes': 'Il servizio di inoltro si è interrotto ogni volta durante questa consegna: non viene ritentata da sola.',
   'delivery.cancelled': 'La consegna è stata annullata.',
   internal: 'Errore interno.',
 }

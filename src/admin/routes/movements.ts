@@ -27,7 +27,10 @@ const DeliveryQuery = Type.Object(
   { ...PageFields, state: Type.Optional(oneOf(DELIVERY_STATES)), rule: Type.Optional(Text), destination: Type.Optional(Text) },
   strict,
 )
-const RetryBody = Type.Object({ rule: Type.Optional(Text), destination: Type.Optional(Text) }, strict)
+const Chosen = Type.Object(
+  { state: Type.Optional(oneOf(DELIVERY_STATES)), rule: Type.Optional(Text), destination: Type.Optional(Text) },
+  strict,
+)
 
 export function movementRoutes(app: App, { control }: RouteContext): void {
   app.get(
@@ -56,12 +59,16 @@ export function movementRoutes(app: App, { control }: RouteContext): void {
   app.post(
     '/deliveries/retry',
     {
-      schema: described('deliveries', 'Try all dead deliveries again, or those of one rule or destination', {
-        body: Type.Union([RetryBody, Type.Null()]),
-      }),
+      schema: described('deliveries', 'Try again all that fit; without a state all dead ones', { body: Type.Union([Chosen, Type.Null()]) }),
     },
-    async (request) => ({ retried: control.deliveries.retryAllDead(actorOf(request), request.body ?? {}) }),
+    async (request) => {
+      const count = await control.deliveries.retryAll(actorOf(request), request.body ?? {})
+      return { count, retried: count }
+    },
   )
+  app.post('/deliveries/cancel', { schema: described('deliveries', 'Give up all that fit', { body: Chosen }) }, async (request) => ({
+    count: await control.deliveries.cancelAll(actorOf(request), request.body),
+  }))
 
   app.get('/sessions', { schema: described('sessions', 'List live sessions', { querystring: PageQuery }) }, async (request) =>
     control.sessions.list(request.query),
