@@ -3,7 +3,8 @@
 import type { ServerChannel } from 'ssh2'
 import { codeOf } from '../../core/errors.ts'
 import { errorFields } from '../../core/log.ts'
-import { parseScpCommand } from './scp-command.ts'
+import { answerDigests, parseDigestCommand } from './digest-command.ts'
+import { parseScpCommand, splitWords } from './scp-command.ts'
 import { scpSink } from './scp-sink.ts'
 import { scpSource } from './scp-source.ts'
 import { ScpStream } from './scp-stream.ts'
@@ -25,10 +26,16 @@ export function startCommand(session: Session, channel: ServerChannel, text: str
   return stream
 }
 
+/** What whoever asks for a shell, or for another command, is told. */
+export const FILES_ONLY = 'This server serves sftp and scp only.\r\n'
+
 async function run(session: Session, stream: ScpStream, channel: ServerChannel, text: string): Promise<number> {
-  const command = parseScpCommand(text)
+  const words = splitWords(text)
+  const digests = words && parseDigestCommand(words)
+  if (digests) return answerDigests(session, stream, channel, digests)
+  const command = words && parseScpCommand(words)
   if (command === null) {
-    channel.stderr.write('This server serves sftp and scp only.\n')
+    channel.stderr.write(FILES_ONLY)
     return 1
   }
   return command.direction === 'sink' ? scpSink(session, stream, command) : scpSource(session, stream, command)

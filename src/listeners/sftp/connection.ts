@@ -11,7 +11,7 @@ import type { OpenedSession } from '../../gatekeeper/messages.ts'
 import type { ListenerContext } from '../listener.ts'
 import type { AuthRequest } from './auth-request.ts'
 import { Authentication } from './authentication.ts'
-import { startCommand } from './commands.ts'
+import { FILES_ONLY, startCommand } from './commands.ts'
 import type { ScpStream } from './scp-stream.ts'
 import { Session } from './session.ts'
 import { SftpChannel } from './sftp-channel.ts'
@@ -109,6 +109,7 @@ export class Connection {
           authentication: (request) => this.#authenticate(request),
           sftp: (asked) => this.#sftp(asked),
           exec: (command, asked) => this.#exec(command, asked),
+          shell: (asked) => this.#shell(asked),
           keysChanged: () => this.#keysChanged(),
           failed: (error) => this.#failed(error),
         },
@@ -192,6 +193,16 @@ export class Connection {
     this.#commands.add(stream)
     asked.whenGone(() => stream.abort())
     channel.on('close', () => this.#commands.delete(stream))
+  }
+
+  /** Said in words: a refusal alone tells people nothing. */
+  #shell(asked: AskedChannel): void {
+    if (this.#session === null || this.#over !== null) return
+    const channel = asked.accept()
+    channel?.on('error', () => {})
+    channel?.stderr.write(FILES_ONLY)
+    channel?.exit(1)
+    channel?.end()
   }
 
   #pump(): void {

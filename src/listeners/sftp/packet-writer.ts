@@ -39,7 +39,11 @@ export class PacketWriter {
   }
 
   bytes(value: Uint8Array): this {
-    this.u32(value.length)
+    return this.u32(value.length).plain(value)
+  }
+
+  /** As {@link bytes}, without a length before it. */
+  plain(value: Uint8Array): this {
     this.#room(value.length)
     this.#slab.set(value, this.#at)
     this.#at += value.length

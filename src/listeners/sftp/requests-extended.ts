@@ -1,9 +1,11 @@
-// EXTENDED requests as OpenSSH defines them (its file PROTOCOL §4), and home-directory.
+// EXTENDED requests as OpenSSH defines them (its file PROTOCOL §4), home-directory, check-file and copy-data.
 // Must not answer an extension that requests.ts does not name, but with OP_UNSUPPORTED.
 import { FileFlowError } from '../../core/errors.ts'
 import type { SpaceReport } from '../../files/virtual-filesystem.ts'
 import { readAttributes } from './attributes.ts'
 import type { Fields } from './fields.ts'
+import { checkByHandle, checkByName } from './requests-check.ts'
+import { copyData, copyHandles } from './requests-copy.ts'
 import { changes } from './requests-files.ts'
 import { answerName } from './requests-paths.ts'
 import type { Request, SftpChannel } from './sftp-channel.ts'
@@ -25,6 +27,15 @@ const BY_NAME: Readonly<Record<string, Extension>> = {
     const path = file.kind === 'folder' ? file.path : file.kind === 'upload' ? file.upload.path : file.download.path
     answerSpace(channel, request, await channel.session.vfs.space(path))
   },
+  'hardlink@openssh.com': async (channel, request) => {
+    const from = channel.session.path(request.fields.text())
+    await channel.session.vfs.link(from, channel.session.path(request.fields.text()))
+    channel.ok(request)
+  },
+  'copy-data': copyData,
+  'check-file-name': checkByName,
+  'check-file-handle': (channel, request) => checkByHandle(channel, request),
+  'check-file': (channel, request) => checkByHandle(channel, request, 'check-file'),
   'fsync@openssh.com': fsync,
   'lsetstat@openssh.com': async (channel, request) => {
     const path = channel.session.path(request.fields.text())
@@ -40,9 +51,18 @@ const BY_NAME: Readonly<Record<string, Extension>> = {
   'users-groups-by-id@openssh.com': usersAndGroups,
 }
 
-/** The handle whose lane an EXTENDED request waits in: fsync comes after the writes before it. */
+const ON_A_HANDLE = new Set(['fsync@openssh.com', 'fstatvfs@openssh.com', 'check-file-handle', 'check-file'])
+
+/** The handle whose lane an EXTENDED request waits in: it comes after the writes before it. */
 export function extendedHandle(fields: Fields): Uint8Array | null {
-  return fields.text() === 'fsync@openssh.com' ? fields.bytes() : null
+  const name = fields.text()
+  if (name === 'copy-data') return copyHandles(fields).to
+  return ON_A_HANDLE.has(name) ? fields.bytes() : null
+}
+
+/** A second handle, what was asked of which before must be done first. */
+export function extendedSource(fields: Fields): Uint8Array | null {
+  return fields.text() === 'copy-data' ? copyHandles(fields).from : null
 }
 
 export async function extended(channel: SftpChannel, request: Request): Promise<void> {

@@ -3,7 +3,8 @@
 
 import type { Fields } from './fields.ts'
 import { readData } from './reading.ts'
-import { extended, extendedHandle } from './requests-extended.ts'
+import { CHECK_ALGORITHMS } from './requests-check.ts'
+import { extended, extendedHandle, extendedSource } from './requests-extended.ts'
 import { closeFile, fileAttributes, openFile, setFileAttributes } from './requests-files.ts'
 import { closeFolderOrFile, nextNames, openFolder } from './requests-folders.ts'
 import * as paths from './requests-paths.ts'
@@ -14,6 +15,8 @@ export interface Row {
   readonly name: string
   /** `handle`: in order with all else asked of the handle, whose bytes come first in the packet. `path`: in order with other paths. A function finds the handle, if any. */
   readonly lane: 'path' | 'handle' | ((fields: Fields) => Uint8Array | null)
+  /** A second handle whose earlier requests come first. */
+  readonly after?: (fields: Fields) => Uint8Array | null
   /** For READ and WRITE, whose adjoining requests are done together. */
   readonly moves: 'in' | 'out' | null
   /** Changes something; for the record and for tests, the virtual filesystem checks permissions itself. */
@@ -50,7 +53,7 @@ export const REQUESTS: ReadonlyMap<number, Row> = new Map<number, Row>([
   [18, path('RENAME', true, paths.rename)],
   [19, path('READLINK', false, paths.readlink)],
   [20, path('SYMLINK', true, paths.symlink)],
-  [200, { name: 'EXTENDED', lane: extendedHandle, moves: null, writes: true, run: one(extended) }],
+  [200, { name: 'EXTENDED', lane: extendedHandle, after: extendedSource, moves: null, writes: true, run: one(extended) }],
 ])
 
 /** Named in VERSION, with their own versions, as OpenSSH names them (its file PROTOCOL §4). */
@@ -59,9 +62,14 @@ export const EXTENSIONS: readonly (readonly [string, string])[] = [
   ['statvfs@openssh.com', '2'],
   ['fstatvfs@openssh.com', '2'],
   ['fsync@openssh.com', '1'],
+  ['hardlink@openssh.com', '1'],
   ['lsetstat@openssh.com', '1'],
   ['limits@openssh.com', '1'],
   ['expand-path@openssh.com', '1'],
+  ['copy-data', '1'],
   ['home-directory', '1'],
   ['users-groups-by-id@openssh.com', '1'],
+  ['check-file', CHECK_ALGORITHMS],
+  ['check-file-name', CHECK_ALGORITHMS],
+  ['check-file-handle', CHECK_ALGORITHMS],
 ]

@@ -14,10 +14,9 @@ const MAX_COMMAND = 8192
 const MAX_WORDS = 200
 const FLAGS = /^-[rpdvtfq1-6]+$/
 
-/** The command, or null when it is not one of scp's own (`scp [-rpdvqtf] [--] path…`). */
-export function parseScpCommand(text: string): ScpCommand | null {
-  const words = splitWords(text)
-  if (words === null || !/^(?:\/usr\/bin\/|\/bin\/)?scp$/.test(words[0] ?? '')) return null
+/** The command of these words, or null when it is not one of scp's own (`scp [-rpdvqtf] [--] path…`). */
+export function parseScpCommand(words: readonly string[]): ScpCommand | null {
+  if (!/^(?:\/usr\/bin\/|\/bin\/)?scp$/.test(words[0] ?? '')) return null
   let at = 1
   let flags = ''
   for (; at < words.length && words[at]!.startsWith('-') && words[at] !== '-'; at++) {

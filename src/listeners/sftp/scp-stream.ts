@@ -12,7 +12,7 @@ export class ScpStream {
   readonly #chunks: Buffer[] = []
   #buffered = 0
   #ended = false
-  #gone = false
+  readonly #end = new AbortController()
   #wake: (() => void) | null = null
   #unsent = 0
   #room: (() => void) | null = null
@@ -35,9 +35,18 @@ export class ScpStream {
   /** The connection is gone: what waits for it fails. Idempotent. */
   abort(): void {
     this.#ended = true
-    this.#gone = true
+    this.#end.abort()
     this.#awake()
     this.#room?.()
+  }
+
+  /** Aborted when the channel is gone. */
+  get over(): AbortSignal {
+    return this.#end.signal
+  }
+
+  get #gone(): boolean {
+    return this.#end.signal.aborted
   }
 
   /** A chunk of at most `most` bytes, or null at the end. */

@@ -32,6 +32,8 @@ export interface Request {
   readonly data: readonly Buffer[]
   readonly cost: number
   answered: boolean
+  /** Set where it waits for another lane to come as far. */
+  after: Promise<void> | null
 }
 
 const NO_DATA: readonly Buffer[] = []
@@ -48,7 +50,8 @@ export class SftpChannel {
   #outstanding = 0
   #unsent = 0
   #paused = false
-  #over = false
+  readonly #end = new AbortController()
+  readonly #barriers = new Set<() => void>()
   #gone = false
   #ended: Promise<void> = Promise.resolve()
   #inputEnded = false
@@ -70,6 +73,15 @@ export class SftpChannel {
       this.pump()
     })
     channel.on('close', () => this.close(new FileFlowError('transfer.aborted', 'The connection was lost.')))
+  }
+
+  /** Aborted when the channel has ended. */
+  get over(): AbortSignal {
+    return this.#end.signal
+  }
+
+  get #over(): boolean {
+    return this.#end.signal.aborted
   }
 
   /** Takes up as many packets as the bounds allow; called again whenever there is room. Never throws. */
@@ -120,7 +132,8 @@ export class SftpChannel {
   /** No more of this channel; open uploads keep their partials. Resolves when every open file has been ended. Idempotent, never rejects. */
   close(why: Error): Promise<void> {
     if (!this.#over) {
-      this.#over = true
+      this.#end.abort()
+      for (const pass of this.#barriers) pass()
       this.#ended = this.#abandon(why)
     }
     return this.#ended
@@ -209,8 +222,27 @@ export class SftpChannel {
     }
     this.#outstanding += request.cost
     const lane = request.handle?.lane ?? this.#paths
+    const source = row.after?.(new Fields(packet.body, 4))
+    if (source) request.after = this.#passed(this.handles.get(source).lane, request)
+    this.#wait(lane, request)
+  }
+
+  #wait(lane: Lane<Request>, request: Request): void {
     lane.waiting.push(request)
     if (!lane.running) lane.done = this.#run(lane)
+  }
+
+  /** Resolves when all that waits in the lane now is done. Only ever waits for what came earlier, so that nothing can wait in a circle. */
+  #passed(lane: Lane<Request>, request: Request): Promise<void> {
+    return new Promise((resolve) => {
+      const pass = (): void => {
+        this.#barriers.delete(pass)
+        resolve()
+      }
+      this.#barriers.add(pass)
+      const row: Row = { name: 'barrier', lane: 'handle', moves: null, writes: false, run: pass }
+      this.#wait(lane, { ...request, row, type: -1, cost: 0, answered: true })
+    })
   }
 
   #request(packet: Packet, id: number, row: Row): Request {
@@ -222,7 +254,7 @@ export class SftpChannel {
     const length = row.moves === 'out' ? Math.min(claimed, MAX_DATA) : claimed
     if (!Number.isSafeInteger(offset + length)) throw new FileFlowError('request.invalid', 'The offset is too large.')
     const cost = row.moves ? length + 256 : FLAT_COST
-    return { type: packet.type, id, row, fields, handle, offset, length, data: packet.data ?? NO_DATA, cost, answered: false }
+    return { type: packet.type, id, row, fields, handle, offset, length, data: packet.data ?? NO_DATA, cost, answered: false, after: null }
   }
 
   /** Works off a lane, one request or one run of adjoining ones at a time. Never rejects. */
@@ -231,6 +263,7 @@ export class SftpChannel {
     while (lane.waiting.length > 0 && !this.#over) {
       const taken = this.#adjoining(lane.waiting)
       try {
+        if (taken[0]!.after) await taken[0]!.after
         await taken[0]!.row.run(this, taken)
       } catch (error) {
         for (const request of taken) this.fail(request, error)

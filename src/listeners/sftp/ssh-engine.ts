@@ -30,6 +30,8 @@ export interface SshEvents {
   authentication(request: AuthRequest): void
   sftp(asked: AskedChannel): void
   exec(command: string, asked: AskedChannel): void
+  /** A shell was asked for. */
+  shell(asked: AskedChannel): void
   /** New keys are in use, for the first time or again. */
   keysChanged(): void
   failed(error: Error): void
@@ -139,7 +141,7 @@ function wire(client: Connection, events: SshEvents, maxChannels: number, legacy
 
 type Guard = <A extends unknown[]>(handler: (...args: A) => void) => (...args: A) => void
 
-/** Shell, pty, env, agent and X11 requests have no listener: ssh2 refuses them. */
+/** Pty, env, agent and X11 requests have no listener: ssh2 refuses them. */
 function wireSession(session: Session, events: SshEvents, guarded: Guard): void {
   session.on(
     'error',
@@ -151,6 +153,10 @@ function wireSession(session: Session, events: SshEvents, guarded: Guard): void 
       if (info.name !== 'sftp') return void reject?.()
       events.sftp(asked(session, accept, guarded))
     }),
+  )
+  session.on(
+    'shell',
+    guarded((accept) => events.shell(asked(session, accept, guarded))),
   )
   session.on(
     'exec',
