@@ -6,6 +6,7 @@ import { Download, RefreshCw } from 'lucide-react'
 import { useState } from 'react'
 import type { Page, ReloadView, SettingView } from '../../src/core/views.ts'
 import { api, type Me } from '../api.ts'
+import { formatDuration } from '../format.ts'
 import { may } from '../pages.ts'
 import { Confirm, type Question } from '../parts/confirm.tsx'
 import { Copy } from '../parts/copy.tsx'
@@ -23,8 +24,14 @@ import '../manage.css'
 
 const words = strings.settings
 
+/** The answer has durations in ms; people read and write 15m. */
+const DURATION = /(_delay|_after|_ttl|_timeout|\.settle|\.window|\.ban|\.ban_max)$|^retention\./
+
 /** As one would write it in the file. */
-const shown = (value: unknown): string =>
+const shown = ({ key, value }: SettingView): string =>
+  typeof value === 'number' && DURATION.test(key) ? formatDuration(value) : written(value)
+
+const written = (value: unknown): string =>
   value === '' || value === null || (Array.isArray(value) && value.length === 0)
     ? ''
     : typeof value === 'string'
@@ -48,7 +55,7 @@ const COLUMNS: Column<SettingView>[] = [
     key: 'value',
     label: words.value,
     width: '28%',
-    render: ({ value }) => (shown(value) === '' ? <span className="quiet">{words.empty}</span> : <Word>{shown(value)}</Word>),
+    render: (setting) => (shown(setting) === '' ? <span className="quiet">{words.empty}</span> : <Word>{shown(setting)}</Word>),
   },
   {
     key: 'source',

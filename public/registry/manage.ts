@@ -1,6 +1,6 @@
 // The pages on which the gateway is set up and guarded.
 // Must not hold anything but their entries.
-import { MapPin, ScrollText, Settings as SettingsIcon, ShieldCheck, Split, Users as UsersIcon } from 'lucide-react'
+import { ClipboardList, MapPin, Settings as SettingsIcon, ShieldCheck, Split, Users as UsersIcon } from 'lucide-react'
 import { strings } from '../strings.ts'
 import { type PageEntry, page } from './page.ts'
 
@@ -31,7 +31,11 @@ export const MANAGE: readonly PageEntry[] = [
     nav: { label: nav.security, Icon: ShieldCheck, group: 'guard' },
   },
   { path: '/security/:part', Page: page(() => import('../pages/security.tsx'), 'Security') },
-  { path: '/audit', Page: page(() => import('../pages/audit.tsx'), 'Audit'), nav: { label: nav.audit, Icon: ScrollText, group: 'guard' } },
+  {
+    path: '/audit',
+    Page: page(() => import('../pages/audit.tsx'), 'Audit'),
+    nav: { label: nav.audit, Icon: ClipboardList, group: 'guard' },
+  },
   {
     path: '/settings',
     Page: page(() => import('../pages/settings.tsx'), 'Settings'),

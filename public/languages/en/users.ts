@@ -132,7 +132,7 @@ export const users = {
       copy: 'Copy the sheet',
       print: 'Print',
       theSheet: 'the connection sheet',
-      heading: (partner: string) => `Connection to ${partner}`,
+      heading: (partner: string) => `Connection sheet for ${partner}`,
       server: 'Server',
       port: 'Port',
       username: 'Username',

@@ -132,7 +132,7 @@ export const users = {
       copy: 'Copia il foglio',
       print: 'Stampa',
       theSheet: 'il foglio di collegamento',
-      heading: (partner: string) => `Collegamento per ${partner}`,
+      heading: (partner: string) => `Foglio di collegamento per ${partner}`,
       server: 'Server',
       port: 'Porta',
       username: 'Nome utente',

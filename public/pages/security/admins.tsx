@@ -21,8 +21,9 @@ const addressOf = (name: string): string => `/admins/${encodeURIComponent(name)}
 export const RoleSelect = ({ value, onChange }: { value: Role; onChange: (role: Role) => void }) => (
   <NativeSelect
     label={words.role}
+    description={words.roleText[value]}
     value={value}
-    data={(['admin', 'operator', 'auditor'] as const).map((role) => ({ value: role, label: `${roleName[role]}: ${words.roleText[role]}` }))}
+    data={(['admin', 'operator', 'auditor'] as const).map((role) => ({ value: role, label: roleName[role] }))}
     onChange={({ currentTarget }) => onChange(currentTarget.value as Role)}
   />
 )
@@ -66,7 +67,7 @@ export function Admins({ me }: { me: Me }) {
   if (may(me, 'admin')) {
     columns.push({
       key: 'change',
-      label: '',
+      label: words.change,
       width: '8rem',
       render: (admin) => (
         <Button variant="default" size="xs" aria-label={words.changeOf(admin.username)} onClick={() => setChanging(admin)}>

@@ -41,7 +41,7 @@ export function Bans({ me }: { me: Me }) {
   if (may(me, 'operator')) {
     columns.push({
       key: 'lift',
-      label: '',
+      label: words.lift,
       width: '8rem',
       render: ({ address }) => (
         <Button
