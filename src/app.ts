@@ -11,6 +11,7 @@ import { createUsers, specOf } from './accounts/users.ts'
 import { announced } from './admin/announced.ts'
 import type { ControlPlane } from './admin/control-plane.ts'
 import { createEventHub } from './admin/event-hub.ts'
+import { createMetrics } from './admin/metrics.ts'
 import { createMovements } from './admin/movements.ts'
 import { createOversight } from './admin/oversight.ts'
 import { informScreens } from './admin/screens.ts'
@@ -288,6 +289,15 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     },
     logs: { recent: output.recent, download: output.download },
     audit: oversight.audit,
+    metrics: createMetrics({
+      version: VERSION,
+      events,
+      guard,
+      stats,
+      services: services.list,
+      sessions: () => [...live.all()].map((session) => session.peer),
+      ready: () => health().ready,
+    }),
     stats,
     admins,
     tokens: admins.tokens,

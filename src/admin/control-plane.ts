@@ -142,6 +142,8 @@ export interface ControlPlane {
     export(actor: Actor): AsyncIterable<string>
   }
   stats(): Promise<StatsView>
+  /** The text form of Prometheus. */
+  metrics(): Promise<string>
   readonly admins: {
     list(page: PageRequest): Page<AdminView>
     get(username: string): AdminView

@@ -6,6 +6,8 @@ export interface EventHub {
   /** `data` is only made when somebody listens. */
   emit(type: string, data: () => unknown): void
   subscribe(listener: (event: ControlPlaneEvent) => void): () => void
+  /** For who counts: does not make anybody think that a screen is open, and makes the data only where it is asked for. */
+  watch(watcher: (type: string, data: () => unknown) => void): void
   /** Whether anybody listens. */
   heard(): boolean
 }
@@ -13,9 +15,16 @@ export interface EventHub {
 /** @param failed told of a listener or a view that threw; whoever emitted goes on */
 export function createEventHub(failed: (error: unknown) => void): EventHub {
   const listeners = new Set<(event: ControlPlaneEvent) => void>()
+  const watchers: ((type: string, data: () => unknown) => void)[] = []
   return {
+    watch: (watcher) => void watchers.push(watcher),
     heard: () => listeners.size > 0,
     emit(type, data) {
+      try {
+        for (const watcher of watchers) watcher(type, data)
+      } catch (error) {
+        failed(error)
+      }
       if (listeners.size === 0) return
       try {
         const event = { type, data: data() }

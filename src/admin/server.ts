@@ -8,14 +8,15 @@ import fastifyCookie from '@fastify/cookie'
 import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
 import { fastifySSE } from '@fastify/sse'
-import swagger from '@fastify/swagger'
-import fastify, { type FastifyServerOptions } from 'fastify'
+import fastify, { type FastifyError, type FastifyReply, type FastifyRequest, type FastifyServerOptions } from 'fastify'
 import type { Config } from '../config/schema.ts'
 import { withSocketAddress } from '../config/socket-path.ts'
 import { FileFlowError } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
+import { describeAnswers } from './answers.ts'
 import { guard, type Identify, identifyByHttp, identifyConsole } from './authentication.ts'
 import type { ControlPlane } from './control-plane.ts'
+import { collectDescription, serveDescription } from './documentation.ts'
 import { eventRoutes } from './events.ts'
 import { servePages } from './pages.ts'
 import { errorHandler, sendProblem, toProblem } from './problem.ts'
@@ -100,7 +101,7 @@ export async function createConsoleApp(options: Pick<AdminServerOptions, 'contro
   const app = createApp({}, options.log)
   await app.register(fastifyCookie)
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, toProblem('resource.not_found', 'There is nothing under this address.')))
-  await registerRoutes(app, options, identifyConsole, false)
+  await registerRoutes(app, options, identifyConsole, false, false)
   return app
 }
 
@@ -139,7 +140,7 @@ async function createWebApp(options: AdminServerOptions): Promise<App> {
     timeWindow: 60_000,
     errorResponseBuilder: (_request, limit) => new FileFlowError('limit.rate', `Too many requests: wait ${limit.after}.`),
   })
-  await registerRoutes(app, options, identifyByHttp(options.control), tls !== null)
+  await registerRoutes(app, options, identifyByHttp(options.control), tls !== null, true)
   await servePages(app, options.publicDir)
   return app
 }
@@ -151,6 +152,8 @@ function createApp(options: Record<string, unknown>, log: Logger): App {
     forceCloseConnections: true,
     requestTimeout: 60_000,
     routerOptions: { maxParamLength: 512 },
+    // what the router itself refuses: a malformed or overlong URL
+    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => errorHandler(log)(error, request, reply),
     ...options,
   } as FastifyServerOptions) as unknown as App
   app.setValidatorCompiler(validatorCompiler)
@@ -172,22 +175,11 @@ async function registerRoutes(
   options: Pick<AdminServerOptions, 'control' | 'log' | 'heartbeatMs'>,
   identify: Identify,
   secure: boolean,
+  page: boolean,
 ): Promise<void> {
   const { control } = options
   const context: RouteContext = { control, log: options.log }
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: { title: 'FileFlow', version: control.version, description: 'The admin API. Errors are application/problem+json (RFC 9457).' },
-      components: {
-        securitySchemes: {
-          token: { type: 'http', scheme: 'bearer', description: 'a token (ff_…) made under /api/v1/tokens' },
-          session: { type: 'apiKey', in: 'cookie', name: 'fileflow_session', description: 'unsafe methods need x-csrf-token, too' },
-        },
-      },
-      security: [{ token: [] }, { session: [] }],
-    },
-  })
+  await collectDescription(app, control.version)
   await app.register(fastifySSE, { heartbeatInterval: options.heartbeatMs ?? 15_000 })
 
   app.get('/healthz', { schema: { hide: true } }, async () => ({ status: 'ok' }))
@@ -196,10 +188,12 @@ async function registerRoutes(
     reply.code(state.ready ? 200 : 503)
     return state
   })
-  app.get('/api/openapi.json', { schema: { hide: true } }, async (request) => {
+  await serveDescription(app, identify, page)
+  app.get('/metrics', { schema: { hide: true } }, async (request, reply) => {
     if (!identify(request)) throw new FileFlowError('auth.required')
-    return app.swagger()
+    return reply.type('text/plain; version=0.0.4; charset=utf-8').send(await control.metrics())
   })
+  describeAnswers(app, PREFIX)
   await app.register(
     async (api: App) => {
       guard(api, PREFIX, identify)

@@ -253,6 +253,7 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
         yield '{"seq":1}\n'
       },
     },
+    metrics: async () => 'fileflow_ready 1\n',
     async stats() {
       if (explode) throw new Error('secret inner detail at /srv/private/path')
       const count = (state: string) => rows.deliveries.filter((d) => d.state === state).length
