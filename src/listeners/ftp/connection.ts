@@ -7,7 +7,7 @@ import { errorFields } from '../../core/log.ts'
 import type { Peer } from '../../core/transfer.ts'
 import type { VirtualFilesystem } from '../../files/virtual-filesystem.ts'
 import { Activity } from './activity.ts'
-import { type Command, FtpCommands, runsAtOnce } from './commands/dispatch.ts'
+import { type Command, FtpCommands, interrupts, runsAtOnce } from './commands/dispatch.ts'
 import { Confirmations } from './confirmations.ts'
 import { CONNECT_MS, type DataChannel, handshake } from './data-channel.ts'
 import { ShellConnection } from './ftp-srv.ts'
@@ -22,7 +22,7 @@ import { RunningTransfer } from './transfer.ts'
 
 /** Commands waiting while one runs; beyond them the socket is not read. */
 const MOST_QUEUED = 64
-/** Commands answered beside a transfer at one time (an ABOR waits for it to end). */
+/** Commands answered beside a transfer at one time. */
 const MOST_BESIDE = 8
 /** How long a client may take to read the last reply. */
 const FAREWELL_MS = 2000
@@ -92,11 +92,6 @@ export class FtpConnection extends ShellConnection {
   /** Bytes or commands came behind the one that runs. */
   get hasMore(): boolean {
     return this.#queue.length > 0 || this.#input.pending > 0
-  }
-
-  /** The command that runs now, if any (ABOR waits for it). */
-  get running(): Promise<void> | null {
-    return this.#running
   }
 
   /** Everything from here on is TLS. The reply and the wrapping are of one tick: no byte can come between. */
@@ -235,6 +230,7 @@ export class FtpConnection extends ShellConnection {
     this.timers.active()
     this.confirmations.settle('confirmed')
     if (command.verb === 'QUIT') this.#quitting = true
+    if (interrupts(command)) this.transfer?.abort(new FileFlowError('transfer.aborted'))
     if (this.transfer !== null && runsAtOnce(command) && this.#beside < MOST_BESIDE && !this.output.congested) {
       this.#beside++
       void this.#perform(command).then(() => {

@@ -43,7 +43,7 @@ export async function listenPassive(peer: Peer, range: PortRange): Promise<Passi
 function bind(server: Server, host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     server.once('error', () => resolve(false))
-    server.listen({ port, host, exclusive: true, backlog: 8 }, () => {
+    server.listen({ port, host, exclusive: true, backlog: 64 }, () => {
       server.removeAllListeners('error')
       resolve(true)
     })

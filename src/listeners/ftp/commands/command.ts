@@ -20,6 +20,8 @@ export interface CommandRow {
   readonly argument: 'none' | 'optional' | 'required'
   /** Runs beside a transfer instead of after it; `bare`: without an argument only. */
   readonly atOnce?: 'always' | 'bare'
+  /** Stops the transfer that runs when it comes in; its own reply waits for its turn. */
+  readonly interrupts?: true
   readonly run: (connection: FtpConnection, argument: string, verb: string) => Promise<void> | void
 }
 

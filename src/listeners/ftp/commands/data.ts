@@ -1,7 +1,6 @@
 // PASV, EPSV, PORT, EPRT, ABOR: making and dropping data connections (RFC 959 §4.1.2, RFC 2428).
 // Must not move bytes over them.
 import { isIPv4 } from 'node:net'
-import { FileFlowError } from '../../../core/errors.ts'
 import { activeChannel, isOwnTarget } from '../active.ts'
 import { hostPort, parseExtendedHostPort, parseHostPort } from '../address.ts'
 import type { FtpConnection } from '../connection.ts'
@@ -51,14 +50,10 @@ async function active(connection: FtpConnection, target: { address: string; port
   await connection.reply(200, 'OK')
 }
 
-/** RFC 959 §4.1.3: 426 for the transfer, then 226 for the ABOR; the transfer that finished just before says its 226 first. */
-async function abor(connection: FtpConnection): Promise<void> {
-  if (connection.transfer !== null) {
-    const { running } = connection
-    connection.transfer.abort(new FileFlowError('transfer.aborted'))
-    await running
-  } else connection.replaceChannel(null)
-  await connection.reply(226, 'Nothing is being transferred.')
+/** RFC 959 §4.1.3: the transfer that it stopped has said 426 by now, or its 226 when it was over already. */
+function abor(connection: FtpConnection): Promise<void> {
+  connection.replaceChannel(null)
+  return connection.reply(226, 'Nothing is being transferred.')
 }
 
 export const DATA_COMMANDS: readonly CommandRow[] = [
@@ -78,5 +73,5 @@ export const DATA_COMMANDS: readonly CommandRow[] = [
     argument: 'required',
     run: (c, text) => active(c, parseExtendedHostPort(text)),
   },
-  { verb: 'ABOR', syntax: 'ABOR', login: 'open', argument: 'none', atOnce: 'always', run: abor },
+  { verb: 'ABOR', syntax: 'ABOR', login: 'open', argument: 'none', interrupts: true, run: abor },
 ]

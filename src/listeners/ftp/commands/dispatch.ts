@@ -62,6 +62,9 @@ export function runsAtOnce(command: Command): boolean {
 const argumentFits = (row: CommandRow, argument: string): boolean =>
   row.argument === 'required' ? argument !== '' : row.argument === 'optional' || argument.trim() === ''
 
+/** Whether it stops the transfer that runs. */
+export const interrupts = (command: Command): boolean => TABLE.get(command.verb)?.interrupts === true && command.argument.trim() === ''
+
 export class FtpCommands extends ShellCommands {
   override parse(line: unknown): Command {
     return parseCommand(line as Line)
