@@ -69,8 +69,9 @@ export async function whoAmI(): Promise<Me | null> {
   }
 }
 
-export async function logIn(username: string, password: string): Promise<Me> {
-  const me = await api<Me>('POST', '/session', { username, password })
+/** @param totp the code of an authenticator, or a recovery code, where the account wants one */
+export async function logIn(username: string, password: string, totp: string): Promise<Me> {
+  const me = await api<Me>('POST', '/session', { username, password, ...(totp === '' ? {} : { totp }) })
   csrf = me.csrf
   return me
 }

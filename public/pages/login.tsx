@@ -4,20 +4,35 @@ import { Alert, Button, Paper, PasswordInput, Stack, Text, TextInput, Title } fr
 import { useForm } from '@mantine/form'
 import { useMutation } from '@tanstack/react-query'
 import { ArrowLeftRight } from 'lucide-react'
+import { useState } from 'react'
 import { ApiError, logIn, type Me, whoAmI } from '../api.ts'
 import { strings } from '../strings.ts'
 
 export function Login({ onDone }: { onDone: (me: Me) => void }) {
-  const form = useForm({ mode: 'uncontrolled', initialValues: { username: '', password: '' } })
+  const form = useForm({ mode: 'uncontrolled', initialValues: { username: '', password: '', totp: '' } })
+  const [codeWanted, setCodeWanted] = useState(false)
   const login = useMutation({
-    mutationFn: async ({ username, password }: { username: string; password: string }) => {
-      const me = await logIn(username, password)
+    mutationFn: async ({ username, password, totp }: { username: string; password: string; totp: string }) => {
+      const me = await logIn(username, password, totp.trim())
       return (await whoAmI()) ?? me
     },
     onSuccess: onDone,
-    onError: () => form.setFieldValue('password', ''),
+    onError: (error) => {
+      // The password was right: only the code is asked for now.
+      if (error instanceof ApiError && error.code === 'auth.totp_required') setCodeWanted(true)
+      else form.setFieldValue('password', '')
+      form.setFieldValue('totp', '')
+    },
   })
-  const problem = login.error instanceof ApiError && login.error.code === 'auth.failed' ? strings.login.failed : login.error?.message
+  const code = login.error instanceof ApiError ? login.error.code : undefined
+  const problem =
+    code === 'auth.failed'
+      ? codeWanted
+        ? strings.login.failedWithCode
+        : strings.login.failed
+      : code === 'auth.totp_required'
+        ? undefined
+        : ((code === undefined || code === 'network' ? undefined : strings.codes[code]) ?? login.error?.message)
   return (
     <main className="login">
       <Paper withBorder shadow="sm" p={{ base: 'lg', sm: 32 }} w="100%" maw={400}>
@@ -62,6 +77,21 @@ export function Login({ onDone }: { onDone: (me: Me) => void }) {
               key={form.key('password')}
               {...form.getInputProps('password')}
             />
+            {codeWanted ? (
+              <TextInput
+                label={strings.login.code}
+                description={strings.login.codeHint}
+                autoComplete="one-time-code"
+                autoCapitalize="none"
+                spellCheck={false}
+                required
+                withAsterisk={false}
+                autoFocus
+                size="md"
+                key={form.key('totp')}
+                {...form.getInputProps('totp')}
+              />
+            ) : null}
             <Button type="submit" size="md" loading={login.isPending} fullWidth>
               {strings.login.submit}
             </Button>

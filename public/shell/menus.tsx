@@ -2,13 +2,14 @@
 // Must not navigate.
 import { ActionIcon, Menu, Text, Tooltip, UnstyledButton, useMantineColorScheme } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
-import { Check, ChevronDown, Languages, LogOut, Monitor, Moon, Sun } from 'lucide-react'
+import { Check, ChevronDown, KeyRound, Languages, LogOut, Monitor, Moon, Sun } from 'lucide-react'
 import { useSyncExternalStore } from 'react'
 import { logOut, type Me } from '../api.ts'
 import { localTime } from '../format.ts'
 import { LANGUAGES, type Language, language, speak } from '../language.ts'
 import type { Live, LiveState } from '../live.ts'
 import { failed } from '../parts/failure.tsx'
+import { go } from '../router.tsx'
 import { strings } from '../strings.ts'
 
 const CONNECTING: LiveState = { state: 'connecting' }
@@ -119,6 +120,9 @@ export function AccountMenu({ me }: { me: Me }) {
           {me.version ? ` · ${strings.product} ${me.version}` : ''}
         </Menu.Label>
         <Menu.Divider />
+        <Menu.Item leftSection={<KeyRound size={16} aria-hidden="true" />} onClick={() => go('/security/me')}>
+          {strings.account.own}
+        </Menu.Item>
         <Menu.Item leftSection={<LogOut size={16} aria-hidden="true" />} onClick={() => void leave()}>
           {strings.account.logout}
         </Menu.Item>

@@ -61,9 +61,13 @@ export const shell = {
     submit: 'Sign in',
     hint: 'The first start prints the password of the user admin once to the terminal.',
     failed: 'Username or password is wrong.',
+    failedWithCode: 'Username, password or code is wrong.',
+    code: 'Code',
+    codeHint: 'Of your authenticator app, or one of your recovery codes.',
   },
   account: {
     menu: (name: string) => `Account: ${name}`,
+    own: 'Password and second factor',
     logout: 'Sign out',
     role: { admin: 'Admin', operator: 'Operator', auditor: 'Auditor' },
   },

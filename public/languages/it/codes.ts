@@ -23,6 +23,7 @@ export const codes: Partial<Record<ErrorCode, string>> = {
   'transfer.stalled': 'Nessun dato per troppo tempo.',
   'data.no_connection': 'Non si riesce ad aprire la connessione dati.',
   'auth.failed': 'Accesso non riuscito.',
+  'auth.totp_required': 'Inserisci il codice della tua app di autenticazione, o un codice di recupero.',
   'auth.tls_required': 'Questo account richiede TLS: prima AUTH TLS.',
   'auth.required': "Prima bisogna effettuare l'accesso.",
   'auth.csrf': 'Il token CSRF manca o è errato.',

@@ -58,9 +58,13 @@ export const shell = {
     submit: 'Accedi',
     hint: "Il primo avvio stampa una volta nel terminale la password dell'utente admin.",
     failed: 'Nome utente o password errati.',
+    failedWithCode: 'Nome utente, password o codice errati.',
+    code: 'Codice',
+    codeHint: "Dell'app di autenticazione, o uno dei codici di recupero.",
   },
   account: {
     menu: (name: string) => `Account: ${name}`,
+    own: 'Password e secondo fattore',
     logout: 'Esci',
     role: { admin: 'Amministratore', operator: 'Operatore', auditor: 'Revisore' },
   },

@@ -1,0 +1,99 @@
+// A real browser on a real gateway's admin page, for tests: signs in, notes what the page complains about, looks for WCAG faults.
+// Must not wait by the clock: tests wait for what a person would see.
+import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { ensureUiBuilt } from '../../src/cli/build-ui.ts'
+import { createLogger } from '../../src/core/log.ts'
+import type { TearsDown } from './far-process.ts'
+import type { TestGateway } from './gateway.ts'
+
+const CHROMIUM = '/usr/bin/chromium'
+const ROOT = join(import.meta.dirname, '../..')
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--no-first-run',
+]
+/** A machine that does other things, too. */
+const PATIENCE_MS = 60_000
+
+/** For `test(…, { skip })`: why there is no browser test here, or false. */
+export const noBrowser: string | false = existsSync(CHROMIUM) ? false : 'no chromium here'
+
+export async function launchBrowser(t: TearsDown): Promise<Browser> {
+  if (
+    !(await ensureUiBuilt(
+      ROOT,
+      createLogger('admin', () => {}),
+    ))
+  )
+    throw new Error('the admin page could not be built')
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS })
+  t.teardown(() => browser.close())
+  return browser
+}
+
+export interface AdminPage {
+  readonly page: Page
+  /** Errors of scripts and of the content security policy so far. */
+  readonly complaints: readonly string[]
+  /** Goes to a path of the admin page. */
+  open(path: string): Promise<void>
+}
+
+/** A browser window of its own, signed in. Without `as`, as the gateway's first admin. */
+export async function signedIn(
+  browser: Browser,
+  gateway: TestGateway,
+  { as, ...options }: BrowserContextOptions & { as?: { readonly username: string; readonly password: string } } = {},
+): Promise<AdminPage> {
+  const base = `http://127.0.0.1:${gateway.ports.admin}`
+  const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1440, height: 900 }, ...options })
+  const page = await context.newPage()
+  page.setDefaultTimeout(PATIENCE_MS)
+  const complaints: string[] = []
+  page.on('pageerror', (error) => complaints.push(error.message))
+  page.on('console', (line) => {
+    if (/Content Security Policy|Minified React error/.test(line.text())) complaints.push(line.text())
+  })
+  await page.goto(`${base}/`)
+  // by what they are, so that it works in each language
+  await page.locator('input[autocomplete="username"]').fill(as?.username ?? 'admin')
+  await page.locator('input[autocomplete="current-password"]').fill(as?.password ?? gateway.adminPassword)
+  await page.locator('button[type="submit"]').click()
+  await page.locator('#content h1').waitFor()
+  return {
+    page,
+    complaints,
+    async open(path) {
+      await page.goto(`${base}${path}`)
+      await page.locator('#content h1').waitFor()
+    },
+  }
+}
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+/** What axe-core finds against WCAG 2.2 AA in what is shown now: a line for each fault. */
+export async function wcagFaults(page: Page): Promise<readonly string[]> {
+  // The page's policy forbids scripts from outside; the debugger's door is not bound by it.
+  await page.evaluate(AXE)
+  return page.evaluate(async () => {
+    const { axe } = globalThis as unknown as {
+      axe: {
+        run(
+          options: unknown,
+        ): Promise<{ violations: { id: string; help: string; nodes: { target: string[]; failureSummary: string }[] }[] }>
+      }
+    }
+    const { violations } = await axe.run({
+      runOnly: { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] },
+    })
+    return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(' ')}: ${node.failureSummary}`))
+  })
+}
