@@ -1,6 +1,6 @@
 // A table on wide screens and a list of cards on narrow ones; and lists that go on by "more".
 // Must not know what its rows are.
-import { Button } from '@mantine/core'
+import { Button, VisuallyHidden } from '@mantine/core'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
 import type { Page } from '../../src/core/views.ts'
@@ -10,6 +10,7 @@ import { Loaded } from './panel.tsx'
 
 export interface Column<Row> {
   readonly key: string
+  /** '' for a column of buttons: said to screen readers only. */
   readonly label: string
   /** CSS width, such as `8rem`; the rest share what remains. */
   readonly width?: string
@@ -35,7 +36,7 @@ export function Table<Row>({
         <tr>
           {columns.map((column) => (
             <th key={column.key} scope="col" style={{ width: column.width }} data-align={column.align}>
-              {column.label}
+              {column.label === '' ? <VisuallyHidden>{strings.table.acts}</VisuallyHidden> : column.label}
             </th>
           ))}
         </tr>

@@ -1,6 +1,6 @@
 // The right end of the header: live or stale, language, colours, account.
 // Must not navigate.
-import { ActionIcon, Menu, Text, Tooltip, UnstyledButton, useMantineColorScheme } from '@mantine/core'
+import { ActionIcon, Menu, Text, Tooltip, UnstyledButton, useMantineColorScheme, VisuallyHidden } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { Check, ChevronDown, KeyRound, Languages, LogOut, Monitor, Moon, Sun } from 'lucide-react'
 import { useSyncExternalStore } from 'react'
@@ -103,11 +103,14 @@ export function AccountMenu({ me }: { me: Me }) {
   return (
     <Menu position="bottom-end" withinPortal>
       <Menu.Target>
-        <UnstyledButton className="account" aria-label={strings.account.menu(me.username)}>
+        <UnstyledButton className="account">
+          <VisuallyHidden>{strings.account.menu(me.username)}</VisuallyHidden>
           <span className="avatar" aria-hidden="true">
             {me.username.slice(0, 1).toUpperCase()}
           </span>
-          <span className="account-name">{me.username}</span>
+          <span className="account-name" aria-hidden="true">
+            {me.username}
+          </span>
           <ChevronDown size={14} aria-hidden="true" />
         </UnstyledButton>
       </Menu.Target>

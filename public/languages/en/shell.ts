@@ -32,6 +32,7 @@ export const shell = {
   },
   language: { label: 'Language' },
   table: {
+    acts: 'Actions',
     more: 'Show more',
     shown: (n: number) => `${n} shown`,
     end: (n: number) => (n === 1 ? 'That is the only one.' : `That is all ${n}.`),

@@ -30,6 +30,7 @@ export const shell = {
   },
   language: { label: 'Lingua' },
   table: {
+    acts: 'Azioni',
     more: 'Mostra altri',
     shown: (n: number) => `${n} mostrati`,
     end: (n: number) => (n === 1 ? "È l'unico." : `Sono tutti: ${n}.`),

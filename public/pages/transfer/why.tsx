@@ -24,7 +24,7 @@ export function Why({ transfer }: { transfer: TransferView }) {
       <Button variant="subtle" size="compact-sm" onClick={toggle} aria-expanded={open}>
         {transfer.deliveries.length === 0 ? words.whyNot : words.whyOthers}
       </Button>
-      <Collapse expanded={open}>
+      <Collapse expanded={open} keepMounted={false}>
         <Loaded query={why} rows={2}>
           {({ rules }) =>
             rules.length === 0 ? (
