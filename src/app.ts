@@ -39,6 +39,7 @@ import type { GatekeeperOptions } from './gatekeeper/control-side.ts'
 import { createRecorder } from './intake/record-upload.ts'
 import type { RecoverOptions } from './intake/recover.ts'
 import { createFileSettler } from './intake/settle-file.ts'
+import { createWatched, holds, overlap } from './intake/watched.ts'
 import { keyReport } from './listeners/key-report.ts'
 import type { LogOutput } from './logging/log-output.ts'
 import { createServices } from './services.ts'
@@ -93,6 +94,19 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     exclude: config.uploads.exclude,
     hasDestination: (name) => destinations.has(name),
     partnerOf: (username) => principalOf(username)?.partner ?? '',
+    checkWatch(folder, to) {
+      if (overlap(folder, config.data_dir))
+        throw new FileFlowError('request.invalid', `source.watch: ${folder} and the gateway's own data_dir must not lie in each other`)
+      for (const name of to) {
+        const { type, base_path } = destinations.has(name) ? destinations.get(name) : {}
+        if (type === 'local' && base_path && holds(folder, base_path))
+          throw new FileFlowError(
+            'request.invalid',
+            `source.watch: destination ${name} lies in ${folder}: what is delivered would be taken in again`,
+          )
+      }
+    },
+    changed: () => services.watch(watched.sync()),
   })
   const destinations = createDestinations({
     store,
@@ -137,6 +151,17 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     dropSpool: settler.drop,
   })
 
+  const watched = createWatched({
+    store,
+    clock,
+    log: createLogger('watcher', (line) => output.write(line)),
+    rules,
+    queue,
+    settleMs: () => config.uploads.settle,
+    kick: () => dispatcher.kick(),
+    completed: (id) => transferEvent('transfer.completed', id),
+  })
+
   const throughput = createThroughput(clock)
   const gatekeeper: GatekeeperOptions = {
     store,
@@ -158,7 +183,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     log,
     recorder,
     durable,
-    vaults: vaultsOf(vaults, [{ home: config.storage_root, mounts: [] }, ...users.principals()]),
+    vaults: vaultsOf(vaults, [{ home: config.storage_root, mounts: [] }, { home: config.data_dir, mounts: [] }, ...users.principals()]),
   })
   const services = createServices({
     config: () => config,
@@ -167,6 +192,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     live,
     gatekeeper,
     dispatcher,
+    watched,
     recovery,
     changed: (view) => events.emit(`service.${view.state}`, () => view),
   })
@@ -198,7 +224,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
   const health = () => {
     const reasons = services
       .list()
-      .filter((s) => s.name !== 'watcher' && services.wanted(s.name) && s.state !== 'running')
+      .filter((s) => services.wanted(s.name) && s.state !== 'running')
       .map((s) => `${s.name} is ${s.state}${s.error ? `: ${s.error}` : ''}`)
     return { ready: reasons.length === 0, reasons }
   }

@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import type { LiveSessions, SessionOwner } from './accounts/live-sessions.ts'
 import type { Config } from './config/schema.ts'
+import type { Reply } from './core/channel.ts'
 import type { Clock } from './core/clock.ts'
 import { ERRORS, FileFlowError, toErrorRecord } from './core/errors.ts'
 import { createLogger, errorFields, type Logger, type LogLine } from './core/log.ts'
@@ -16,11 +17,13 @@ import { endSession } from './gatekeeper/end-session.ts'
 import type { Gatekeeper, ToControl, ToWorker } from './gatekeeper/messages.ts'
 import { isCall, isNotice } from './gatekeeper/worker-side.ts'
 import { type RecoverOptions, recoverSession } from './intake/recover.ts'
+import { type Watched, watchSpool } from './intake/watched.ts'
 import { ensureHostKeys, ensureTlsCertificate } from './listeners/credentials.ts'
 import type { ListenerContext } from './listeners/listener.ts'
 import { createService, type Service, type Thread } from './listeners/service.ts'
 import type { ListenerWorkerData } from './listeners/worker.ts'
 import type { LogOutput } from './logging/log-output.ts'
+import { type FromWatcher, type ToWatcher, WATCH_CALLS, type WatcherData } from './watching/messages.ts'
 
 export interface ServicesOptions {
   readonly config: () => Config
@@ -29,6 +32,7 @@ export interface ServicesOptions {
   readonly live: LiveSessions
   readonly gatekeeper: GatekeeperOptions
   readonly dispatcher: Dispatcher
+  readonly watched: Watched
   readonly recovery: () => RecoverOptions
   readonly changed: (view: ServiceView) => void
 }
@@ -38,7 +42,7 @@ const AUTO_THREADS = { ftp: Math.min(4, Math.ceil(availableParallelism() / 2)), 
 const DEFAULT_DRAIN_MS = 30_000
 
 export function createServices(options: ServicesOptions) {
-  const { config, output, clock, live, dispatcher, changed } = options
+  const { config, output, clock, live, dispatcher, watched, changed } = options
   const write = (line: LogLine): void => output.write(line)
 
   const credentialsFor = async (kind: 'ftp' | 'sftp', wanted: Config): Promise<ListenerContext['credentials']> => ({
@@ -127,30 +131,66 @@ export function createServices(options: ServicesOptions) {
     changed,
   })
 
-  const services = { ftp: listener('ftp'), sftp: listener('sftp'), forwarder } as const
-  const startedAt = new Date(clock.now()).toISOString()
-  /** No rule watches a folder yet, so there is nothing to run. */
-  const watcher: ServiceView = { name: 'watcher', state: 'stopped', since: startedAt, restarts: 0, error: null, port: null }
+  const watcherLog = createLogger('watcher', write)
+  const watcher = createService({
+    name: 'watcher',
+    clock,
+    log: watcherLog,
+    count: () => 1,
+    async spawn() {
+      const workerData: WatcherData = {
+        orders: watched.orders(),
+        spoolFolder: watchSpool(config().data_dir),
+        durable: config().uploads.durability === 'power',
+      }
+      return new Worker(new URL('./watching/worker.ts', import.meta.url), { workerData, name: 'watcher' })
+    },
+    // the rules may have changed while it started
+    onReady: (thread) => thread.post({ type: 'orders', ...watched.orders() } satisfies ToWatcher),
+    onMessage(thread, message: FromWatcher) {
+      if (message.type === 'log') write(message.line)
+      else if (message.type === 'call' && WATCH_CALLS.includes(message.method))
+        answer(
+          thread,
+          message,
+          () => (watched.door[message.method] as (...args: readonly unknown[]) => unknown)(...message.args),
+          watcherLog,
+        )
+    },
+    onGone: (_thread, crashed) => watched.ended(crashed ? 'The watcher thread failed.' : 'The watcher stopped.'),
+    changed,
+  })
+  /** Runs by itself only while a rule watches a folder; who stops it by hand starts it by hand. */
+  let watching = false
+  let stoppedByHand = false
+  let open = false
 
-  const pick = (name: ServiceName): Service => {
-    if (name === 'watcher')
-      throw new FileFlowError('operation.unsupported', 'No folder is watched: rules with source.watch are not available yet.')
-    return services[name]
-  }
-  const wanted = (name: ServiceName): boolean => name === 'forwarder' || (name !== 'watcher' && config()[name].enabled)
+  const services = { ftp: listener('ftp'), sftp: listener('sftp'), forwarder, watcher } as const
+  const wanted = (name: ServiceName): boolean => name === 'forwarder' || (name === 'watcher' ? watching : config()[name].enabled)
 
   return {
-    list: (): readonly ServiceView[] => [...Object.values(services).map((s) => s.view()), watcher],
+    list: (): readonly ServiceView[] => Object.values(services).map((s) => s.view()),
     wanted,
+    /** The watched folders are others now; `any` when there is one. */
+    watch(any: boolean): void {
+      watching = any
+      if (!open) return
+      watcher.broadcast({ type: 'orders', ...watched.orders() } satisfies ToWatcher)
+      if (any && !stoppedByHand && watcher.view().state === 'stopped')
+        watcher.start().catch((error: unknown) => watcherLog.error('service.failed', 'The watcher cannot start.', errorFields(error)))
+    },
     async act(name: ServiceName, verb: 'start' | 'stop' | 'restart'): Promise<ServiceView> {
-      const service = pick(name)
+      const service = services[name]
+      if (name === 'watcher') stoppedByHand = verb === 'stop'
       if (verb !== 'start') await service.stop(DEFAULT_DRAIN_MS)
       if (verb !== 'stop') await service.start()
       return service.view()
     },
     /** Starts all that the configuration wants. @throws for the first that cannot, naming it */
     async start(): Promise<void> {
-      const names = (['forwarder', 'ftp', 'sftp'] as const).filter(wanted)
+      watching = watched.sync()
+      open = true
+      const names = (['forwarder', 'ftp', 'sftp', 'watcher'] as const).filter(wanted)
       const results = await Promise.allSettled(names.map((name) => services[name].start()))
       const failed = results.findIndex((result) => result.status === 'rejected')
       if (failed !== -1) {
@@ -164,7 +204,8 @@ export function createServices(options: ServicesOptions) {
     },
     /** Listeners first, so that what they finish is still forwarded or queued. */
     async stop(drainMs: number): Promise<void> {
-      await Promise.all([services.ftp.stop(drainMs), services.sftp.stop(drainMs)])
+      open = false
+      await Promise.all([services.ftp.stop(drainMs), services.sftp.stop(drainMs), watcher.stop(Math.min(drainMs, 10_000))])
       await services.forwarder.stop(Math.min(drainMs, 10_000))
     },
     /** Keys and certificates as this configuration names them. @throws FileFlowError `config.invalid` */
@@ -174,6 +215,7 @@ export function createServices(options: ServicesOptions) {
       for (const kind of ['ftp', 'sftp'] as const) {
         services[kind].broadcast({ type: 'reload', config: config(), credentials: credentials[kind] } satisfies ToWorker)
       }
+      watcher.broadcast({ type: 'orders', ...watched.orders() } satisfies ToWatcher)
     },
     ports: () => ({ ftp: services.ftp.view().port, ftpImplicit: services.ftp.implicitPort(), sftp: services.sftp.view().port }),
   }
@@ -183,22 +225,26 @@ export function createServices(options: ServicesOptions) {
 function receive(thread: Thread, message: ToControl, gatekeeper: Gatekeeper, log: Logger, write: (line: LogLine) => void): void {
   if (message.type === 'log') write(message.line)
   else if (message.type === 'call' && isCall(message.method)) {
-    const reply = (answer: { ok: true; value: unknown } | { ok: false; error: ReturnType<typeof toErrorRecord> }): void =>
-      thread.post({ type: 'reply', id: message.id, ...answer })
-    Promise.resolve()
-      .then(() => (gatekeeper[message.method] as (...args: readonly unknown[]) => unknown)(...message.args))
-      .then(
-        (value) => reply({ ok: true, value }),
-        (error: unknown) => {
-          if (!(error instanceof FileFlowError))
-            log.error('gatekeeper.failed', `A question could not be answered: ${message.method}.`, errorFields(error))
-          reply({
-            ok: false,
-            error: error instanceof FileFlowError ? toErrorRecord(error) : { code: 'internal', message: ERRORS.internal.text },
-          })
-        },
-      )
+    answer(thread, message, () => (gatekeeper[message.method] as (...args: readonly unknown[]) => unknown)(...message.args), log)
   } else if (message.type === 'notice' && isNotice(message.method)) {
     ;(gatekeeper[message.method] as (...args: readonly unknown[]) => void)(...message.args)
   }
+}
+
+/** A thread's question, by its id. What is not ours to say stays in the log. */
+function answer(thread: Thread, { id, method }: { readonly id: number; readonly method: string }, work: () => unknown, log: Logger): void {
+  const reply = (result: Omit<Reply, 'type' | 'id'>): void => thread.post({ type: 'reply', id, ...result } satisfies Reply)
+  Promise.resolve()
+    .then(work)
+    .then(
+      (value) => reply({ ok: true, value }),
+      (error: unknown) => {
+        if (!(error instanceof FileFlowError))
+          log.error('gatekeeper.failed', `A question could not be answered: ${method}.`, errorFields(error))
+        reply({
+          ok: false,
+          error: error instanceof FileFlowError ? toErrorRecord(error) : { code: 'internal', message: ERRORS.internal.text },
+        })
+      },
+    )
 }

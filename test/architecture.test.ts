@@ -15,6 +15,7 @@ const STEPS: Record<string, number> = {
   accounts: 2,
   files: 2,
   forwarding: 3,
+  watching: 3,
   intake: 4,
   gatekeeper: 5,
   listeners: 5,
@@ -30,7 +31,7 @@ const STEPS: Record<string, number> = {
 }
 const SAME_STEP = [['listeners', 'gatekeeper']]
 
-const WORKER_CODE = /^(listeners|files|forwarding\/connectors)\//
+const WORKER_CODE = /^(listeners|files|watching|forwarding\/connectors)\//
 const CONTROL_ONLY = /^(store|accounts|admin)\//
 
 /** A package, and the only files that may import it. */
@@ -41,7 +42,7 @@ const PACKAGE_DOORS: { package: RegExp; door: RegExp; most?: number }[] = [
   // partner files are touched in src/files alone; the others open what is named here and nothing of a partner's
   {
     package: /^(node:)?fs($|\/)/,
-    door: /^(files\/|store\/|config\/|logging\/|cli\/|admin\/(pages|server|stats)\.ts$|listeners\/credentials\.ts$|forwarding\/connectors\/(local|spool-source)\.ts$|core\/test-point\.ts$|(app|gateway|serve|demo|version)\.ts$)/,
+    door: /^(files\/|watching\/|store\/|config\/|logging\/|cli\/|admin\/(pages|server|stats)\.ts$|listeners\/credentials\.ts$|forwarding\/connectors\/(local|spool-source)\.ts$|core\/test-point\.ts$|(app|gateway|serve|demo|version)\.ts$)/,
   },
   { package: /^(fastify|fastify-plugin|@fastify\/.*)($|\/)/, door: /^admin\// },
 ]

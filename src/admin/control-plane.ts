@@ -7,8 +7,8 @@ import type { AdminPatch } from '../accounts/admins.ts'
 import type { DestinationSpec } from '../core/destination.ts'
 import type { RuleSpec } from '../core/rule.ts'
 import type { StateFile } from '../core/state-file.ts'
-import type { Direction, TransferState } from '../core/transfer.ts'
-import type { Protocol, UserSpec } from '../core/user.ts'
+import type { Direction, Origin, TransferState } from '../core/transfer.ts'
+import type { UserSpec } from '../core/user.ts'
 import type {
   Actor,
   AdminView,
@@ -59,7 +59,7 @@ export interface TransferFilter extends PageRequest {
   readonly user?: string
   readonly state?: TransferState
   readonly direction?: Direction
-  readonly protocol?: Protocol
+  readonly protocol?: Origin
   /** ms; `until` excluded. */
   readonly since?: number
   readonly until?: number

@@ -156,7 +156,9 @@ function timeline(store: Store, row: TransferRow, owed: TransferDetail['deliveri
     add(
       session.started_at,
       'session.opened',
-      `${session.username} logged in by ${session.protocol} from ${session.address} (${session.method})`,
+      session.protocol === 'watch'
+        ? `the watcher looked after ${session.username.slice('watch:'.length)}`
+        : `${session.username} logged in by ${session.protocol} from ${session.address} (${session.method})`,
     )
   const what = row.direction === 'upload' ? 'upload' : 'download'
   add(row.started_at, 'transfer.started', `${what} of ${row.path} began${row.start_offset > 0 ? ` at byte ${row.start_offset}` : ''}`)

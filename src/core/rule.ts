@@ -6,12 +6,13 @@ import { globMatcher } from './glob.ts'
 import { oneOf, PathText, ResourceName } from './schema.ts'
 import { checkTemplate } from './template.ts'
 import { parseDuration } from './units.ts'
-import { baseOf, type VirtualPath } from './virtual-path.ts'
+import { baseOf, ROOT, toVirtualPath, type VirtualPath } from './virtual-path.ts'
 
 export const ON_CONFLICT = ['overwrite', 'fail', 'rename', 'skip'] as const
 export type OnConflict = (typeof ON_CONFLICT)[number]
 export const RULE_MODES = ['live', 'shadow'] as const
 export const AFTER = ['keep', 'delete', 'archive'] as const
+export const BASELINES = ['skip', 'send'] as const
 
 export const RuleFields = {
   enabled: Type.Optional(Type.Boolean()),
@@ -24,7 +25,18 @@ export const RuleFields = {
         }),
       ),
       path: Type.String({ minLength: 1, maxLength: 4096, description: 'a pattern: * is one level, ** any depth' }),
-      watch: Type.Optional(Type.String({ pattern: '^/', maxLength: 4096, description: 'an absolute folder on the server' })),
+      watch: Type.Optional(
+        Type.String({
+          pattern: '^/',
+          maxLength: 4096,
+          description: 'an absolute folder on the server: files dropped there are sent; path is seen from it',
+        }),
+      ),
+      baseline: Type.Optional(
+        oneOf(BASELINES, {
+          description: 'what of the files that lay in the watched folder before it was watched; absent: they wait for this word',
+        }),
+      ),
     },
     { additionalProperties: false },
   ),
@@ -61,7 +73,10 @@ export const DEFAULT_REMOTE_PATH = '/{path}'
 /** What a rule is asked about. */
 export interface Candidate {
   readonly user: string
+  /** For a file in a watched folder: seen from that folder. */
   readonly path: VirtualPath
+  /** The watched folder it was dropped in, as {@link watchedFolder} spells it; absent for uploads. */
+  readonly watch?: string
 }
 
 export type MatchResult =
@@ -78,21 +93,22 @@ export interface CompiledRule {
  * @throws FileFlowError `request.invalid`, `template.invalid`
  */
 export function compileRule(spec: RuleSpec, alwaysExclude: readonly string[] = []): CompiledRule {
-  if (spec.source.watch !== undefined) {
-    throw new FileFlowError('request.invalid', `rule ${spec.name}: watched folders are not available yet; use source.users and source.path`)
-  }
-  if (!spec.source.path.startsWith('/')) throw new FileFlowError('request.invalid', `rule ${spec.name}: source.path begins with /`)
+  const watch = spec.source.watch === undefined ? undefined : watchedFolder(spec.source.watch)
+  const wanted = watch !== undefined && !spec.source.path.startsWith('/') ? `/${spec.source.path}` : spec.source.path
+  checkSource(spec, wanted)
   if (spec.dedupe !== undefined && !((parseDuration(spec.dedupe) ?? 0) > 0 && parseDuration(spec.dedupe)! <= LONGEST_DEDUPE_MS))
     throw new FileFlowError('request.invalid', `rule ${spec.name}: dedupe is a time from 1s to 400d, as in 24h`)
   for (const target of spec.deliver) checkTemplate(target.path ?? DEFAULT_REMOTE_PATH)
   const users = new Set(spec.source.users ?? [])
-  const pattern = globMatcher(spec.source.path)
+  const pattern = globMatcher(wanted)
   const excludes = [...alwaysExclude, ...(spec.exclude ?? [])].map((text) => ({ text, test: excluder(text) }))
-  const fixed = fixedPart(spec.source.path)
+  const fixed = fixedPart(wanted)
   return {
     spec,
-    match({ user, path }) {
+    match({ user, path, watch: dropped }) {
       if (spec.enabled === false) return { matched: false, reason: 'the rule is disabled' }
+      if (watch !== undefined && dropped === undefined) return { matched: false, reason: `the rule watches ${watch}: no upload fires it` }
+      if (dropped !== watch) return { matched: false, reason: `the rule is not about the watched folder ${dropped}` }
       if (users.size > 0 && !users.has(user))
         return { matched: false, reason: `user ${user} is not among ${[...users].slice(0, 5).join(', ')}${users.size > 5 ? ', …' : ''}` }
       if (!pattern(path)) return { matched: false, reason: `the path does not match ${spec.source.path}` }
@@ -102,6 +118,25 @@ export function compileRule(spec: RuleSpec, alwaysExclude: readonly string[] = [
     },
   }
 }
+
+/** @throws FileFlowError `request.invalid` */
+function checkSource({ name, source, deliver }: RuleSpec, path: string): void {
+  const fail = (message: string): never => {
+    throw new FileFlowError('request.invalid', `rule ${name}: ${message}`)
+  }
+  if (source.watch === undefined) {
+    if (!path.startsWith('/')) fail('source.path begins with /')
+    if (source.baseline !== undefined) fail('source.baseline is for watched folders: it needs source.watch')
+    return
+  }
+  if (source.users !== undefined) fail('a watched folder has no users: leave source.users out')
+  if (watchedFolder(source.watch) === '/') fail('source.watch: the whole machine cannot be watched')
+  const nobody = deliver.map((target) => /\{(user|partner)\}/.exec(target.path ?? '')?.[0]).find((word) => word !== undefined)
+  if (nobody !== undefined) fail(`a watched folder has no ${nobody}`)
+}
+
+/** One spelling for one folder: `/srv//out/` → `/srv/out`. */
+export const watchedFolder = (typed: string): string => toVirtualPath(ROOT, typed)
 
 /** An exclude without a slash is about the name alone; with one, about the path. */
 function excluder(text: string): (path: VirtualPath) => boolean {

@@ -1,12 +1,15 @@
 // Sessions and transfers: their states and the facts that are recorded of them.
 // Must not decide anything; policy is in permission, rule and retry.
 import type { ErrorRecord } from './errors.ts'
-import type { Protocol } from './user.ts'
+import { PROTOCOLS, type Protocol } from './user.ts'
 import type { VirtualPath } from './virtual-path.ts'
 
 export const UPLOAD_STATES = ['open', 'committing', 'completed', 'aborted', 'suspect'] as const
 export type TransferState = (typeof UPLOAD_STATES)[number]
 export type Direction = 'upload' | 'download'
+/** How a file came or went: a protocol, or a watched folder. */
+export const ORIGINS = [...PROTOCOLS, 'watch'] as const
+export type Origin = (typeof ORIGINS)[number]
 
 /** The other end of a connection. */
 export interface Peer {

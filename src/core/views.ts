@@ -4,7 +4,7 @@ import type { DestinationSpec } from './destination.ts'
 import type { ErrorRecord } from './errors.ts'
 import type { LogLevel } from './log.ts'
 import type { RuleSpec } from './rule.ts'
-import type { Direction, TransferState } from './transfer.ts'
+import type { Direction, Origin, TransferState } from './transfer.ts'
 import type { Protocol, UserSpec } from './user.ts'
 
 export const ROLES = ['admin', 'operator', 'auditor'] as const
@@ -128,7 +128,7 @@ export interface TransferView {
   readonly id: string
   readonly session: string
   readonly user: string
-  readonly protocol: Protocol
+  readonly protocol: Origin
   readonly address: string
   readonly direction: Direction
   readonly path: string

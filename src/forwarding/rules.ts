@@ -2,7 +2,7 @@
 // Must not deliver: what a file owes is written by queue.ts.
 import type { Clock } from '../core/clock.ts'
 import { FileFlowError } from '../core/errors.ts'
-import { type Candidate, type CompiledRule, compileRule, DEFAULT_REMOTE_PATH, type RuleSpec } from '../core/rule.ts'
+import { type Candidate, type CompiledRule, compileRule, DEFAULT_REMOTE_PATH, type RuleSpec, watchedFolder } from '../core/rule.ts'
 import { changedKeys, type Plan, patched } from '../core/state-file.ts'
 import { renderPath } from '../core/template.ts'
 import type { Actor, Page, PageRequest, Patch, RuleView, SimulateResult } from '../core/views.ts'
@@ -17,6 +17,18 @@ export interface RulesOptions {
   readonly partnerOf: (username: string) => string
   /** `uploads.exclude` */
   readonly exclude: readonly string[]
+  /** @throws FileFlowError `request.invalid` for a folder that must not be watched, or would be delivered into */
+  readonly checkWatch?: (folder: string, destinations: readonly string[]) => void
+  /** The rules are others now. */
+  readonly changed?: () => void
+}
+
+/** A folder on the server that rules watch. */
+export interface Watch {
+  readonly folder: string
+  /** By some rule that is not disabled. */
+  readonly enabled: boolean
+  readonly baseline: 'skip' | 'send' | undefined
 }
 
 export interface Match {
@@ -32,7 +44,7 @@ const specOf = (row: RuleRow): RuleSpec => ({
   ...(JSON.parse(row.spec_json) as Omit<RuleSpec, 'name'>),
 })
 
-export function createRules({ store, clock, hasDestination, partnerOf, exclude }: RulesOptions) {
+export function createRules({ store, clock, hasDestination, partnerOf, exclude, checkWatch = () => {}, changed = () => {} }: RulesOptions) {
   const rows = store.routing.rules
   let excluded = exclude
   let book: CompiledRule[] = []
@@ -41,6 +53,10 @@ export function createRules({ store, clock, hasDestination, partnerOf, exclude }
     excluded = exclusions
   }
   reload()
+  const reloaded = async (): Promise<void> => {
+    reload()
+    changed()
+  }
 
   const find = (name: string): RuleRow => {
     const row = rows.get(name)
@@ -69,6 +85,11 @@ export function createRules({ store, clock, hasDestination, partnerOf, exclude }
   /** @param coming destinations that the same transaction makes */
   function plan(actor: Actor, spec: RuleSpec, position: number | null, coming: ReadonlySet<string> = new Set()): Plan {
     compileRule(spec, excluded)
+    if (spec.source.watch !== undefined)
+      checkWatch(
+        watchedFolder(spec.source.watch),
+        spec.deliver.map(({ to }) => to),
+      )
     for (const { to } of spec.deliver) {
       if (!hasDestination(to) && !coming.has(to))
         throw new FileFlowError('request.invalid', `rule ${spec.name}: there is no destination ${to}`)
@@ -85,7 +106,7 @@ export function createRules({ store, clock, hasDestination, partnerOf, exclude }
         rows.put({ name, enabled: enabled ? 1 : 0, spec_json: JSON.stringify(rest), position }, clock.now())
         audit(actor, change, name, { keys })
       },
-      effect: async () => reload(),
+      effect: reloaded,
     }
   }
 
@@ -97,7 +118,7 @@ export function createRules({ store, clock, hasDestination, partnerOf, exclude }
         rows.remove(name)
         audit(actor, 'remove', name)
       },
-      effect: async () => reload(),
+      effect: reloaded,
     }
   }
 
@@ -138,6 +159,22 @@ export function createRules({ store, clock, hasDestination, partnerOf, exclude }
       }),
     setExclude(next: readonly string[]): void {
       reload(next)
+      changed()
+    },
+    /** Each watched folder once, also those of disabled rules; of several baselines the first one counts. */
+    watches(): Watch[] {
+      const found = new Map<string, Watch>()
+      for (const { spec } of book) {
+        if (spec.source.watch === undefined) continue
+        const folder = watchedFolder(spec.source.watch)
+        const known = found.get(folder)
+        found.set(folder, {
+          folder,
+          enabled: known?.enabled === true || spec.enabled !== false,
+          baseline: known?.baseline ?? spec.source.baseline,
+        })
+      }
+      return [...found.values()]
     },
     simulate({ user, path, rules }: { user: string; path: string; rules?: readonly RuleSpec[] }): SimulateResult {
       const asked = toVirtualPath(ROOT, path)

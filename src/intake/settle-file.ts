@@ -3,10 +3,13 @@
 import type { Clock } from '../core/clock.ts'
 import { errorFields, type Logger } from '../core/log.ts'
 import type { Principal } from '../core/user.ts'
-import { nameFromBytes, type VirtualPath } from '../core/virtual-path.ts'
-import { disposeOf } from '../files/disposal.ts'
+import { nameFromBytes, nameToBytes, type VirtualPath } from '../core/virtual-path.ts'
+import { disposeOf, disposeOfWatched } from '../files/disposal.ts'
 import { dropSpooled } from '../files/spool.ts'
 import type { Store } from '../store/store.ts'
+import type { TransferRow } from '../store/transfers.ts'
+import { identityOf } from '../watching/look.ts'
+import { folderOf } from './watched.ts'
 
 export interface SettleFileOptions {
   readonly store: Store
@@ -20,16 +23,29 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
   const drop = (spool: Uint8Array): void => {
     dropSpooled(spool).catch((error: unknown) => log.error('spool.failed', 'Spooled content could not be removed.', errorFields(error)))
   }
+  const disposeUploaded = (username: string, path: VirtualPath, spool: Uint8Array, how: 'delete' | 'archive', date: string) => {
+    const principal = principalOf(username)
+    return principal && disposeOf(principal, path, spool, how, date)
+  }
+  /** Taken in from a watched folder: the spool holds a copy, so the row says which file it was. */
+  const disposeDropped = (row: TransferRow, path: VirtualPath, how: 'delete' | 'archive', date: string) => {
+    const folder = folderOf(row.username)
+    const known = store.watched.file(folder, nameToBytes(path))
+    if (known?.transfer_id !== row.id) return 'changed'
+    return disposeOfWatched(folder, path, (stats) => identityOf(stats) === known.identity, how, date)
+  }
   const dispose = (transferId: string, spool: Uint8Array): void => {
     const row = store.transfers.get(transferId)!
     const wishes = new Set(store.deliveries.ofTransfer(transferId).map((delivery) => delivery.after))
     const how = wishes.has('delete') ? 'delete' : wishes.has('archive') ? 'archive' : null
-    const principal = how && principalOf(row.username)
-    if (!how || !principal) return
+    if (!how) return
     const path = (row.path_bytes ? nameFromBytes(row.path_bytes) : row.path) as VirtualPath
-    const result = disposeOf(principal, path, spool, how, new Date(clock.now()).toISOString().slice(0, 10))
+    const date = new Date(clock.now()).toISOString().slice(0, 10)
+    const result = row.protocol === 'watch' ? disposeDropped(row, path, how, date) : disposeUploaded(row.username, path, spool, how, date)
+    if (result === null) return
     store.group.now(() => {
-      if (result === 'done' && how === 'delete') store.accounts.users.addUsage(row.username, -row.bytes, -1)
+      if (result === 'done' && row.protocol === 'watch') store.watched.forget(folderOf(row.username), nameToBytes(path), row.id)
+      else if (result === 'done' && how === 'delete') store.accounts.users.addUsage(row.username, -row.bytes, -1)
       store.audit.append({
         at: clock.now(),
         actor: 'gateway',

@@ -245,6 +245,24 @@ CREATE TABLE users (
   updated_at    INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE watched_files (
+  folder      TEXT NOT NULL REFERENCES watched_folders (folder) ON DELETE CASCADE,
+  path        BLOB NOT NULL, -- seen from the folder
+  identity    TEXT NOT NULL, -- inode:size:mtime in ns
+  state       TEXT NOT NULL CHECK (state IN ('taken', 'skipped', 'held')),
+  transfer_id TEXT,
+  scan        INTEGER NOT NULL,
+  PRIMARY KEY (folder, path)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE watched_folders (
+  folder     TEXT PRIMARY KEY,
+  since      INTEGER NOT NULL, -- what lay there before is history
+  inode      TEXT,             -- of the folder itself: an empty mount point is not the folder
+  scan       INTEGER NOT NULL DEFAULT 0,
+  reconciled INTEGER NOT NULL DEFAULT 0 CHECK (reconciled IN (0, 1)) -- its history was looked at to the end
+) STRICT;
+
 CREATE INDEX audit_by_action ON audit (action, seq);
 
 CREATE INDEX audit_by_actor ON audit (actor, seq);

@@ -11,6 +11,7 @@ import { createRetention } from './retention.ts'
 import { createRoutingRows } from './routing.ts'
 import { openSecretBox } from './secret-box.ts'
 import { createTransferRows } from './transfers.ts'
+import { createWatchedRows } from './watched.ts'
 
 export const DATABASE_NAME = 'fileflow.db'
 
@@ -29,6 +30,7 @@ export function openStore(dataDir: string, durability: Durability) {
     prune: createRetention(db),
     /** Database and keys as one file's stream, consistent. @param now ms */
     backup: (fileflow: string, now: number) => makeBackup(db, dataDir, fileflow, now),
+    watched: createWatchedRows(db),
     close() {
       group.flush()
       db.pragma('optimize')

@@ -1,15 +1,14 @@
 // Rows of sessions, transfers and renames; every change of state is a guarded UPDATE.
 // Must not decide what a state means; intake/ and gatekeeper/ do.
 import { newId } from '../core/clock.ts'
-import type { Direction, TransferState } from '../core/transfer.ts'
-import type { Protocol } from '../core/user.ts'
+import type { Direction, Origin, TransferState } from '../core/transfer.ts'
 import type { Sqlite } from './database.ts'
 import { filteredList, likePattern, searchInSteps } from './filter.ts'
 
 export interface SessionRow {
   id: string
   username: string
-  protocol: Protocol
+  protocol: Origin
   address: string
   port: number
   method: string
@@ -25,7 +24,7 @@ export interface TransferRow {
   session_id: string
   username: string
   partner: string
-  protocol: Protocol
+  protocol: Origin
   address: string
   direction: Direction
   path: string

@@ -45,7 +45,14 @@ test('rules that could never work are refused when they are saved', (t) => {
   t.throws(() => compileRule(rule({ source: { path: '/[' } })), { code: 'request.invalid' })
   t.throws(() => compileRule(rule({ deliver: [{ to: 'hq', path: '/{nonsense}' }] })), { code: 'template.invalid', message: /nonsense/ })
   t.throws(() => compileRule(rule({ deliver: [{ to: 'hq', path: '/incoming/' }] })), { code: 'template.invalid', message: /\{filename\}/ })
-  t.throws(() => compileRule(rule({ source: { path: '/**', watch: '/srv/x' } })), { code: 'request.invalid', message: /watched folders/ })
+  t.throws(() => compileRule(rule({ source: { path: '**', watch: '/' } })), { code: 'request.invalid', message: /whole machine/ })
+  t.throws(() => compileRule(rule({ source: { path: '**', watch: '/srv/x', users: ['u'] } })), {
+    code: 'request.invalid',
+    message: /no users/,
+  })
+  t.throws(() => compileRule(rule({ source: { path: '/**', baseline: 'send' } })), { code: 'request.invalid', message: /source\.watch/ })
+  const nobody = { source: { path: '**', watch: '/srv/x' }, deliver: [{ to: 'hq', path: '/{user}/{path}' }] }
+  t.throws(() => compileRule(rule(nobody)), { code: 'request.invalid', message: /no \{user\}/ })
   t.end()
 })
 

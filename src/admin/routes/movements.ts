@@ -2,8 +2,7 @@
 // Must not change a state itself; the verbs refuse what cannot be done.
 import Type from 'typebox'
 import { oneOf } from '../../core/schema.ts'
-import { UPLOAD_STATES } from '../../core/transfer.ts'
-import { PROTOCOLS } from '../../core/user.ts'
+import { ORIGINS, UPLOAD_STATES } from '../../core/transfer.ts'
 import { DELIVERY_STATES } from '../../core/views.ts'
 import { type App, actorOf, described, Id, Moment, PageFields, PageQuery, type RouteContext, toFilter } from '../request.ts'
 
@@ -16,7 +15,7 @@ const TransferQuery = Type.Object(
     user: Type.Optional(Text),
     state: Type.Optional(oneOf(UPLOAD_STATES)),
     direction: Type.Optional(oneOf(['upload', 'download'] as const)),
-    protocol: Type.Optional(oneOf(PROTOCOLS)),
+    protocol: Type.Optional(oneOf(ORIGINS)),
     since: Type.Optional(Moment),
     until: Type.Optional(Moment),
     session: Type.Optional(Text),
