@@ -36,7 +36,7 @@ const RESCAN_MS = 60_000
 const PRUNE_MS = 24 * 3600_000
 const CHECK_MS = 5_000
 /** Subscribing to very many folders goes on beside the work. */
-const SUBSCRIBE_MS = 30_000
+const SUBSCRIBE_MS = 5_000
 const HELD_MS = 500
 const TROUBLE_MS = 15_000
 
@@ -121,7 +121,9 @@ export class WatchedFolder {
         this.#complain('watch.partial', `Not all of ${folder} can be watched; it is looked through each minute.`, errorFields(error)),
     )
     this.#entered = { real, inode, events }
-    await Promise.race([events.ready, sleep(SUBSCRIBE_MS, undefined, { ref: false })])
+    // what comes between a scan and the last subscription is found by another scan
+    const late = events.ready.then(() => this.rescan())
+    await Promise.race([late, sleep(SUBSCRIBE_MS, undefined, { ref: false })])
     this.#rescanAt = 0
     this.#pruneAt = 0
     this.#options.log.info('watch.started', `${folder} is watched.`)
