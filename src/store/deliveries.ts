@@ -101,14 +101,15 @@ export function createDeliveryRows(db: Sqlite) {
       .prepare(`SELECT id FROM deliveries WHERE dedupe = 1 AND rule = @rule AND sha256 = @sha256 AND username = @username AND path = @path
       AND destination = @destination AND transfer_id <> @transfer_id AND created_at >= @since AND state NOT IN ('dead', 'cancelled') ORDER BY rowid DESC LIMIT 1`)
       .pluck(),
-    release: db.prepare("UPDATE deliveries SET next_at = @at WHERE transfer_id = @transfer AND state = 'pending' AND next_at IS NULL"),
+    // `+state`: on a database without statistics SQLite would go through all that is pending, for each finished file
+    release: db.prepare("UPDATE deliveries SET next_at = @at WHERE transfer_id = @transfer AND +state = 'pending' AND next_at IS NULL"),
     hold: db.prepare(
-      "UPDATE deliveries SET next_at = @at WHERE transfer_id = @transfer AND state = 'pending' AND next_at IS NOT NULL AND attempt = 0",
+      "UPDATE deliveries SET next_at = @at WHERE transfer_id = @transfer AND +state = 'pending' AND next_at IS NOT NULL AND attempt = 0",
     ),
-    withdraw: db.prepare("DELETE FROM deliveries WHERE transfer_id = ? AND path = ? AND state = 'pending' AND next_at IS NULL"),
-    withdrawAll: db.prepare("DELETE FROM deliveries WHERE transfer_id = ? AND state = 'pending' AND attempt = 0"),
+    withdraw: db.prepare("DELETE FROM deliveries WHERE transfer_id = ? AND path = ? AND +state = 'pending' AND next_at IS NULL"),
+    withdrawAll: db.prepare("DELETE FROM deliveries WHERE transfer_id = ? AND +state = 'pending' AND attempt = 0"),
     suspect: db.prepare(
-      "UPDATE deliveries SET state = 'dead', next_at = NULL, error_json = ?, updated_at = ? WHERE transfer_id = ? AND state = 'pending' AND attempt = 0",
+      "UPDATE deliveries SET state = 'dead', next_at = NULL, error_json = ?, updated_at = ? WHERE transfer_id = ? AND +state = 'pending' AND attempt = 0",
     ),
     refuse: db.prepare("UPDATE deliveries SET state = 'dead', error_json = ?, updated_at = ? WHERE id = ? AND state = 'pending'"),
     dueAt: db.prepare(
@@ -161,8 +162,8 @@ export function createDeliveryRows(db: Sqlite) {
     ),
     get: db.prepare('SELECT * FROM deliveries WHERE id = ?'),
     ofTransfer: db.prepare('SELECT * FROM deliveries WHERE transfer_id = ? ORDER BY id'),
-    unfinished: db.prepare("SELECT count(*) FROM deliveries WHERE transfer_id = ? AND state NOT IN ('delivered', 'cancelled')").pluck(),
-    undelivered: db.prepare("SELECT count(*) FROM deliveries WHERE transfer_id = ? AND state <> 'delivered' AND shadow = 0").pluck(),
+    unfinished: db.prepare("SELECT count(*) FROM deliveries WHERE transfer_id = ? AND +state NOT IN ('delivered', 'cancelled')").pluck(),
+    undelivered: db.prepare("SELECT count(*) FROM deliveries WHERE transfer_id = ? AND +state <> 'delivered' AND shadow = 0").pluck(),
     chosen: filteredList<{ id: string }>(
       db,
       'SELECT id FROM deliveries',

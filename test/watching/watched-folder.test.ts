@@ -251,24 +251,3 @@ test('folders that must not be watched are refused with the reason', async (t) =
   )
   t.equal(await watcherState(gateway), 'stopped')
 })
-
-test('a burst of 10,000 files is taken in whole though the gateway is killed in the midst of it: each file once', async (t) => {
-  const s = await stage(t)
-  const env = { FILEFLOW_UPLOADS_DURABILITY: 'process' }
-  const first = await s.start(env)
-  await declare(first, s)
-  await first.api('POST', '/destinations/here/disable')
-  const names = Array.from({ length: 10_000 }, (_, i) => `burst/${i % 10}/${i}.txt`)
-  for (let i = 0; i < 10; i++) await mkdir(join(s.out, `burst/${i}`), { recursive: true })
-  for (const name of names.slice(0, 5000)) await writeFile(join(s.out, name), name)
-  await until('some are taken in', async () => (await first.deliveries()).length > 100)
-  first.kill('SIGKILL')
-  await first.ended
-  const second = await s.start(env)
-  for (const name of names.slice(5000)) await writeFile(join(s.out, name), name)
-  const waiting = async () => (await second.api<{ queue: { pending: number } }>('GET', '/stats')).queue.pending
-  await until('all are taken in', async () => (await waiting()) >= 10_000, 100_000)
-  t.equal(await waiting(), 10_000)
-  await second.stop()
-  t.equal((await readdir(join(s.folder, 'data', 'spool'))).length, 10_000, 'one copy each')
-})
