@@ -28,14 +28,14 @@ interface Edge {
 const edge = (ftp: number, sftp: number, http: number, retry: RetryClass, text: string): Edge => ({ ftp, sftp, http, retry, text })
 
 export const ERRORS = {
-  'path.invalid': edge(553, 4, 400, 'permanent', 'The name is not allowed.'),
+  'path.invalid': edge(553, 5, 400, 'permanent', 'The name is not allowed.'),
   'path.not_found': edge(550, 2, 404, 'permanent', 'No such file or directory.'),
   'path.exists': edge(550, 4, 409, 'permanent', 'The name exists already.'),
   'path.not_directory': edge(550, 2, 409, 'permanent', 'Not a directory.'),
   'path.is_directory': edge(550, 4, 409, 'permanent', 'Is a directory.'),
   'path.not_empty': edge(550, 4, 409, 'permanent', 'The directory is not empty.'),
   'path.not_regular': edge(550, 3, 403, 'permanent', 'Not a plain file.'),
-  'path.link_loop': edge(550, 4, 409, 'permanent', 'Too many symbolic links.'),
+  'path.link_loop': edge(550, 2, 409, 'permanent', 'Too many symbolic links.'),
   'path.other_volume': edge(550, 4, 409, 'permanent', 'Cannot move between these folders.'),
   'permission.denied': edge(550, 3, 403, 'permanent', 'Permission denied.'),
   'quota.exceeded': edge(552, 4, 413, 'permanent', 'The quota is used up.'),

@@ -115,7 +115,8 @@ export class SessionTransfers {
 
   async beginUpload(path: VirtualPath, options: UploadOptions): Promise<Upload> {
     const { access, ledger, vaults, sessionId } = this.#options
-    using place = access.reach(path, REQUIRED.upload, true)
+    // O_EXCL does not follow a link, not even one that leads nowhere
+    using place = access.reach(path, REQUIRED.upload, options.mode !== 'create')
     const upload = await stage(place, options, {
       need: (permission) => access.need(permission, place.path),
       partial: (found) => this.partials.fileAt(place, found),

@@ -30,8 +30,8 @@ export async function stage(place: Place, options: UploadOptions, context: Stage
   if (place.name === null) throw new FileFlowError('path.is_directory')
   const found = translated(() => place.lstat())
   if (found?.isDirectory()) throw new FileFlowError('path.is_directory')
-  if (found && !found.isFile()) throw new FileFlowError('path.not_regular')
   if (found && options.mode === 'create') throw new FileFlowError('path.exists')
+  if (found && !found.isFile()) throw new FileFlowError('path.not_regular')
   const partial = context.partial(found)
   if (found) context.need('overwrite')
   const base = options.mode === 'resume' ? resumable(partial, found, options) : null

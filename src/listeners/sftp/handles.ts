@@ -60,10 +60,10 @@ export class Handles<Request> {
     return handle
   }
 
-  /** @throws FileFlowError `request.invalid` for a handle that is not open */
+  /** @throws FileFlowError `state.conflict` (FAILURE, as OpenSSH says) for a handle that is not open */
   get(wire: Uint8Array): Handle<Request> {
     const handle = wire.length === 4 ? this.#open.get(((wire[0]! << 24) | (wire[1]! << 16) | (wire[2]! << 8) | wire[3]!) >>> 0) : undefined
-    if (handle === undefined) throw new FileFlowError('request.invalid', 'The handle is not open.')
+    if (handle === undefined) throw new FileFlowError('state.conflict', 'The handle is not open.')
     return handle
   }
 
