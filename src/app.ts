@@ -332,7 +332,14 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     backup: oversight.backup,
     inspectPublicKey,
     state: {
-      export: state.export,
+      export(actor) {
+        note(actor, 'state.export', 'state')
+        return state.export()
+      },
+      exportSealed(actor, passphrase) {
+        note(actor, 'state.export', 'state', { secrets: true })
+        return state.exportSealed(passphrase)
+      },
       async apply(actor, file, options) {
         const changes = await state.apply(actor, file, options)
         for (const { kind, name, change } of options.dryRun ? [] : changes)

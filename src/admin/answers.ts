@@ -12,6 +12,12 @@ import { Count, Flag, object, orNull, pageOf, ref, SHAPES, Text, Texts } from '.
 export type Answer = TSchema | 'none' | { readonly stream: string }
 
 const lines = { stream: 'application/x-ndjson' }
+const stateFile = object({
+  users: Type.Array(object({ username: Text })),
+  destinations: Type.Array(object({ name: Text })),
+  rules: Type.Array(object({ name: Text })),
+  secrets: Type.Optional(Text),
+})
 const hostKeys = Type.Array(object({ type: Text, fingerprint: Text }))
 const made = { status: 201 } as const
 
@@ -69,7 +75,8 @@ const ANSWERS: Readonly<Record<string, Answer | readonly [Answer, typeof made]>>
   'GET /tokens': pageOf('Token'),
   'POST /tokens': [object({ name: Text, role: oneOf(ROLES), token: Text, expires_at: orNull(Text) }), made],
   'DELETE /tokens/:name': 'none',
-  'GET /state': object({}),
+  'GET /state': stateFile,
+  'POST /state/export': stateFile,
   'POST /state/apply': pageOf('Change'),
 }
 
@@ -127,6 +134,7 @@ export const EXAMPLES: Readonly<Record<string, object>> = {
   'POST /admins': { username: 'olga', password: 'correct horse battery', role: 'operator' },
   'PATCH /admins/:name': { role: 'auditor' },
   'POST /tokens': { name: 'monitoring', role: 'auditor', expires_at: '2027-12-31T00:00:00Z' },
+  'POST /state/export': { passphrase: 'correct horse battery staple' },
   'POST /state/apply': { users: [{ username: 'customer1', password: 'correct horse battery' }] },
 }
 

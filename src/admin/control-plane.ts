@@ -187,7 +187,9 @@ export interface ControlPlane {
   /** @throws `request.invalid` */
   inspectPublicKey(line: string): PublicKeyView
   readonly state: {
-    export(): StateFile
+    export(actor: Actor): StateFile
+    /** With the secrets of destinations sealed. @throws `request.invalid` for a short passphrase */
+    exportSealed(actor: Actor, passphrase: string): Promise<StateFile>
     /** One transaction. `prune` removes what the file does not name. */
     apply(actor: Actor, state: StateFile, options: { dryRun: boolean; prune: boolean }): Promise<readonly StateChange[]>
   }

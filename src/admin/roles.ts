@@ -87,5 +87,6 @@ export const ROUTE_ACCESS: Readonly<Record<string, Access>> = {
   'POST /tokens': 'admin',
   'DELETE /tokens/:name': 'admin',
   'GET /state': 'admin',
+  'POST /state/export': 'admin',
   'POST /state/apply': 'admin',
 }

@@ -2,7 +2,9 @@
 // Must not apply half of a file.
 
 import type { Users } from '../accounts/users.ts'
+import { SECRET_KEYS } from '../core/destination.ts'
 import { FileFlowError } from '../core/errors.ts'
+import { sealWithPassphrase } from '../core/sealed.ts'
 import type { Plan, StateFile } from '../core/state-file.ts'
 import type { Actor, StateChange } from '../core/views.ts'
 import type { Destinations } from '../forwarding/destinations.ts'
@@ -53,8 +55,21 @@ export function createState({ store, users, destinations, rules }: StateOptions)
   }
 
   return {
+    /** With the secrets of destinations sealed under the passphrase. */
+    async exportSealed(passphrase: string): Promise<StateFile> {
+      const secrets: Record<string, Record<string, string>> = {}
+      for (const { name } of destinations.all()) {
+        const spec = destinations.secretSpec(name)
+        const own = SECRET_KEYS.flatMap((key) => (spec[key] === undefined ? [] : [[key, spec[key]] as const]))
+        if (own.length > 0) secrets[name] = Object.fromEntries(own)
+      }
+      return { ...this.export(), secrets: await sealWithPassphrase({ destinations: secrets }, passphrase) }
+    },
     export: (): StateFile => ({ users: users.all(), destinations: destinations.all(), rules: rules.all() }),
     async apply(actor: Actor, state: StateFile, { dryRun, prune }: { dryRun: boolean; prune: boolean }): Promise<readonly StateChange[]> {
+      if (state.secrets !== undefined) {
+        throw new FileFlowError('request.invalid', 'secrets: are sealed; the command `fileflow apply` opens them with their passphrase')
+      }
       const work = await plans(actor, state, prune)
       if (!dryRun) {
         for (const plan of work) await plan.prepare?.()

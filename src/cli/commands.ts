@@ -6,6 +6,7 @@ import { backup, restore } from './backup.ts'
 import { check } from './check.ts'
 import type { Command } from './command.ts'
 import { cancel, deliveries, retry } from './deliveries.ts'
+import { importState } from './import.ts'
 import { simulate } from './simulate.ts'
 import { apply, exportState } from './state.ts'
 import { status } from './status.ts'
@@ -24,4 +25,5 @@ export const COMMANDS: readonly Command[] = [
   audit,
   backup,
   restore,
+  importState,
 ]

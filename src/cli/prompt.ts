@@ -7,12 +7,19 @@ import { type CommandIo, UsageError } from './command.ts'
 const LONGEST = 1024
 
 /** A new password: the first line of stdin, or typed twice without echo. @throws UsageError without a terminal */
-export async function readPassword(io: CommandIo, fromStdin: boolean, what: string): Promise<string> {
+export async function readPassword(io: CommandIo, fromStdin: boolean, what: string, option = '--password-stdin'): Promise<string> {
   if (fromStdin) return checked(await firstLine(io.stdin))
-  if (!io.isTTY) throw new UsageError('there is no terminal to ask at: pass the password with --password-stdin')
+  if (!io.isTTY) throw new UsageError(`there is no terminal to ask at: pass it with ${option}`)
   const password = checked(await hidden(io, `${what}: `))
   if ((await hidden(io, 'Again: ')) !== password) throw new FileFlowError('request.invalid', 'The two passwords differ.')
   return password
+}
+
+/** A secret that is known already: the first line of stdin, or typed once without echo. @throws UsageError without a terminal */
+export async function readSecret(io: CommandIo, fromStdin: boolean, what: string, option: string): Promise<string> {
+  if (fromStdin) return checked(await firstLine(io.stdin))
+  if (!io.isTTY) throw new UsageError(`there is no terminal to ask at: pass the ${what.toLowerCase()} with ${option}`)
+  return checked(await hidden(io, `${what}: `))
 }
 
 function checked(password: string): string {

@@ -5,6 +5,7 @@ import Type, { type Static } from 'typebox'
 import { DestinationSpec } from './destination.ts'
 import { RuleSpec } from './rule.ts'
 import { checker } from './schema.ts'
+import { SEALED_PATTERN } from './sealed.ts'
 import { UserSpec } from './user.ts'
 import type { Patch, StateChange } from './views.ts'
 
@@ -13,6 +14,13 @@ export const StateFile = Type.Object(
     users: Type.Optional(Type.Array(UserSpec, { maxItems: 100_000 })),
     destinations: Type.Optional(Type.Array(DestinationSpec, { maxItems: 10_000 })),
     rules: Type.Optional(Type.Array(RuleSpec, { maxItems: 10_000 })),
+    secrets: Type.Optional(
+      Type.String({
+        pattern: SEALED_PATTERN,
+        maxLength: 16 * 2 ** 20,
+        description: 'secrets sealed by export --with-secrets; apply opens them',
+      }),
+    ),
   },
   { additionalProperties: false },
 )

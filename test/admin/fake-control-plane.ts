@@ -355,6 +355,7 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
     inspectPublicKey: () => ({ type: 'ssh-ed25519', bits: 256, fingerprint: 'SHA256:x', comment: '' }),
     state: {
       export: () => ({ users: [], destinations: [], rules: [] }),
+      exportSealed: async () => ({ users: [], destinations: [], rules: [], secrets: 'ffseal1.AAAA' }),
       async apply(actor, state, options) {
         did(actor, options.dryRun ? 'state.dry-run' : options.prune ? 'state.prune' : 'state.apply', String(state.users?.length ?? 0))
         if (state.users?.[0]?.username === 'explode') explode = true

@@ -5,6 +5,7 @@ import { DestinationPatch, DestinationSpec } from '../../core/destination.ts'
 import { FileFlowError } from '../../core/errors.ts'
 import { RulePatch, RuleSpec } from '../../core/rule.ts'
 import { ResourceName } from '../../core/schema.ts'
+import { LEAST_PASSPHRASE } from '../../core/sealed.ts'
 import { StateFile } from '../../core/state-file.ts'
 import { UserPatch, UserSpec } from '../../core/user.ts'
 import { type App, actorOf, described, isOn, Name, type RouteContext, Switch } from '../request.ts'
@@ -94,8 +95,19 @@ export function declaredRoutes(app: App, { control }: RouteContext): void {
     },
   )
 
-  app.get('/state', { schema: described('state', 'Export users, destinations and rules as a state file', {}) }, async () =>
-    control.state.export(),
+  app.get('/state', { schema: described('state', 'Export users, destinations and rules as a state file', {}) }, async (request) =>
+    control.state.export(actorOf(request)),
+  )
+
+  app.post(
+    '/state/export',
+    {
+      schema: described('state', 'Export as a state file, with the secrets of destinations sealed under a passphrase', {
+        body: Type.Object({ passphrase: Type.String({ minLength: LEAST_PASSPHRASE, maxLength: 1024 }) }, { additionalProperties: false }),
+      }),
+      config: { rateLimit: { max: 10, timeWindow: 60_000 } },
+    },
+    async (request) => control.state.exportSealed(actorOf(request), request.body.passphrase),
   )
 
   app.post(
