@@ -14,8 +14,8 @@ import type { FromForwarder } from './forwarding/connector.ts'
 import type { Dispatcher } from './forwarding/dispatcher.ts'
 import { createGatekeeper, type GatekeeperOptions } from './gatekeeper/control-side.ts'
 import { endSession } from './gatekeeper/end-session.ts'
-import type { Gatekeeper, ToControl, ToWorker } from './gatekeeper/messages.ts'
-import { isCall, isNotice } from './gatekeeper/worker-side.ts'
+import type { ToControl, ToWorker } from './gatekeeper/messages.ts'
+import { createReceiver } from './gatekeeper/receive.ts'
 import { type RecoverOptions, recoverSession } from './intake/recover.ts'
 import { type Watched, watchSpool } from './intake/watched.ts'
 import { ensureHostKeys, ensureTlsCertificate } from './listeners/credentials.ts'
@@ -52,7 +52,7 @@ export function createServices(options: ServicesOptions) {
 
   function listener(kind: 'ftp' | 'sftp'): Service {
     const log = createLogger(kind, write)
-    const doors = new Map<Thread, { owner: SessionOwner; gatekeeper: Gatekeeper; forget(): void }>()
+    const doors = new Map<Thread, { owner: SessionOwner; receive(message: ToControl): void; forget(): void }>()
     const send = (thread: Thread, message: ToWorker): void => thread.post(message)
     const doorOf = (thread: Thread) => {
       let door = doors.get(thread)
@@ -61,7 +61,8 @@ export function createServices(options: ServicesOptions) {
           revoked: (sessionId, reason) => send(thread, { type: 'revoked', sessionId, reason }),
           principalChanged: (sessionId, principal) => send(thread, { type: 'principal', sessionId, principal }),
         }
-        door = { owner, ...createGatekeeper(options.gatekeeper, owner) }
+        const { gatekeeper, forget } = createGatekeeper(options.gatekeeper, owner)
+        door = { owner, receive: createReceiver({ gatekeeper, log, post: (message) => send(thread, message) }), forget }
         doors.set(thread, door)
       }
       return door
@@ -82,7 +83,10 @@ export function createServices(options: ServicesOptions) {
         return new Worker(new URL('./listeners/worker.ts', import.meta.url), { workerData, name: `${kind}-${index}` })
       },
       onReady: (thread) => void doorOf(thread),
-      onMessage: (thread, message) => receive(thread, message, doorOf(thread).gatekeeper, log, write),
+      onMessage(thread, message: ToControl) {
+        if (message.type === 'log') write(message.line)
+        else doorOf(thread).receive(message)
+      },
       onGone(thread, crashed) {
         const door = doors.get(thread)
         doors.delete(thread)
@@ -218,16 +222,6 @@ export function createServices(options: ServicesOptions) {
       watcher.broadcast({ type: 'orders', ...watched.orders() } satisfies ToWatcher)
     },
     ports: () => ({ ftp: services.ftp.view().port, ftpImplicit: services.ftp.implicitPort(), sftp: services.sftp.view().port }),
-  }
-}
-
-/** One message of a listener thread. */
-function receive(thread: Thread, message: ToControl, gatekeeper: Gatekeeper, log: Logger, write: (line: LogLine) => void): void {
-  if (message.type === 'log') write(message.line)
-  else if (message.type === 'call' && isCall(message.method)) {
-    answer(thread, message, () => (gatekeeper[message.method] as (...args: readonly unknown[]) => unknown)(...message.args), log)
-  } else if (message.type === 'notice' && isNotice(message.method)) {
-    ;(gatekeeper[message.method] as (...args: readonly unknown[]) => void)(...message.args)
   }
 }
 

@@ -14,6 +14,9 @@ export const monotonic = (): number => performance.now()
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 
+/** Whether the text has the form of {@link newId}. */
+export const isId = (text: unknown): text is string => typeof text === 'string' && /^[0-9a-hjkmnp-tv-z]{20}$/.test(text)
+
 /** A new identifier: 10 characters of time and 10 of chance (50 bits), so that identifiers sort by birth (as ULID does). */
 export function newId(now: number = Date.now()): string {
   let time = ''

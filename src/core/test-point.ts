@@ -5,7 +5,7 @@ import { rmSync } from 'node:fs'
 export type TestPoint =
   | 'upload.begun'
   | 'upload.written'
-  | 'upload.synced'
+  | 'upload.whole'
   | 'upload.committed'
   | 'upload.spooled'
   | 'upload.renamed'

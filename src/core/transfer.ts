@@ -43,15 +43,18 @@ export type TransferEnd =
     }
 
 export interface NewTransfer {
+  /** Made by who asks (`newId`), who may so go on before the answer is there. */
+  readonly id: string
   readonly sessionId: string
   readonly direction: Direction
   readonly path: VirtualPath
+  /** Whoever asks waits for the grant; otherwise the answer may take some milliseconds longer. */
+  readonly waits: boolean
   /** Bytes that are there already (a resumed upload, a download from an offset). */
   readonly offset: number
 }
 
 export interface TransferGrant {
-  readonly transferId: string
   /** Most bytes the file may have in the end (quota and max_file_size); null is without limit. */
   readonly maxSize: number | null
   /** Which limit `maxSize` is. */
@@ -101,7 +104,7 @@ export interface Operation {
 
 /** What the files of a session tell the control plane, and ask of it. The gatekeeper is one. */
 export interface TransferLedger {
-  /** The row exists from here on. */
+  /** When it resolves the row exists. What is asked after it finds the transfer there, or is refused. */
   beginTransfer(transfer: NewTransfer): Promise<TransferGrant>
   /** One durable transaction: transfer `committing`, its deliveries, the audit event. Then the worker publishes. */
   commitUpload(upload: StagedUpload): Promise<Obligations>

@@ -5,7 +5,7 @@ import { FileFlowError } from '../core/errors.ts'
 import type { VirtualPath } from '../core/virtual-path.ts'
 import { entryAt } from './attributes.ts'
 import { digestOf } from './digest.ts'
-import { readAt, readvAt, translated } from './file-io.ts'
+import { AT_ONCE_BYTES, readAt, readvAt, translated } from './file-io.ts'
 import type { RateLimiter } from './rate-limiter.ts'
 import type { DigestAlgorithm, DigestOptions, Download, FileDigest, FileEntry } from './virtual-filesystem.ts'
 
@@ -44,14 +44,16 @@ export class OpenDownload implements Download {
   }
 
   read(into: Uint8Array, at: number): Promise<number> {
+    if (this.size <= AT_ONCE_BYTES) return this.#take(() => translated(() => fs.readSync(this.#fd, into, 0, into.length, at)))
     return this.#take(() => readAt(this.#fd, into, at))
   }
 
   readv(into: readonly Uint8Array[], at: number): Promise<number> {
+    if (this.size <= AT_ONCE_BYTES) return this.#take(() => translated(() => fs.readvSync(this.#fd, into, at)))
     return this.#take(() => readvAt(this.#fd, into, at))
   }
 
-  async #take(read: () => Promise<number>): Promise<number> {
+  async #take(read: () => Promise<number> | number): Promise<number> {
     this.#usable()
     this.#reading++
     try {

@@ -1,6 +1,7 @@
 // The transfers of one session: downloads and uploads begin here, are limited and counted together, and end with the session.
 // Must not know what a transfer does to its file; download.ts, stage.ts and upload.ts do.
 import fs from 'node:fs'
+import { newId } from '../core/clock.ts'
 import { FileFlowError } from '../core/errors.ts'
 import type { TransferLedger } from '../core/transfer.ts'
 import type { VirtualPath } from '../core/virtual-path.ts'
@@ -8,11 +9,12 @@ import { type Access, REQUIRED } from './access.ts'
 import { DigestDesk, digestOf } from './digest.ts'
 import { OpenDownload } from './download.ts'
 import { fromErrno, translated } from './file-io.ts'
+import { FolderSync } from './folder-sync.ts'
 import { PartialOverlay } from './partials.ts'
 import { openPlain } from './plain-file.ts'
 import { ProgressReporter } from './progress.ts'
 import { RateLimiter } from './rate-limiter.ts'
-import { stage } from './stage.ts'
+import { type BegunUpload, stage } from './stage.ts'
 import type { StagedUpload, UploadHost } from './upload.ts'
 import type { Vaults } from './vaults.ts'
 import type { DigestAlgorithm, DigestOptions, Download, FileDigest, Upload, UploadOptions } from './virtual-filesystem.ts'
@@ -35,6 +37,9 @@ export class SessionTransfers {
   readonly #progress: ProgressReporter
   readonly #digests = new DigestDesk()
   readonly #uploadHost: UploadHost
+  readonly #folders = new FolderSync()
+  /** Uploads that are acknowledged, but whose names a power loss could still undo. */
+  readonly #settling = new Set<Promise<void>>()
 
   constructor(options: TransfersOptions) {
     this.#options = options
@@ -69,37 +74,31 @@ export class SessionTransfers {
   async openDownload(path: VirtualPath, offset: number): Promise<Download> {
     const { access, ledger, sessionId } = this.#options
     const file = this.#open(path)
-    let begun: string | undefined
-    try {
-      const { transferId } = await ledger.beginTransfer({ sessionId, direction: 'download', path: file.path, offset })
-      begun = transferId
-      access.alive()
-      const download = new OpenDownload(
-        {
-          limiter: this.#downRate,
-          check: () => access.alive(),
-          progress: (id, bytes) => this.#progress.report(id, bytes),
-          digest: (work) => this.#digests.run(work),
-          ended: (ended, sent, error) => {
-            this.#downloads.delete(ended)
-            this.#progress.forget(transferId)
-            ledger.endTransfer(
-              transferId,
-              error ? { state: 'aborted', bytes: sent, error: recordOf(error), partial: false } : { state: 'completed', bytes: sent },
-            )
-          },
+    const id = newId()
+    const download = new OpenDownload(
+      {
+        limiter: this.#downRate,
+        check: () => access.alive(),
+        progress: (transferId, bytes) => this.#progress.report(transferId, bytes),
+        digest: (work) => this.#digests.run(work),
+        ended: (ended, sent, error) => {
+          this.#downloads.delete(ended)
+          this.#progress.forget(id)
+          ledger.endTransfer(
+            id,
+            error ? { state: 'aborted', bytes: sent, error: recordOf(error), partial: false } : { state: 'completed', bytes: sent },
+          )
         },
-        transferId,
-        file,
-      )
-      this.#downloads.add(download)
-      return download
-    } catch (error) {
-      fs.closeSync(file.fd)
-      const why = fromErrno(error)
-      if (begun !== undefined) ledger.endTransfer(begun, { state: 'aborted', bytes: 0, error: recordOf(why), partial: false })
-      throw why
-    }
+      },
+      id,
+      file,
+    )
+    this.#downloads.add(download)
+    // nothing depends on the answer but the transfer's right to go on
+    ledger
+      .beginTransfer({ id, sessionId, direction: 'download', path: file.path, offset, waits: false })
+      .catch((error: unknown) => download.end(this.#progress.of(id), fromErrno(error)))
+    return download
   }
 
   digest(path: VirtualPath, algorithm: DigestAlgorithm, options: DigestOptions): Promise<FileDigest> {
@@ -114,7 +113,7 @@ export class SessionTransfers {
   }
 
   async beginUpload(path: VirtualPath, options: UploadOptions): Promise<Upload> {
-    const { access, ledger, vaults, sessionId } = this.#options
+    const { access, ledger, vaults } = this.#options
     // O_EXCL does not follow a link, not even one that leads nowhere
     using place = access.reach(path, REQUIRED.upload, options.mode !== 'create')
     const upload = await stage(place, options, {
@@ -122,7 +121,7 @@ export class SessionTransfers {
       partial: (found) => this.partials.fileAt(place, found),
       vault: vaults.of(place.folder),
       username: access.principal.username,
-      begin: (offset) => ledger.beginTransfer({ sessionId, direction: 'upload', path: place.path, offset }),
+      begin: (offset) => this.#begin(place.path, offset),
       undo: (transferId, error) => ledger.endTransfer(transferId, { state: 'aborted', bytes: 0, error: recordOf(error), partial: false }),
       host: this.#uploadHost,
     })
@@ -132,6 +131,40 @@ export class SessionTransfers {
     }
     this.#uploads.add(upload)
     return upload
+  }
+
+  /** Only a quota has to be asked for; the other limits are known here. */
+  #begin(path: VirtualPath, offset: number): BegunUpload | Promise<BegunUpload> {
+    const { access, ledger, sessionId } = this.#options
+    const { quota, limits } = access.principal
+    const waits = quota.bytes !== null || quota.files !== null
+    const transferId = newId()
+    const recorded = ledger.beginTransfer({ id: transferId, sessionId, direction: 'upload', path, offset, waits })
+    // a refusal is the upload's to find, if it comes so far
+    recorded.catch(() => {})
+    if (waits) return recorded.then((grant) => ({ transferId, grant, recorded }))
+    return { transferId, grant: { maxSize: limits.maxFileSize, maxSizeCode: 'file.too_large' }, recorded }
+  }
+
+  /** Every acknowledged upload of this session is settled: its row can be found by who renames or links it. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#settling)
+  }
+
+  #published(transferId: string, folder: string): void {
+    const { ledger, durable } = this.#options
+    if (!durable) {
+      ledger.published(transferId)
+      return
+    }
+    const settling = new Promise<void>((resolve) =>
+      // a folder that cannot be synced leaves the row as it is: the next start puts the file in place again
+      this.#folders.later(folder, (error) => {
+        if (error === undefined) ledger.published(transferId)
+        resolve()
+      }),
+    ).finally(() => this.#settling.delete(settling))
+    this.#settling.add(settling)
   }
 
   #hostUploads(): UploadHost {
@@ -144,7 +177,7 @@ export class SessionTransfers {
       place: (path) => access.reach(path, REQUIRED.upload, false),
       digest: (work) => this.#digests.run(work),
       commit: (staged) => ledger.commitUpload(staged),
-      published: (id) => ledger.published(id),
+      published: (id, folder) => this.#published(id, folder),
       progress: (id, bytes) => this.#progress.report(id, bytes),
       aborted: (id, bytes, why, partial) => ledger.endTransfer(id, { state: 'aborted', bytes, error: recordOf(why), partial }),
       gone: (upload) => {
@@ -163,6 +196,7 @@ export class SessionTransfers {
       ...[...this.#uploads].map((upload) => upload.abort(why)),
       ...[...this.#downloads].map((download) => download.end(this.#progress.of(download.transferId), why)),
     ])
+    await this.settled()
   }
 }
 

@@ -2,6 +2,7 @@
 // Must not block: promises only, but for the one rename that must follow its question at once. Paths come from rows the gateway itself wrote.
 import fs from 'node:fs'
 import { nameFromBytes, nameToBytes } from '../core/virtual-path.ts'
+import { digestOf } from './digest.ts'
 import { isMissing } from './file-io.ts'
 import { hasProc, O_PATH } from './jail.ts'
 import { makeSpoolLink } from './spool-link.ts'
@@ -9,6 +10,9 @@ import { partialSize } from './upload.ts'
 
 export interface Unpublished {
   readonly staging: Buffer
+  readonly size: number
+  /** Lower-case hex. */
+  readonly sha256: string
   readonly final: Buffer
   /** null when nothing is owed. */
   readonly spool: Buffer | null
@@ -18,10 +22,19 @@ export interface Unpublished {
 
 /**
  * Rolls a committed upload forward: spool link, final name. Safe to repeat.
- * @returns `published`, or `lost` when the content is nowhere to be found, or its folder was exchanged for a link
+ * @returns `published`; `lost` when the content is nowhere to be found, or its folder was exchanged for a link; `torn` when the power went before all of the content
+ * was on the disk: then the upload was not acknowledged, and nothing of it is left
  */
-export async function rollForward({ staging, final, spool, superseded }: Unpublished, durable: boolean): Promise<'published' | 'lost'> {
+export async function rollForward(
+  { staging, size, sha256, final, spool, superseded }: Unpublished,
+  durable: boolean,
+): Promise<'published' | 'lost' | 'torn'> {
   const staged = await exists(staging)
+  // content and row go to the disk side by side (upload.ts)
+  if (staged && durable && !(await isWhole(staging, size, sha256))) {
+    await fs.promises.rm(staging, { force: true })
+    return 'torn'
+  }
   if (spool && !(await exists(spool))) {
     // the staging name is gone only when the final one has its content
     const source = staged ? staging : final
@@ -48,6 +61,20 @@ export async function rollForward({ staging, final, spool, superseded }: Unpubli
     await folder.close()
   }
   return 'published'
+}
+
+/** Whether the file has this content; then it is also made durable, which it may not be yet when only its thread died. */
+async function isWhole(path: Buffer, size: number, sha256: string): Promise<boolean> {
+  const handle = await fs.promises.open(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW)
+  try {
+    if ((await handle.stat()).size !== size) return false
+    const { digest } = await digestOf(handle.fd, size, 'sha256', {}, () => {})
+    if (Buffer.from(digest).toString('hex') !== sha256) return false
+    await handle.sync()
+    return true
+  } finally {
+    await handle.close()
+  }
 }
 
 /** The folder of a path that had no links when it was written down, made again where it is missing; null when there are links now. */

@@ -17,10 +17,17 @@ export interface StageContext {
   partial(found: fs.Stats | null): Buffer | null
   readonly vault: Vault
   readonly username: string
-  begin(offset: number): Promise<TransferGrant>
+  begin(offset: number): BegunUpload | Promise<BegunUpload>
   /** Ends the transfer's row when staging fails. */
   undo(transferId: string, error: Error): void
   readonly host: UploadHost
+}
+
+export interface BegunUpload {
+  readonly transferId: string
+  readonly grant: TransferGrant
+  /** Settles when the control plane has answered, which a grant that was known before need not wait for. */
+  readonly recorded: Promise<unknown>
 }
 
 const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants
@@ -39,8 +46,8 @@ export async function stage(place: Place, options: UploadOptions, context: Stage
   // the folder must be writable before the row is made, not only when the file is whole
   translated(() => fs.accessSync(place.folder.at(null), fs.constants.W_OK))
   const offset = base ? (options.truncateTo ?? base.size) : 0
-  const grant = await context.begin(offset)
-  const staging = context.vault.staging(grant.transferId)
+  const { transferId, grant, recorded } = await context.begin(offset)
+  const staging = context.vault.staging(transferId)
   let fd: number | undefined
   try {
     fd = await open(
@@ -54,13 +61,15 @@ export async function stage(place: Place, options: UploadOptions, context: Stage
     const size = options.truncateTo ?? taken
     if (size < taken) await truncate(fd, size)
     return new StagedUpload(context.host, {
-      transferId: grant.transferId,
+      transferId,
+      recorded,
       path: place.path,
       fd,
       size,
       vault: context.vault,
       staging,
       partial: context.vault.partial(context.username, place.path),
+      replacesPartial: partial !== null,
       mustBeNew: options.mode === 'create',
       maxSize: grant.maxSize,
       maxSizeCode: grant.maxSizeCode,
@@ -71,7 +80,7 @@ export async function stage(place: Place, options: UploadOptions, context: Stage
     if (base?.isPartial && fs.existsSync(staging)) keepPartial(staging, base.real as Buffer)
     else fs.rmSync(staging, { force: true })
     const why = fromErrno(error)
-    context.undo(grant.transferId, why)
+    context.undo(transferId, why)
     throw why
   }
 }

@@ -8,7 +8,7 @@ import type { Verdict } from '../core/transfer.ts'
 import type { VirtualPath } from '../core/virtual-path.ts'
 import { applyAttributes, entryAt, safeMode } from './attributes.ts'
 import { digestOf } from './digest.ts'
-import { fromErrno, isMissing, readAt, sync, syncFolder, translated, truncate, writeAt, writevAt } from './file-io.ts'
+import { AT_ONCE_BYTES, fromErrno, isMissing, readAt, sync, translated, truncate, writeAt, writeNow, writevAt } from './file-io.ts'
 import type { Place } from './jail.ts'
 import { moveToFree } from './plain-file.ts'
 import type { RateLimiter } from './rate-limiter.ts'
@@ -40,7 +40,8 @@ export interface UploadHost {
     sha256: string
     verdict: Verdict
   }): Promise<{ deliveries: number }>
-  published(transferId: string): void
+  /** The name holds the file. `folder` is open until this returns. */
+  published(transferId: string, folder: string): void
   progress(transferId: string, bytes: number): void
   aborted(transferId: string, bytes: number, why: Error, partial: boolean): void
   /** Takes the upload out of the session's table. */
@@ -49,12 +50,16 @@ export interface UploadHost {
 
 export interface StagedFile {
   readonly transferId: string
+  /** The row is there, or was refused. */
+  readonly recorded: Promise<unknown>
   readonly path: VirtualPath
   readonly fd: number
   readonly size: number
   readonly vault: Vault
   readonly staging: string
   readonly partial: Buffer
+  /** A partial of that name was there when this began. */
+  readonly replacesPartial: boolean
   readonly mustBeNew: boolean
   readonly maxSize: number | null
   readonly maxSizeCode: ErrorCode
@@ -81,6 +86,7 @@ export class StagedUpload implements Upload {
   #begun = 0
   #pending = 0
   #discarded = false
+  #recorded: Promise<unknown> | null
 
   constructor(host: UploadHost, file: StagedFile) {
     this.#host = host
@@ -90,6 +96,15 @@ export class StagedUpload implements Upload {
     this.#size = file.size
     this.#whole = file.size
     this.#hash = file.size === 0 ? createHash('sha256') : null
+    this.#recorded = file.recorded.then(
+      () => {
+        this.#recorded = null
+      },
+      (error: unknown) => {
+        throw this.#fail(fromErrno(error))
+      },
+    )
+    this.#recorded.catch(() => {})
     testPoint('upload.begun')
   }
 
@@ -113,7 +128,7 @@ export class StagedUpload implements Upload {
     const { maxSize, maxSizeCode } = this.#file
     if (!Number.isSafeInteger(end) || (maxSize !== null && end > maxSize)) throw this.#fail(new FileFlowError(maxSizeCode))
     if (at <= this.#whole && end > this.#whole) this.#whole = end
-    const written = this.#change(write).catch((error: unknown) => {
+    const written = this.#change(end <= AT_ONCE_BYTES ? async () => writeNow(this.#file.fd, chunks, at) : write).catch((error: unknown) => {
       this.#whole = Math.min(this.#whole, at)
       throw this.#fail(fromErrno(error))
     })
@@ -125,9 +140,12 @@ export class StagedUpload implements Upload {
     await written
     if (length > 0 && end > this.#size) this.#size = end
     this.#host.progress(this.transferId, this.#size)
-    testPoint('upload.written')
     const wait = this.#host.limiter.take(length)
     if (wait) await wait
+    if (end <= AT_ONCE_BYTES) return
+    // from here on there is something to lose: what was taken is found again after a kill
+    if (this.#recorded) await this.#recorded
+    testPoint('upload.written')
   }
 
   async read(into: Uint8Array, at: number): Promise<number> {
@@ -266,10 +284,12 @@ export class StagedUpload implements Upload {
     if (before) this.#host.need('overwrite', place.path)
     if (before && this.#attributes.mode === undefined) fs.fchmodSync(fd, safeMode(before.mode, 'file'))
     applyAttributes(fd, this.#attributes)
-    if (this.#host.durable) await sync(fd)
-    testPoint('upload.synced')
+    testPoint('upload.whole')
     const spool = vault.spool(this.transferId)
-    const { deliveries } = await this.#host.commit({
+    // the disk takes both at the same time; a row whose content did not get there is known by its digest (intake/recover)
+    const synced = this.#host.durable ? sync(fd) : undefined
+    if (synced) this.#wait(synced)
+    const committed = this.#host.commit({
       transferId: this.transferId,
       path: this.path,
       staging: Buffer.from(staging),
@@ -280,6 +300,7 @@ export class StagedUpload implements Upload {
       sha256,
       verdict,
     })
+    const [{ deliveries }] = await Promise.all([committed, synced])
     testPoint('upload.committed')
     if (deliveries > 0) await makeSpoolLink(staging, spool, this.#host.durable)
     testPoint('upload.spooled')
@@ -288,13 +309,9 @@ export class StagedUpload implements Upload {
     else fs.renameSync(staging, place.real)
     this.#published = true
     testPoint('upload.renamed')
-    try {
-      if (this.#host.durable) await syncFolder(String(place.folder.at(null)))
-    } finally {
-      this.#host.published(this.transferId)
-    }
+    this.#host.published(this.transferId, String(place.folder.at(null)))
     testPoint('upload.published')
-    dropPartial(this.#file.partial)
+    if (this.#file.replacesPartial) dropPartial(this.#file.partial)
   }
 
   abort(why: Error): Promise<void> {

@@ -4,7 +4,7 @@ import type { Arrivals } from '../accounts/arrivals.ts'
 import type { Authenticator, Refusal } from '../accounts/authenticator.ts'
 import type { LiveSession, LiveSessions, SessionOwner } from '../accounts/live-sessions.ts'
 import type { LoginGuard } from '../accounts/login-guard.ts'
-import { type Clock, newId } from '../core/clock.ts'
+import { type Clock, isId, newId } from '../core/clock.ts'
 import { ERRORS, FileFlowError } from '../core/errors.ts'
 import { errorFields, type Logger } from '../core/log.ts'
 import type { Direction, NewTransfer, Operation, Peer, TransferEnd, TransferGrant } from '../core/transfer.ts'
@@ -217,35 +217,35 @@ export function createGatekeeper(
 
     async beginTransfer(transfer: NewTransfer): Promise<TransferGrant> {
       const session = sessionOf(transfer.sessionId)
+      const { id, direction, offset } = transfer
+      if (!isId(id) || running.has(id)) throw new FileFlowError('request.invalid')
       const at = clock.now()
-      const transferId = newId(at)
-      const grant =
-        transfer.direction === 'upload' ? quotas.allowance(session.principal) : { maxSize: null, maxSizeCode: 'file.too_large' as const }
-      await group.run(
-        () =>
-          transfers.begin({
-            id: transferId,
-            session_id: session.id,
-            partner: session.principal.partner,
-            direction: transfer.direction,
-            path: toDisplay(transfer.path),
-            path_bytes: exactBytes(transfer.path),
-            start_offset: transfer.offset,
-            started_at: at,
-          }),
-        false,
-      )
-      session.transfers.set(transferId, {
-        id: transferId,
-        direction: transfer.direction,
-        path: toDisplay(transfer.path),
-        bytes: transfer.direction === 'upload' ? transfer.offset : 0,
-        rate: 0,
-        at,
-      })
-      running.set(transferId, session)
-      changed('transfer.started', transferId)
-      return { transferId, ...grant }
+      const grant = direction === 'upload' ? quotas.allowance(session.principal) : { maxSize: null, maxSizeCode: 'file.too_large' as const }
+      const path = toDisplay(transfer.path)
+      // at once: what the worker asks next comes before the row is written
+      running.set(id, session)
+      session.transfers.set(id, { id, direction, path, bytes: direction === 'upload' ? offset : 0, rate: 0, at })
+      try {
+        await group.run(
+          () =>
+            transfers.begin({
+              id,
+              session_id: session.id,
+              partner: session.principal.partner,
+              direction,
+              path,
+              path_bytes: exactBytes(transfer.path),
+              start_offset: offset,
+              started_at: at,
+            }),
+          false,
+        )
+      } catch (error) {
+        forget(id)
+        throw error
+      }
+      changed('transfer.started', id)
+      return grant
     },
 
     commitUpload(upload) {

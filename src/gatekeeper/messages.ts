@@ -1,5 +1,6 @@
 // The one narrow door between a listener worker and the control plane: every question and every notice, typed.
 // Must not hold behaviour: worker-side.ts asks, control-side.ts answers.
+import type { Reply } from '../core/channel.ts'
 import type { ErrorCode, ErrorRecord } from '../core/errors.ts'
 import type { LogLine } from '../core/log.ts'
 import type { Peer, TransferLedger } from '../core/transfer.ts'
@@ -53,16 +54,19 @@ export interface Gatekeeper extends TransferLedger {
 
 // ── the wire: structured-clone messages ──
 
-export type ToControl =
+export type Asked =
   | { readonly type: 'call'; readonly id: number; readonly method: keyof Gatekeeper; readonly args: readonly unknown[] }
   | { readonly type: 'notice'; readonly method: keyof Gatekeeper; readonly args: readonly unknown[] }
+
+export type ToControl =
+  /** In the order in which they were asked. */
+  | { readonly type: 'asked'; readonly asked: readonly Asked[] }
   | { readonly type: 'log'; readonly line: LogLine }
   | { readonly type: 'ready'; readonly port: number; readonly implicitPort?: number | null }
   | { readonly type: 'stopped' }
 
 export type ToWorker =
-  | { readonly type: 'reply'; readonly id: number; readonly ok: true; readonly value: unknown }
-  | { readonly type: 'reply'; readonly id: number; readonly ok: false; readonly error: ErrorRecord }
+  | { readonly type: 'replies'; readonly replies: readonly Reply[] }
   | { readonly type: 'revoked'; readonly sessionId: string; readonly reason: ErrorRecord }
   | { readonly type: 'principal'; readonly sessionId: string; readonly principal: Principal }
   | { readonly type: 'reload'; readonly config: unknown; readonly credentials: unknown }

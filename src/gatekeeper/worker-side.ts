@@ -1,7 +1,8 @@
 // The worker's end of the door: the Gatekeeper interface over a message port.
-// Must not answer anything itself.
+// Must not answer anything itself, nor let a later message overtake an earlier one.
 import { Caller, type MessagePortLike } from '../core/channel.ts'
-import type { Gatekeeper, ToControl, ToWorker } from './messages.ts'
+import type { NewTransfer } from '../core/transfer.ts'
+import type { Asked, Gatekeeper, ToControl, ToWorker } from './messages.ts'
 
 /** Questions wait for an answer; notices do not. The types make every method one or the other. */
 const METHODS = {
@@ -14,7 +15,6 @@ const METHODS = {
   beginTransfer: 'call',
   commitUpload: 'call',
   published: 'notice',
-  activity: 'notice',
   confirmUpload: 'notice',
   endTransfer: 'notice',
   usage: 'call',
@@ -22,21 +22,60 @@ const METHODS = {
   commitRename: 'call',
   renamed: 'notice',
   operation: 'notice',
+  activity: 'notice',
 } as const satisfies { [M in keyof Gatekeeper]: ReturnType<Gatekeeper[M]> extends Promise<unknown> ? 'call' : 'notice' }
+
+/** What nobody waits for goes with the next question, or after this time: each message wakes the other thread, which costs more than what it does then. */
+const NOTICE_DELAY_MS = 5
+const MOST_HELD = 100
 
 export const isCall = (method: string): boolean => Object.hasOwn(METHODS, method) && METHODS[method as keyof Gatekeeper] === 'call'
 export const isNotice = (method: string): boolean => Object.hasOwn(METHODS, method) && METHODS[method as keyof Gatekeeper] === 'notice'
 
 export function createGatekeeperClient(port: Pick<MessagePortLike, 'postMessage'>): {
   gatekeeper: Gatekeeper
-  settle(reply: Extract<ToWorker, { type: 'reply' }>): void
+  settle(message: Extract<ToWorker, { type: 'replies' }>): void
+  /** Sends what is held. */
+  flush(): void
 } {
-  const send = (message: ToControl): void => port.postMessage(message)
-  const caller = new Caller((message) => send(message as ToControl))
+  let held: Asked[] = []
+  let timed = false
+  const flush = (): void => {
+    if (held.length === 0) return
+    const asked = held
+    held = []
+    port.postMessage({ type: 'asked', asked } satisfies ToControl)
+  }
+  const hold = (asked: Asked): void => {
+    held.push(asked)
+    if (held.length >= MOST_HELD) flush()
+    if (timed) return
+    timed = true
+    setTimeout(() => {
+      timed = false
+      flush()
+    }, NOTICE_DELAY_MS)
+  }
+  const caller = new Caller((message) => {
+    const asked = message as Asked
+    hold(asked)
+    if (!canWait(asked)) flush()
+  })
   const gatekeeper: Record<string, unknown> = {}
   for (const [method, kind] of Object.entries(METHODS) as [keyof Gatekeeper, 'call' | 'notice'][]) {
     gatekeeper[method] =
-      kind === 'call' ? (...args: unknown[]) => caller.call(method, args) : (...args: unknown[]) => send({ type: 'notice', method, args })
+      kind === 'call'
+        ? (...args: unknown[]) => caller.call(method, args)
+        : (...args: unknown[]) => hold({ type: 'notice', method, args } as Asked)
   }
-  return { gatekeeper: gatekeeper as unknown as Gatekeeper, settle: (reply) => caller.settle(reply) }
+  return {
+    gatekeeper: gatekeeper as unknown as Gatekeeper,
+    settle: ({ replies }) => {
+      for (const reply of replies) caller.settle(reply)
+    },
+    flush,
+  }
 }
+
+/** A transfer that goes on without its grant. */
+const canWait = ({ method, args }: Asked): boolean => method === 'beginTransfer' && !(args[0] as NewTransfer).waits

@@ -25,6 +25,10 @@ export interface Recovered {
   readonly sessions: number
 }
 
+const TORN: ErrorRecord = {
+  code: 'upload.incomplete',
+  message: 'The power went before the upload was whole on the disk; it was not acknowledged.',
+}
 const KILLED: ErrorRecord = { code: 'service.unavailable', message: 'The gateway stopped during the transfer.' }
 
 export async function recover(options: RecoverOptions): Promise<Recovered> {
@@ -64,9 +68,12 @@ async function finishCommitted(options: RecoverOptions): Promise<number> {
 /** @returns false when it cannot be done now: the row stays `committing` and the next start tries again. */
 async function publish(row: TransferRow, { store, log, recorder, durable }: RecoverOptions): Promise<boolean> {
   const superseded = () => store.transfers.hasLaterAt(row.final!, row.commit_order!)
-  let state: 'published' | 'lost'
+  let state: 'published' | 'lost' | 'torn'
   try {
-    state = await rollForward({ staging: row.staging!, final: row.final!, spool: row.spool, superseded }, durable)
+    state = await rollForward(
+      { staging: row.staging!, size: row.bytes, sha256: row.sha256!, final: row.final!, spool: row.spool, superseded },
+      durable,
+    )
   } catch (error) {
     // one file that cannot be put in place must not keep everyone out
     log.error('recover.failed', 'A committed upload could not be published; the next start tries again.', {
@@ -75,6 +82,11 @@ async function publish(row: TransferRow, { store, log, recorder, durable }: Reco
       user: row.username,
       ...errorFields(error),
     })
+    return false
+  }
+  if (state === 'torn') {
+    log.warn('recover.torn', TORN.message, { transfer: row.id, path: row.path, user: row.username })
+    store.group.now(() => recorder.abort(row.id, 0, TORN))
     return false
   }
   if (state === 'lost')

@@ -29,7 +29,7 @@ const port = parentPort
 if (!port) throw new Error('this file is the entry of a worker thread')
 const send = (message: ToControl): void => port.postMessage(message)
 const { kind, config, credentials, port: wanted, implicitPort = null } = workerData as ListenerWorkerData
-const { gatekeeper, settle } = createGatekeeperClient(port)
+const { gatekeeper, settle, flush } = createGatekeeperClient(port)
 const vaults = new Vaults(config.data_dir, config.storage_root)
 const filesystems = new Map<string, SessionFilesystem>()
 
@@ -56,7 +56,7 @@ const listener = createListener({
 
 port.on('message', (message: ToWorker) => {
   switch (message.type) {
-    case 'reply':
+    case 'replies':
       return settle(message)
     case 'revoked':
       return listener.revoke(message.sessionId, message.reason)
@@ -66,7 +66,10 @@ port.on('message', (message: ToWorker) => {
     case 'reload':
       return listener.reload(message.config as Config, message.credentials as ListenerContext['credentials'])
     case 'stop':
-      listener.stop(message.deadlineMs).then(() => send({ type: 'stopped' }))
+      listener.stop(message.deadlineMs).then(() => {
+        flush()
+        send({ type: 'stopped' })
+      })
   }
 })
 

@@ -25,7 +25,7 @@ export const SURE = { confidence: 'certain', evidence: ['test'] } as const
 
 /** Keeps what it is told; `meanwhile` runs while the session waits for the control plane, which is when an attacker strikes. */
 export class MemoryLedger implements TransferLedger {
-  readonly begun: (NewTransfer & { id: string })[] = []
+  readonly begun: NewTransfer[] = []
   readonly committed: StagedUpload[] = []
   readonly renames: (RenamedFile & { id: string })[] = []
   readonly ended = new Map<string, TransferEnd>()
@@ -34,7 +34,7 @@ export class MemoryLedger implements TransferLedger {
   readonly operations: Operation[] = []
   readonly told: [string, number][] = []
   meanwhile: Partial<Record<'beginTransfer' | 'commitUpload' | 'commitRename', () => unknown>> = {}
-  grant: Omit<TransferGrant, 'transferId'> = { maxSize: null, maxSizeCode: 'file.too_large' }
+  grant: TransferGrant = { maxSize: null, maxSizeCode: 'file.too_large' }
   deliveries = 0
   #next = 0
 
@@ -44,10 +44,9 @@ export class MemoryLedger implements TransferLedger {
   }
 
   async beginTransfer(transfer: NewTransfer): Promise<TransferGrant> {
-    const id = `transfer${this.#next++}`
-    this.begun.push({ ...transfer, id })
+    this.begun.push(transfer)
     await this.#pause('beginTransfer')
-    return { transferId: id, ...this.grant }
+    return this.grant
   }
 
   async commitUpload(upload: StagedUpload): Promise<{ deliveries: number }> {

@@ -6,6 +6,9 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { begin, disk, filesBelow, get, names, outcome, put, SURE, v } from './bench.ts'
 
+/** Who has a quota waits for the control plane when an upload begins. */
+const WAITS = { quota: { bytes: 1e9 } }
+
 const swap = (path: string, target: string): void => {
   fs.rmSync(path, { recursive: true })
   fs.symlinkSync(target, path)
@@ -14,7 +17,7 @@ const swap = (path: string, target: string): void => {
 test('a file exchanged for a link while its upload is being resumed copies nothing from outside', async (t) => {
   const d = disk(t)
   d.put('a', 'mine')
-  const session = d.session()
+  const session = d.session(WAITS)
   d.ledger.meanwhile.beginTransfer = () => swap(join(d.home, 'a'), join(d.outside, 'secret'))
   const upload = await session.beginUpload(v('/a'), { mode: 'resume' }).catch(() => null)
   if (upload) {
@@ -34,13 +37,13 @@ test('a file exchanged for a pipe while its upload is being resumed does not hol
     fs.rmSync(join(d.home, 'a'))
     execFileSync('mkfifo', [join(d.home, 'a')])
   }
-  t.equal(await outcome(d.session().beginUpload(v('/a'), { mode: 'resume' })), 'path.not_regular')
+  t.equal(await outcome(d.session(WAITS).beginUpload(v('/a'), { mode: 'resume' })), 'path.not_regular')
   t.same(d.kept('staging'), [])
 })
 
 test('a file that grew or shrank while its upload is being resumed goes on from what it is', async (t) => {
   const d = disk(t)
-  const session = d.session()
+  const session = d.session(WAITS)
   for (const now of ['x', 'a much longer text']) {
     d.put('a', 'four')
     d.ledger.meanwhile.beginTransfer = () => fs.writeFileSync(join(d.home, 'a'), now)
@@ -92,7 +95,7 @@ test('a folder exchanged for a link during a commit, a rename or an open does no
     d.put('in/a', 'mine')
     d.put('in/secret', 'mine too')
     const before = d.outsideState()
-    const session = d.session()
+    const session = d.session(WAITS)
     d.ledger.meanwhile[at] = () => {
       fs.renameSync(join(d.home, 'in'), join(d.home, 'moved'))
       fs.symlinkSync(d.outside, join(d.home, 'in'))

@@ -8,6 +8,7 @@ import { PERMISSIONS, type Permission } from '../../src/core/permission.ts'
 import { REQUIRED } from '../../src/files/access.ts'
 import { RateLimiter } from '../../src/files/rate-limiter.ts'
 import type { SessionFilesystem } from '../../src/files/session-filesystem.ts'
+import { until } from '../store/temp-store.ts'
 import { begin, bytes, cut, descriptors, disk, entries, everything, get, names, outcome, put, SURE, textOf, v } from './bench.ts'
 
 const over = new FileFlowError('session.revoked')
@@ -217,13 +218,38 @@ test('a session that ends while a transfer begins leaves nothing behind', async 
     (s: SessionFilesystem) => s.beginUpload(v('/b'), { mode: 'replace' }),
     (s: SessionFilesystem) => s.beginUpload(v('/a'), { mode: 'resume' }),
   ]) {
-    const session = d.session()
-    d.ledger.meanwhile.beginTransfer = () => session.close(over)
-    t.equal(await outcome(work(session)), 'session.revoked')
+    for (const quota of [{ bytes: 1e9 }, {}]) {
+      const session = d.session({ quota })
+      let closed: Promise<void> | undefined
+      d.ledger.meanwhile.beginTransfer = () => {
+        closed = session.close(over)
+      }
+      const got = await outcome(work(session))
+      if (quota.bytes && d.ledger.begun.at(-1)?.direction === 'upload') t.equal(got, 'session.revoked', 'who waits for a grant is told')
+      await until(() => closed !== undefined)
+      await closed
+    }
   }
-  t.equal(d.ledger.ended.size, 3, 'every transfer that began has ended')
+  t.equal(d.ledger.ended.size, 6, 'every transfer that began has ended')
   t.equal(descriptors(), before)
   t.same(d.kept('staging'), [])
+})
+
+test('a transfer that is refused after it began ends, and is never published', async (t) => {
+  const d = disk(t)
+  d.put('a', 'mine')
+  const session = d.session()
+  const before = descriptors()
+  d.ledger.meanwhile.beginTransfer = () => Promise.reject(new FileFlowError('limit.rate'))
+  const download = await session.openDownload(v('/a'))
+  await until(() => d.ledger.ended.size === 1)
+  t.equal(await outcome(download.read(Buffer.alloc(1), 0)), 'transfer.aborted')
+  const upload = await begin(session, '/b', 'x'.repeat(10))
+  t.equal(await outcome(upload.write(Buffer.alloc(100_000), 10)), 'limit.rate', 'before much of it is taken')
+  t.equal(await outcome(upload.commit(SURE)), 'limit.rate')
+  t.notOk(d.has('b'))
+  t.same(d.ledger.committed, [])
+  t.equal(descriptors(), before)
 })
 
 test('a thousand uploads, downloads, listings and refusals leave no descriptor open', async (t) => {

@@ -239,7 +239,7 @@ test('an upload that lost a piece to a limit is never published, even when the c
   for (const maxSizeCode of ['quota.exceeded', 'file.too_large'] as const) {
     const d = disk(t, join(t.testdir({ [maxSizeCode]: {} }), maxSizeCode))
     d.ledger.grant = { maxSize: 6, maxSizeCode }
-    const session = d.session()
+    const session = d.session({ quota: { bytes: 1e9 } })
     const upload = await begin(session, '/a', 'four')
     t.equal(await outcome(upload.write(bytes('more'), 4)), maxSizeCode)
     t.equal(await outcome(upload.write(bytes('ok'), 4)), 'ok')

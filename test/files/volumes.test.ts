@@ -9,7 +9,7 @@ import { disposeOf } from '../../src/files/disposal.ts'
 import { prepareHome } from '../../src/files/homes.ts'
 import { rollForward } from '../../src/files/spool.ts'
 import { Vaults, vaultsOf } from '../../src/files/vaults.ts'
-import { begin, bytes, cut, disk, filesBelow, get, names, outcome, principal, put, SURE, v } from './bench.ts'
+import { begin, bytes, cut, disk, filesBelow, get, names, outcome, principal, put, SURE, sha256, v } from './bench.ts'
 
 const memory = (t: Test): string | null => {
   if (!fs.existsSync('/dev/shm')) return null
@@ -187,9 +187,13 @@ function tried(work: () => string): string {
 test('a commit that a crash cut short is rolled forward, into the folder it was made for and nowhere else', async (t) => {
   const d = disk(t)
   const staging = Buffer.from(join(d.root, 'staged'))
+  const mine = { size: 4, sha256: sha256('mine') }
   const roll = (final: string, superseded = false) => {
     fs.writeFileSync(staging, 'mine')
-    return rollForward({ staging, final: Buffer.from(final), spool: Buffer.from(`${d.root}/spooled`), superseded: () => superseded }, true)
+    return rollForward(
+      { ...mine, staging, final: Buffer.from(final), spool: Buffer.from(`${d.root}/spooled`), superseded: () => superseded },
+      true,
+    )
   }
   t.equal(await roll(join(d.home, 'a')), 'published')
   t.equal(d.read('a'), 'mine')
@@ -207,7 +211,7 @@ test('a commit that a crash cut short is rolled forward, into the folder it was 
   fs.rmSync(`${d.root}/spooled`)
   t.equal(
     await rollForward(
-      { staging, final: Buffer.from(join(d.home, 'nothing')), spool: Buffer.from(`${d.root}/spooled`), superseded: () => false },
+      { ...mine, staging, final: Buffer.from(join(d.home, 'nothing')), spool: Buffer.from(`${d.root}/spooled`), superseded: () => false },
       false,
     ),
     'lost',

@@ -8,8 +8,8 @@ import { createAuthenticator } from '../../src/accounts/authenticator.ts'
 import { createLiveSessions, type SessionOwner } from '../../src/accounts/live-sessions.ts'
 import { createLoginGuard } from '../../src/accounts/login-guard.ts'
 import { createUsers } from '../../src/accounts/users.ts'
-import type { Reply } from '../../src/core/channel.ts'
-import { FileFlowError, toErrorRecord } from '../../src/core/errors.ts'
+import { newId } from '../../src/core/clock.ts'
+import { FileFlowError } from '../../src/core/errors.ts'
 import type { Peer, StagedUpload } from '../../src/core/transfer.ts'
 import type { UserSpec } from '../../src/core/user.ts'
 import { nameFromBytes, ROOT, toVirtualPath } from '../../src/core/virtual-path.ts'
@@ -17,7 +17,8 @@ import { createDestinations } from '../../src/forwarding/destinations.ts'
 import { createDeliveryQueue } from '../../src/forwarding/queue.ts'
 import { createRules } from '../../src/forwarding/rules.ts'
 import { createGatekeeper } from '../../src/gatekeeper/control-side.ts'
-import type { Gatekeeper, LoginAttempt, ToControl } from '../../src/gatekeeper/messages.ts'
+import type { Gatekeeper, LoginAttempt, ToWorker } from '../../src/gatekeeper/messages.ts'
+import { createReceiver } from '../../src/gatekeeper/receive.ts'
 import { createGatekeeperClient, isCall, isNotice } from '../../src/gatekeeper/worker-side.ts'
 import { createRecorder } from '../../src/intake/record-upload.ts'
 import { ADMIN, fakeClock, recordedLog, SHA256, tempStore, until } from '../store/temp-store.ts'
@@ -79,20 +80,9 @@ async function setUp(t: Test, limits = { max_sessions: 10, max_sessions_per_user
       },
       owner,
     )
-    port2.on('message', async (message: ToControl) => {
-      if (message.type === 'notice' && isNotice(message.method))
-        return (control[message.method] as (...args: readonly unknown[]) => void)(...message.args)
-      if (message.type !== 'call' || !isCall(message.method)) return
-      const answer = await Promise.resolve()
-        .then(() => (control[message.method] as (...args: readonly unknown[]) => unknown)(...message.args))
-        .then(
-          (value) => ({ ok: true, value }),
-          (error: unknown) => ({ ok: false, error: toErrorRecord(error) }),
-        )
-      port2.postMessage({ type: 'reply', id: message.id, ...answer })
-    })
+    port2.on('message', createReceiver({ gatekeeper: control, log, post: (message) => port2.postMessage(message) }))
     const { gatekeeper, settle } = createGatekeeperClient(port1)
-    port1.on('message', (reply: Reply) => settle(reply as never))
+    port1.on('message', (message: ToWorker) => message.type === 'replies' && settle(message))
     return gatekeeper
   }
   const user = (spec: Partial<UserSpec> = {}) => users.create(ADMIN, { username: 'u', password: 'x', ...spec })
@@ -120,8 +110,13 @@ const staged = (transferId: string, over: Partial<StagedUpload> = {}): StagedUpl
   ...over,
 })
 
-const upload = (gatekeeper: Gatekeeper, sessionId: string, to = '/in/a') =>
-  gatekeeper.beginTransfer({ sessionId, direction: 'upload', path: path(to), offset: 0 })
+const upload = async (gatekeeper: Gatekeeper, sessionId: string, to = '/in/a') => {
+  const transferId = newId()
+  return {
+    transferId,
+    ...(await gatekeeper.beginTransfer({ id: transferId, sessionId, direction: 'upload', path: path(to), offset: 0, waits: true })),
+  }
+}
 
 test('a login, an upload and a download leave their rows, their audit and their events', async (t) => {
   const { worker, user, store, events, moved, live } = await setUp(t)
@@ -142,7 +137,15 @@ test('a login, an upload and a download leave their rows, their audit and their 
   await until(() => store.transfers.get(grant.transferId)?.state === 'completed')
   t.match(store.deliveries.ofTransfer(grant.transferId), [{ state: 'pending', remote_path: 'a', next_at: Number }])
   const name = nameFromBytes(Buffer.from('caf\xe9', 'latin1'))
-  const down = await door.beginTransfer({ sessionId: session.id, direction: 'download', path: path(`/${name}`), offset: 2 })
+  const down = { transferId: newId() }
+  await door.beginTransfer({
+    id: down.transferId,
+    sessionId: session.id,
+    direction: 'download',
+    path: path(`/${name}`),
+    offset: 2,
+    waits: false,
+  })
   door.endTransfer(down.transferId, { state: 'completed', bytes: 9 })
   await until(() => store.transfers.get(down.transferId)?.state === 'completed')
   t.match(store.transfers.get(down.transferId), { path: '/café', path_bytes: Buffer.from('/caf\xe9', 'latin1'), start_offset: 2 })

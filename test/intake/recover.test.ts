@@ -1,5 +1,6 @@
 // What a killed process may leave, row by row and file by file, and what the next start makes of it; twice over.
 // Must not kill anything itself: test/recovery does.
+import { createHash } from 'node:crypto'
 import { existsSync, linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
@@ -66,7 +67,7 @@ async function setUp(t: Test, deliver = true) {
         spool: Buffer.from(vault!.spool(id)),
         replaced: null,
         size: text.length,
-        sha256: SHA256,
+        sha256: createHash('sha256').update(text).digest('hex'),
         verdict: { confidence: 'certain', evidence: [] },
       },
       '203.0.113.7',
@@ -133,6 +134,33 @@ for (const [at, prepare] of [
     t.equal(c.store.transfers.getSession('session-1')?.state, 'aborted')
   })
 }
+for (const [what, left] of [
+  ['shorter', 'who'],
+  ['of zeros', '\0\0\0\0\0'],
+  ['longer', 'whole and more'],
+]) {
+  test(`a committed upload whose content is ${what} after a power loss was not acknowledged: it leaves nothing, and nothing is sent`, async (t) => {
+    const c = await setUp(t)
+    writeFileSync(c.final('a'), 'published before')
+    c.committed('t1', 'a', 'whole')
+    writeFileSync(c.vault.staging('t1'), left!)
+    t.match(await c.recoverTwice(), { published: 0, partials: 0 })
+    t.equal(readFileSync(c.final('a'), 'utf8'), 'published before')
+    t.match(c.store.transfers.get('t1'), { state: 'aborted', spool: null })
+    t.match(JSON.parse(c.store.transfers.get('t1')!.error_json!), { code: 'upload.incomplete' })
+    t.same(c.store.deliveries.ofTransfer('t1'), [])
+    t.same(readdirSync(join(c.vault.root, 'staging')), [])
+    t.match(c.store.accounts.users.get('customer1'), { used_bytes: 0, used_files: 0 })
+    t.ok(c.lines.some((line) => line.event === 'recover.torn'))
+  })
+}
+
+test('where only the process could die, content is not looked at again', async (t) => {
+  const c = await setUp(t)
+  c.committed('t1', 'a', 'whole')
+  writeFileSync(c.vault.staging('t1'), 'touched')
+  t.match(await recover({ ...c.options, durable: false }), { published: 1 })
+})
 type Case = Awaited<ReturnType<typeof setUp>>
 
 test('a file that the partner replaced or removed after it was published is left as the partner wants it', async (t) => {
