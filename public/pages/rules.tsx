@@ -51,7 +51,7 @@ export function Rules({ me }: PageProps) {
           <Link href={addressOf(rule.name)}>
             <bdi>{rule.name}</bdi>
           </Link>{' '}
-          {isShadow(rule) ? (
+          {rule.mode === 'shadow' ? (
             <Tooltip label={words.shadowHint}>
               <span>
                 <State state="suspect" label={words.shadow} />
@@ -179,8 +179,6 @@ export function Rules({ me }: PageProps) {
     </>
   )
 }
-
-const isShadow = (rule: RuleView): boolean => (rule as RuleView & { mode?: string }).mode === 'shadow'
 
 function Takes({ rule: { source, exclude } }: { rule: RuleView }) {
   const users = source.users ?? []

@@ -34,6 +34,7 @@ function Figures({ destination }: { destination: DestinationView }) {
   const counts = [
     ['waiting', health?.pending],
     ['running', health?.running],
+    ['retrying', health?.retrying],
     ['dead', health?.dead],
   ] as const
   return (
@@ -91,7 +92,7 @@ function Figures({ destination }: { destination: DestinationView }) {
       ) : null}
       {health?.last_error ? (
         <div>
-          <strong>{words.lastError}</strong> {health.last_error.at ? <Moment at={health.last_error.at} /> : null}
+          <strong>{words.lastError}</strong> {<Moment at={health.last_error.at} />}
           <Trouble error={health.last_error} />
         </div>
       ) : null}

@@ -8,9 +8,6 @@ type Target = RuleSpec['deliver'][number]
 export type Conflict = NonNullable<Target['on_conflict']>
 export type After = NonNullable<RuleSpec['after']>
 
-/** With what the gateway may know beside: shadow rules and repeated content. */
-type Spec = RuleSpec & { readonly mode?: 'live' | 'shadow'; readonly dedupe?: string }
-
 export interface RuleDraft {
   readonly name: string
   readonly enabled: boolean
@@ -39,8 +36,7 @@ export const EMPTY_RULE: RuleDraft = {
   dedupe: '',
 }
 
-export function toDraft(view: RuleView): RuleDraft {
-  const rule = view as RuleView & Spec
+export function toDraft(rule: RuleView): RuleDraft {
   return {
     name: rule.name,
     enabled: rule.enabled,
@@ -59,7 +55,7 @@ export function toDraft(view: RuleView): RuleDraft {
 const filled = (lines: readonly string[]): string[] => lines.map((line) => line.trim()).filter((line) => line !== '')
 
 /** What the draft declares; keys at their default are absent. `stored` gives what the form does not show of the source. */
-export function toSpec(draft: RuleDraft, stored?: RuleView): Spec {
+export function toSpec(draft: RuleDraft, stored?: RuleView): RuleSpec {
   const [users, exclude] = [filled(draft.users), filled(draft.exclude)]
   const { users: _users, watch: _watch, path: _path, ...kept } = stored?.source ?? { path: '' }
   return {
@@ -84,7 +80,7 @@ export function toSpec(draft: RuleDraft, stored?: RuleView): Spec {
 /** What changed, for PATCH: a key that went back to its default is null. */
 export function toPatch(before: RuleDraft, after: RuleDraft, stored: RuleView): Patch<RuleSpec> {
   const [from, to] = [toSpec(before, stored), toSpec(after, stored)]
-  const keys = [...new Set([...Object.keys(from), ...Object.keys(to)])] as (keyof Spec)[]
+  const keys = [...new Set([...Object.keys(from), ...Object.keys(to)])] as (keyof RuleSpec)[]
   return Object.fromEntries(keys.filter((key) => key !== 'name' && !same(from[key], to[key])).map((key) => [key, to[key] ?? null]))
 }
 

@@ -1,7 +1,7 @@
 // A user as a form holds it, and back: texts and ticks to a declaration, and only what differs to a patch.
 // Must not talk to the gateway or judge what it will refuse.
 import { DEFAULT_PERMISSIONS, type Permission } from '../../../src/core/permission.ts'
-import type { Protocol, UserSpec } from '../../../src/core/user.ts'
+import type { Protocol, SshAuth, UserSpec } from '../../../src/core/user.ts'
 import type { Patch, UserView } from '../../../src/core/views.ts'
 import { same } from '../../parts/same.ts'
 
@@ -10,6 +10,8 @@ export interface UserDraft {
   readonly partner: string
   readonly password: string
   readonly public_keys: readonly string[]
+  readonly certificates: readonly string[]
+  readonly ssh_auth: SshAuth
   readonly protocols: readonly Protocol[]
   readonly require_tls: boolean
   readonly allowed_ips: readonly string[]
@@ -37,6 +39,8 @@ export const EMPTY_USER: UserDraft = {
   partner: '',
   password: '',
   public_keys: [],
+  certificates: [],
+  ssh_auth: 'any',
   protocols: ['sftp', 'ftp'],
   require_tls: true,
   allowed_ips: [],
@@ -60,6 +64,8 @@ export function toDraft(user: UserView): UserDraft {
     partner: user.partner,
     password: '',
     public_keys: user.public_keys,
+    certificates: user.certificates,
+    ssh_auth: user.ssh_auth,
     protocols: user.protocols,
     require_tls: user.require_tls,
     allowed_ips: user.allowed_ips,
@@ -93,12 +99,14 @@ export function toSpec(draft: UserDraft): UserSpec {
     ...(draft.download_rate.trim() === '' ? {} : { download_rate: draft.download_rate.trim() }),
     ...(draft.max_file_size.trim() === '' ? {} : { max_file_size: draft.max_file_size.trim() }),
   }
-  const [ips, directories] = [filled(draft.allowed_ips), filled(draft.directories)]
+  const [ips, directories, certificates] = [filled(draft.allowed_ips), filled(draft.directories), filled(draft.certificates)]
   return {
     username: draft.username.trim(),
     ...(draft.partner.trim() === '' ? {} : { partner: draft.partner.trim() }),
     ...(draft.password === '' ? {} : { password: draft.password }),
     ...(draft.public_keys.length === 0 ? {} : { public_keys: [...draft.public_keys] }),
+    ...(certificates.length === 0 ? {} : { certificates }),
+    ...(draft.ssh_auth === 'any' ? {} : { ssh_auth: draft.ssh_auth }),
     ...(draft.protocols.length === 2 ? {} : { protocols: [...draft.protocols] }),
     ...(draft.require_tls ? {} : { require_tls: false }),
     ...(ips.length === 0 ? {} : { allowed_ips: ips }),

@@ -1,6 +1,6 @@
 // The fields of a user, in sections.
 // Must not send anything; its owner does.
-import { Checkbox, Group, Switch, TextInput } from '@mantine/core'
+import { Checkbox, Group, NativeSelect, Switch, TextInput } from '@mantine/core'
 import type { UserView } from '../../../src/core/views.ts'
 import { Add, Lines, Remove, SaveBar, Section } from '../../parts/form.tsx'
 import type { Save } from '../../parts/save.ts'
@@ -65,6 +65,20 @@ export function UserForm({
 
         <Section title={words.access} note={words.accessNote}>
           <Credentials draft={draft} set={set} user={user} />
+          <NativeSelect
+            label={words.sshAuth}
+            value={draft.ssh_auth}
+            data={Object.entries(words.sshAuths).map(([value, label]) => ({ value, label }))}
+            onChange={({ currentTarget }) => set('ssh_auth', currentTarget.value as UserDraft['ssh_auth'])}
+          />
+          <Lines
+            label={words.certificates}
+            description={words.certificatesNote}
+            value={draft.certificates}
+            onChange={(value) => set('certificates', value)}
+            placeholder="AA:BB:CC:…"
+            add={words.addCertificate}
+          />
         </Section>
 
         <Section title={words.permissions} note={words.permissionsNote}>

@@ -1,0 +1,172 @@
+// Who may do what on the admin page, and how it is guarded: roles, second factor, tokens, bans, audit.
+// Must not trust the page: what a role may not do, the gateway refuses, too.
+import { generateSync } from 'otplib'
+import { test } from 'tap'
+import { launchBrowser, noBrowser, signedIn, wcagFaults } from '../support/browser.ts'
+import { run, startGateway } from '../support/gateway.ts'
+
+const STATE = {
+  users: [{ username: 'customer1', password: 'first-steps-1' }],
+  destinations: [{ name: 'inbox', type: 'local' as const, base_path: '/tmp/fileflow-guard-test' }],
+  rules: [
+    { name: 'first', source: { path: '/a/**' }, deliver: [{ to: 'inbox' }] },
+    { name: 'second', source: { path: '/b/**' }, deliver: [{ to: 'inbox' }] },
+  ],
+}
+
+test('the page is guarded, and each role sees what it may do', { skip: noBrowser }, async (t) => {
+  const gateway = await startGateway(t)
+  await gateway.apply(STATE)
+  const browser = await launchBrowser(t)
+  const admin = await signedIn(browser, gateway)
+  const { page } = admin
+  const button = (name: string | RegExp) => page.getByRole('button', { name, exact: true })
+
+  await t.test('an admin makes an operator and an auditor', async () => {
+    await admin.open('/security/admins')
+    for (const [username, role] of [
+      ['olga', 'operator'],
+      ['rita', 'auditor'],
+    ] as const) {
+      await button('New admin').click()
+      const dialog = page.getByRole('dialog')
+      await dialog.getByRole('textbox', { name: 'Username', exact: true }).fill(username)
+      await dialog.getByLabel(/^Password/).fill(`${username}-password`)
+      await dialog.getByLabel('Role').selectOption(role)
+      await dialog.getByRole('button', { name: 'Create' }).click()
+      await page.getByText(`${username} was created.`).waitFor()
+    }
+  })
+
+  await t.test('an auditor sees all and is offered nothing that would be refused', async (t) => {
+    const rita = await signedIn(browser, gateway, { as: { username: 'rita', password: 'rita-password' } })
+    for (const [path, absent] of [
+      ['/users', 'New user'],
+      ['/destinations', 'New destination'],
+      ['/rules', 'New rule'],
+      ['/security/admins', 'New admin'],
+      ['/settings', 'Reload'],
+      ['/destinations/inbox', 'Test now'],
+    ] as const) {
+      await rita.open(path)
+      await rita.page.locator('[aria-busy="true"]:visible').first().waitFor({ state: 'detached' })
+      t.equal(await rita.page.getByRole('button', { name: absent }).count(), 0, path)
+    }
+    await rita.open('/users/customer1')
+    await rita.page.getByText('Your role may look at this, but not change it.').waitFor()
+    t.ok(await rita.page.getByLabel('Partner (organisation)').isDisabled())
+    t.equal(await rita.page.getByRole('button', { name: 'Save' }).count(), 0)
+    await rita.open('/users/+new')
+    await rita.page.getByText('There is no such page').waitFor()
+    await rita.open('/security/tokens')
+    await rita.page.getByText('Only an admin may see tokens.').waitFor()
+    const refused = await rita.page.evaluate("fetch('/api/v1/tokens').then((r) => r.status)")
+    t.equal(refused, 403)
+    await rita.page.context().close()
+  })
+
+  await t.test('an operator may test a destination, but change none', async (t) => {
+    const olga = await signedIn(browser, gateway, { as: { username: 'olga', password: 'olga-password' } })
+    await olga.open('/destinations/inbox')
+    await olga.page.getByRole('button', { name: 'Test now' }).click()
+    await olga.page.getByText(/Everything worked\.|The test failed\./).waitFor()
+    await olga.page.getByRole('tab', { name: 'Settings' }).click()
+    t.ok(await olga.page.getByLabel('Base folder').isDisabled())
+    await olga.page.context().close()
+  })
+
+  await t.test('rules change places and are switched off, by keyboard', async (t) => {
+    await admin.open('/rules')
+    await button('Move second up').focus()
+    await page.keyboard.press('Enter')
+    await page.getByText('The order was saved.').waitFor()
+    const names = (await gateway.api<{ items: { name: string }[] }>('GET', '/rules')).items.map(({ name }) => name)
+    t.same(names, ['second', 'first'])
+    await page.getByRole('switch', { name: 'first enabled' }).focus()
+    await page.keyboard.press('Space')
+    await page.getByRole('dialog').getByRole('button', { name: 'Disable' }).click()
+    await page.getByText('first is disabled.').waitFor()
+    t.match(await gateway.api('GET', '/rules/first'), { enabled: false })
+  })
+
+  await t.test('a token is shown once, works, and is revoked', async (t) => {
+    await admin.open('/security/tokens')
+    await page.getByRole('textbox', { name: 'Name', exact: true }).fill('ci')
+    await button('Make the token').click()
+    const shown = page.getByRole('status').filter({ hasText: 'The token ci was made.' })
+    const token = await shown.locator('.mono').innerText()
+    t.match(token, /^ff_/)
+    const call = () =>
+      fetch(`http://127.0.0.1:${gateway.ports.admin}/api/v1/users`, { headers: { authorization: `Bearer ${token}` } }).then((r) => r.status)
+    t.equal(await call(), 200)
+    await admin.open('/security/tokens')
+    await button('Revoke ci').waitFor()
+    t.equal(await page.getByText(token).count(), 0, 'never again')
+    await button('Revoke ci').click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click()
+    await page.getByText('There is no token.').waitFor()
+    t.equal(await call(), 401)
+  })
+
+  await t.test('an address that failed too often is listed with its failures, and lifted', async () => {
+    for (let i = 0; i < 8; i++) {
+      const url = `ftp://127.0.0.1:${gateway.ports.ftp}/`
+      await run('curl', ['-s', '--interface', '127.0.0.2', '--ssl-reqd', '--insecure', '--user', 'customer1:wrong', url])
+    }
+    await admin.open('/security/bans')
+    await button('Lift the ban of 127.0.0.2').click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Lift' }).click()
+    await page.getByText('Nobody is banned.').waitFor()
+    await page.getByRole('tab', { name: 'Login failures' }).click()
+    await page.getByRole('table').getByText('127.0.0.2').first().waitFor()
+  })
+
+  await t.test('a second factor is enrolled by its QR code, and asked for at the next login', async (t) => {
+    await admin.open('/security/me')
+    await page.getByRole('button', { name: 'Turn it on' }).waitFor()
+    await page.getByLabel('Present password').last().fill(gateway.adminPassword)
+    await button('Turn it on').click()
+    await page.getByRole('img', { name: 'QR code for the authenticator app' }).waitFor()
+    t.same(await wcagFaults(page), [])
+    const secret = await page.locator('.once .mono').innerText()
+    await page.getByRole('textbox', { name: 'Code', exact: true }).fill('000000')
+    await button('Confirm the code').click()
+    await page.getByRole('alert').waitFor()
+    await page.getByRole('textbox', { name: 'Code', exact: true }).fill(generateSync({ secret }))
+    await button('Confirm the code').click()
+    await page.getByRole('list', { name: 'Recovery codes' }).waitFor()
+    t.ok((await page.getByRole('list', { name: 'Recovery codes' }).getByRole('listitem').count()) >= 8)
+    await button('I have kept them').click()
+    await page.getByText('The second factor is on.').waitFor()
+    const status = await fetch(`http://127.0.0.1:${gateway.ports.admin}/api/v1/session`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ username: 'admin', password: gateway.adminPassword }),
+    })
+    t.match(await status.json(), { code: 'auth.totp_required' })
+  })
+
+  await t.test('all of it is in the audit log, whose chain is whole', async (t) => {
+    await admin.open('/audit')
+    await button('Check the chain').click()
+    await page.getByText(/^The chain is whole: \d+ rows checked\.$/).waitFor()
+    await page.getByLabel('Action', { exact: true }).fill('rule.order')
+    await page.getByRole('table').getByText('rule.order').waitFor()
+    await page.getByText('That is the only one.').waitFor()
+    t.match(page.url(), /action=rule\.order/, 'the view has an address')
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Export' }).click()])
+    t.equal(download.suggestedFilename(), 'fileflow-audit.jsonl')
+  })
+
+  await t.test('settings say where each value comes from, and a backup is downloaded', async (t) => {
+    await admin.open('/settings?q=sftp.port')
+    await page.getByRole('table').getByText('Environment').waitFor()
+    await page.getByText('FILEFLOW_SFTP_PORT').waitFor()
+    await button('Reload').click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Reload' }).click()
+    await page.getByText('Nothing has changed.').waitFor()
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Download a backup' }).click()])
+    t.match(download.suggestedFilename(), /fileflow-backup/)
+  })
+  t.same(admin.complaints, [])
+})
