@@ -35,6 +35,7 @@ import { createDestinations } from './forwarding/destinations.ts'
 import { createDispatcher } from './forwarding/dispatcher.ts'
 import { createDeliveryQueue } from './forwarding/queue.ts'
 import { createRules } from './forwarding/rules.ts'
+import { createSimulator } from './forwarding/simulate.ts'
 import type { GatekeeperOptions } from './gatekeeper/control-side.ts'
 import { createRecorder } from './intake/record-upload.ts'
 import type { RecoverOptions } from './intake/recover.ts'
@@ -93,7 +94,6 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     clock,
     exclude: config.uploads.exclude,
     hasDestination: (name) => destinations.has(name),
-    partnerOf: (username) => principalOf(username)?.partner ?? '',
     checkWatch(folder, to) {
       if (overlap(folder, config.data_dir))
         throw new FileFlowError('request.invalid', `source.watch: ${folder} and the gateway's own data_dir must not lie in each other`)
@@ -113,6 +113,12 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     clock,
     changed: (name) => dispatcher.forget(name),
     usedBy: (name) => rules.usedBy(name),
+  })
+  const simulator = createSimulator({
+    store,
+    clock,
+    partnerOf: (username) => principalOf(username)?.partner ?? '',
+    compiled: rules.compiled,
   })
   const queue = createDeliveryQueue(store, (name) => destinations.tempNameOf(name))
   const settler = createFileSettler({ store, clock, log, principalOf })
@@ -274,11 +280,13 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
         return fetchHostKeys(host, port, signal)
       },
     },
-    rules: announced(rules, (spec) => spec.name, changed('rule')),
-    transfers: { list: movements.transfers, get: movements.transfer },
+    rules: { ...announced(rules, (spec) => spec.name, changed('rule')), simulate: simulator.path, simulateHistory: simulator.history },
+    transfers: { list: movements.transfers, get: movements.transfer, why: simulator.transfer },
     deliveries: {
       list: movements.deliveries,
       get: movements.delivery,
+      receipt: movements.receipt,
+      receiptKey: movements.receiptKey,
       retry(actor, id) {
         deliveryVerbs.retry(actor, id)
         return movements.deliveryView(id)

@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream'
 import type { AdminLogin } from '../accounts/admin-sessions.ts'
 import type { AdminPatch } from '../accounts/admins.ts'
 import type { DestinationSpec } from '../core/destination.ts'
+import type { SignedReceipt } from '../core/receipt.ts'
 import type { RuleSpec } from '../core/rule.ts'
 import type { StateFile } from '../core/state-file.ts'
 import type { Direction, Origin, TransferState } from '../core/transfer.ts'
@@ -17,6 +18,7 @@ import type {
   DeliveryState,
   DeliveryView,
   DestinationView,
+  HistoryResult,
   KeyView,
   LogView,
   Page,
@@ -109,13 +111,23 @@ export interface ControlPlane {
   }
   readonly rules: Resource<RuleSpec, RuleView> & {
     simulate(question: { user: string; path: string; rules?: readonly RuleSpec[] }): SimulateResult
+    /** Over the uploads of the last days; `rules` are a draft to compare with the live ones. */
+    simulateHistory(question: { days: number; rules?: readonly RuleSpec[] }): Promise<HistoryResult>
     /** @throws FileFlowError `request.invalid` unless each rule is named once */
     order(actor: Actor, names: readonly string[]): Promise<void>
   }
-  readonly transfers: { list(filter: TransferFilter): Promise<Page<TransferView>>; get(id: string): TransferDetail }
+  readonly transfers: {
+    list(filter: TransferFilter): Promise<Page<TransferView>>
+    get(id: string): TransferDetail
+    why(id: string): SimulateResult
+  }
   readonly deliveries: {
     list(filter: DeliveryFilter): Page<DeliveryView>
     get(id: string): DeliveryView & { readonly tries: TransferDetail['deliveries'][number]['tries'] }
+    /** @throws `state.conflict` when it is not delivered */
+    receipt(id: string): SignedReceipt
+    /** PEM, and SHA256:… of its DER. */
+    receiptKey(): { readonly public_key: string; readonly fingerprint: string }
     /** Of a dead, cancelled or retrying delivery. @throws `state.conflict` */
     retry(actor: Actor, id: string): DeliveryView
     cancel(actor: Actor, id: string): DeliveryView

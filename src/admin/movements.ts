@@ -1,6 +1,7 @@
 // What moved and where it went, as answers: transfers with their timeline, deliveries with their attempts and receipts.
 // Must not change a row.
 import { type ErrorRecord, FileFlowError } from '../core/errors.ts'
+import { RECEIPT_TYPE, type SignedReceipt } from '../core/receipt.ts'
 import { formatSize } from '../core/units.ts'
 import type {
   AttemptView,
@@ -138,6 +139,36 @@ export function createMovements(store: Store, live: (transfer: TransferRow) => L
         deliveries: owed,
         timeline: timeline(store, row, owed),
       }
+    },
+    receipt(id: string): SignedReceipt {
+      const row = findDelivery(id)
+      const receipt = row.state === 'delivered' ? deliveries.receipt(id) : undefined
+      if (!receipt) throw new FileFlowError('state.conflict', `There is no receipt: the delivery is ${row.state}.`)
+      const transfer = transfers.get(row.transfer_id)!
+      return store.receiptKey().sign({
+        type: RECEIPT_TYPE,
+        delivery: row.id,
+        transfer: row.transfer_id,
+        rule: row.rule,
+        user: row.username,
+        partner: transfer.partner,
+        path: row.path,
+        destination: row.destination,
+        remote_path: receipt.remote_path,
+        size: receipt.size,
+        sha256: receipt.sha256,
+        verified: receipt.verified,
+        algorithm: receipt.algorithm,
+        outcome: receipt.outcome,
+        server: receipt.server,
+        attempts: row.attempt,
+        received_at: iso(transfer.committed_at ?? transfer.started_at),
+        delivered_at: iso(receipt.at),
+      })
+    },
+    receiptKey() {
+      const { publicKey, fingerprint } = store.receiptKey()
+      return { public_key: publicKey, fingerprint }
     },
     deliveries({ limit = 50, cursor, ...filter }: DeliveryFilter): Page<DeliveryView> {
       const rows = deliveries.list({ ...filter, before: cursor, limit: limit + 1 })

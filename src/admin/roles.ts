@@ -49,8 +49,11 @@ export const ROUTE_ACCESS: Readonly<Record<string, Access>> = {
 
   'GET /transfers': 'auditor',
   'GET /transfers/:id': 'auditor',
+  'GET /transfers/:id/why': 'auditor',
   'GET /deliveries': 'auditor',
   'GET /deliveries/:id': 'auditor',
+  'GET /deliveries/:id/receipt': 'auditor',
+  'GET /receipts/key': 'auditor',
   'POST /deliveries/:id/retry': 'operator',
   'POST /deliveries/:id/cancel': 'operator',
   'POST /deliveries/retry': 'operator',

@@ -7,6 +7,7 @@ import { check } from './check.ts'
 import type { Command } from './command.ts'
 import { cancel, deliveries, retry } from './deliveries.ts'
 import { importState } from './import.ts'
+import { receipt } from './receipt.ts'
 import { simulate } from './simulate.ts'
 import { apply, exportState } from './state.ts'
 import { status } from './status.ts'
@@ -21,6 +22,7 @@ export const COMMANDS: readonly Command[] = [
   deliveries,
   retry,
   cancel,
+  receipt,
   simulate,
   audit,
   backup,

@@ -342,10 +342,53 @@ export interface SimulateResult {
   readonly rules: readonly {
     readonly rule: string
     readonly matched: boolean
+    readonly mode: 'live' | 'shadow'
     /** The first condition that failed; null when it matched. */
     readonly reason: string | null
-    readonly deliveries: readonly { readonly destination: string; readonly remote_path: string }[]
+    readonly deliveries: readonly {
+      readonly destination: string
+      readonly remote_path: string
+      /** Why there is no remote name. */
+      readonly error?: string
+    }[]
   }[]
+}
+
+/** One file that a draft of rules treats otherwise than the live ones. */
+export interface HistoryChange {
+  readonly transfer: string
+  readonly user: string
+  readonly path: string
+  readonly at: string
+  readonly rule: string
+  readonly destination: string
+  readonly remote_path: string
+  /** The remote name under the live rules, of one that is named differently. */
+  readonly instead_of: string | null
+}
+
+/** What rules make of the uploads of the last days. Lists hold the newest 1000, counts all. */
+export interface HistoryResult {
+  readonly days: number
+  /** There were more uploads than are looked at. */
+  readonly truncated: boolean
+  readonly counts: {
+    readonly looked_at: number
+    readonly matched: number
+    readonly added: number
+    readonly removed: number
+    readonly renamed: number
+  }
+  readonly transfers: readonly {
+    readonly transfer: string
+    readonly user: string
+    readonly path: string
+    readonly at: string
+    readonly deliveries: readonly { readonly rule: string; readonly destination: string; readonly remote_path: string }[]
+  }[]
+  readonly added: readonly HistoryChange[]
+  readonly removed: readonly HistoryChange[]
+  readonly renamed: readonly HistoryChange[]
 }
 
 export interface StateChange {

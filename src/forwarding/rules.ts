@@ -2,11 +2,9 @@
 // Must not deliver: what a file owes is written by queue.ts.
 import type { Clock } from '../core/clock.ts'
 import { FileFlowError } from '../core/errors.ts'
-import { type Candidate, type CompiledRule, compileRule, DEFAULT_REMOTE_PATH, type RuleSpec, watchedFolder } from '../core/rule.ts'
+import { type Candidate, type CompiledRule, compileRule, type RuleSpec, watchedFolder } from '../core/rule.ts'
 import { changedKeys, type Plan, patched } from '../core/state-file.ts'
-import { renderPath } from '../core/template.ts'
-import type { Actor, Page, PageRequest, Patch, RuleView, SimulateResult } from '../core/views.ts'
-import { ROOT, toVirtualPath } from '../core/virtual-path.ts'
+import type { Actor, Page, PageRequest, Patch, RuleView } from '../core/views.ts'
 import type { RuleRow } from '../store/routing.ts'
 import type { Store } from '../store/store.ts'
 
@@ -14,7 +12,6 @@ export interface RulesOptions {
   readonly store: Store
   readonly clock: Clock
   readonly hasDestination: (name: string) => boolean
-  readonly partnerOf: (username: string) => string
   /** `uploads.exclude` */
   readonly exclude: readonly string[]
   /** @throws FileFlowError `request.invalid` for a folder that must not be watched, or would be delivered into */
@@ -44,7 +41,7 @@ const specOf = (row: RuleRow): RuleSpec => ({
   ...(JSON.parse(row.spec_json) as Omit<RuleSpec, 'name'>),
 })
 
-export function createRules({ store, clock, hasDestination, partnerOf, exclude, checkWatch = () => {}, changed = () => {} }: RulesOptions) {
+export function createRules({ store, clock, hasDestination, exclude, checkWatch = () => {}, changed = () => {} }: RulesOptions) {
   const rows = store.routing.rules
   let excluded = exclude
   let book: CompiledRule[] = []
@@ -176,40 +173,8 @@ export function createRules({ store, clock, hasDestination, partnerOf, exclude, 
       }
       return [...found.values()]
     },
-    simulate({ user, path, rules }: { user: string; path: string; rules?: readonly RuleSpec[] }): SimulateResult {
-      const asked = toVirtualPath(ROOT, path)
-      const all = rules ? rules.map((spec) => compileRule(spec, excluded)) : book
-      const now = clock.now()
-      const partner = partnerOf(user)
-      return {
-        user,
-        path: asked,
-        rules: all.map((rule) => {
-          const result = rule.match({ user, path: asked })
-          const values = {
-            path: asked,
-            user,
-            partner,
-            rule: rule.spec.name,
-            transfer: '00000000000000000000',
-            delivery: '00000000000000000000',
-            at: now,
-            counter: 1,
-          }
-          return {
-            rule: rule.spec.name,
-            matched: result.matched,
-            reason: result.matched ? null : result.reason,
-            deliveries: result.matched
-              ? rule.spec.deliver.map(({ to, path: template }) => ({
-                  destination: to,
-                  remote_path: renderPath(template ?? DEFAULT_REMOTE_PATH, { ...values, rest: result.rest }),
-                }))
-              : [],
-          }
-        }),
-      }
-    },
+    /** The live rules, or these, ready to be asked. @throws FileFlowError `request.invalid`, `template.invalid` */
+    compiled: (specs?: readonly RuleSpec[]): readonly CompiledRule[] => specs?.map((spec) => compileRule(spec, excluded)) ?? book,
     /** The order in which they are asked, and so in which a file's deliveries are written. @throws FileFlowError `request.invalid` unless each is named once */
     async order(actor: Actor, names: readonly string[]): Promise<void> {
       const present = rows.all().map(({ name }) => name)

@@ -7,6 +7,7 @@ import { makeBackup } from './backup.ts'
 import { openDatabase } from './database.ts'
 import { createDeliveryRows } from './deliveries.ts'
 import { createGroupCommit, type Durability } from './group-commit.ts'
+import { openReceiptKey } from './receipt-key.ts'
 import { createRetention } from './retention.ts'
 import { createRoutingRows } from './routing.ts'
 import { openSecretBox } from './secret-box.ts'
@@ -21,6 +22,7 @@ export function openStore(dataDir: string, durability: Durability) {
   const group = createGroupCommit(db, durability)
   return {
     group,
+    receiptKey: openReceiptKey(dataDir),
     secrets: openSecretBox(join(dataDir, 'keys', 'secrets.key')),
     audit: createAuditLog(db),
     accounts: createAccountRows(db),

@@ -114,6 +114,9 @@ export function createTransferRows(db: Sqlite) {
       'SELECT * FROM transfers WHERE state = ? AND (commit_order IS NULL OR commit_order > ?) ORDER BY commit_order, id LIMIT 1000',
     ),
     laterAt: db.prepare("SELECT 1 FROM transfers WHERE final = ? AND commit_order > ? AND state <> 'aborted' LIMIT 1").pluck(),
+    uploadsSince: db.prepare(
+      "SELECT * FROM transfers WHERE id >= @since AND id < @before AND direction = 'upload' AND commit_order IS NOT NULL AND state IN ('completed', 'suspect') ORDER BY id DESC LIMIT @limit",
+    ),
     lastAt: db.prepare(
       "SELECT * FROM transfers WHERE username = ? AND path = ? AND commit_order IS NOT NULL AND state IN ('completed', 'committing', 'suspect') ORDER BY commit_order DESC LIMIT 1",
     ),
@@ -186,6 +189,9 @@ export function createTransferRows(db: Sqlite) {
     unfinished: (state: 'open' | 'committing', afterOrder = -1) => q.unfinished.all(state, afterOrder) as TransferRow[],
     hasLaterAt: (final: Uint8Array, order: number) => q.laterAt.get(final, order) === 1,
     lastAt: (username: string, path: string) => q.lastAt.get(username, path) as TransferRow | undefined,
+    /** Whole uploads begun since then (ms), newest first, older than `before`. */
+    uploadsSince: (since: number, before: string | undefined, limit: number) =>
+      q.uploadsSince.all({ since: newId(Math.max(0, since)).slice(0, 10), before: before ?? '~', limit }) as TransferRow[],
     /** Whether some transfer's content is at this real path. */
     isSpooled: (path: Uint8Array) => q.isSpooled.get(path) === 1,
     setSpool: (id: string, spool: Uint8Array | null) => void q.setSpool.run(spool, id),

@@ -1,9 +1,13 @@
 // A control plane in memory for tests of the API, the page and the commands: real shapes, no disk, every act recorded.
 // Must not decide more than the tests need.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import type { Actor, ControlPlane, ControlPlaneEvent, Resource } from '../../src/admin/control-plane.ts'
 import type { DestinationSpec } from '../../src/core/destination.ts'
 import { FileFlowError } from '../../src/core/errors.ts'
+import { RECEIPT_TYPE, type ReceiptStatement } from '../../src/core/receipt.ts'
 import type { RuleSpec } from '../../src/core/rule.ts'
 import type { UserSpec } from '../../src/core/user.ts'
 import type {
@@ -18,6 +22,7 @@ import type {
   TransferView,
   UserView,
 } from '../../src/core/views.ts'
+import { openReceiptKey } from '../../src/store/receipt-key.ts'
 
 export interface Act {
   readonly actor: Actor
@@ -50,6 +55,30 @@ export const TOKENS: Readonly<Record<string, { name: string; role: Role }>> = {
   ff_audit_token_0001: { name: 'reader', role: 'auditor' },
 }
 
+/** Made for this run; the fake's own key. */
+const keyFolder = mkdtempSync(join(tmpdir(), 'fileflow-test-'))
+export const receiptKey = openReceiptKey(keyFolder)()
+rmSync(keyFolder, { recursive: true })
+const STATEMENT: ReceiptStatement = {
+  type: RECEIPT_TYPE,
+  delivery: 'd1',
+  transfer: 't1',
+  rule: 'r',
+  user: 'u',
+  partner: '',
+  path: '/in/a',
+  destination: 'hq',
+  remote_path: '/a',
+  size: 5,
+  sha256: 'ab'.repeat(32),
+  verified: 'size',
+  algorithm: null,
+  outcome: 'sent',
+  server: null,
+  attempts: 1,
+  received_at: '2026-11-20T08:00:00.000Z',
+  delivered_at: '2026-11-20T08:00:01.000Z',
+}
 const BORN = '2026-11-20T08:00:00.000Z'
 
 export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): FakeControlPlane {
@@ -181,9 +210,21 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
         rules: (rules ?? []).map((rule) => ({
           rule: rule.name,
           matched: true,
+          mode: 'live',
           reason: null,
           deliveries: rule.deliver.map((d) => ({ destination: d.to, remote_path: path })),
         })),
+      }),
+      simulateHistory: async ({ days }) => ({
+        days,
+        truncated: false,
+        counts: { looked_at: 3, matched: 1, added: 1, removed: 0, renamed: 0 },
+        transfers: [],
+        added: [
+          { transfer: 't1', user: 'u', path: '/in/a', at: BORN, rule: 'draft', destination: 'hq', remote_path: 'a', instead_of: null },
+        ],
+        removed: [],
+        renamed: [],
       }),
     },
     transfers: {
@@ -197,6 +238,7 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
         committed_at: null,
         connection: null,
       }),
+      why: (id) => ({ user: 'u', path: oneOfId(rows.transfers, id).path, rules: [] }),
     },
     deliveries: {
       list: (filter) =>
@@ -206,6 +248,8 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
           rows.deliveries.filter((d) => !filter.state || d.state === filter.state),
         ),
       get: (id) => withTries(oneOfId(rows.deliveries, id)),
+      receipt: (id) => receiptKey.sign({ ...STATEMENT, delivery: oneOfId(rows.deliveries, id).id }),
+      receiptKey: () => ({ public_key: receiptKey.publicKey, fingerprint: receiptKey.fingerprint }),
       retry: (actor, id) => setDelivery(actor, 'delivery.retry', id, ['dead', 'cancelled', 'retrying'], 'pending'),
       cancel: (actor, id) => setDelivery(actor, 'delivery.cancel', id, ['pending', 'retrying', 'dead', 'running'], 'cancelled'),
       async retryAll(actor) {

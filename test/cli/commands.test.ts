@@ -12,7 +12,7 @@ import { COMMANDS } from '../../src/cli/commands.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { socketPath } from '../../src/config/socket-path.ts'
 import { createLogger } from '../../src/core/log.ts'
-import { busyDay, fakeControlPlane } from '../admin/fake-control-plane.ts'
+import { busyDay, fakeControlPlane, receiptKey } from '../admin/fake-control-plane.ts'
 
 async function console(t: Test) {
   const control = fakeControlPlane(busyDay(Date.parse('2026-11-23T12:00:00Z')))
@@ -161,6 +161,26 @@ test('simulate prints matches and remote names', async (t) => {
   const rules = file('rules.yaml', 'rules:\n  - name: r1\n    source: { path: "/in/**" }\n    deliver: [{ to: hq }]\n')
   t.match(await run(['simulate', '--user', 'a', '--path', '/in/x', '--rules', rules]), { code: 0, out: /match +r1\n +→ hq: \/in\/x/ })
   t.match(await run(['simulate', '--user', 'a', '--path', '/in/x']), { code: 1, out: /no rules/ })
+  t.match(await run(['simulate', '--days', '7']), { code: 0, out: /1 of 3 uploads of 7 days match/ })
+  t.match(await run(['simulate', '--days', '7', '--rules', rules]), { code: 0, out: /\+ u \/in\/a → hq: a\nOf 3 uploads.* 1 newly sent/ })
+  t.match(await run(['simulate', '--days', '0']), { code: 2 })
+})
+
+test('a receipt is printed and checked against the gateway’s own key; another key, another text or another form is refused', async (t) => {
+  const { run, file } = await console(t)
+  const got = await run(['receipt', 'get', 'd8'])
+  t.equal(got.code, 0)
+  const kept = file('receipt.json', got.out)
+  t.match(await run(['receipt', 'verify', kept]), { code: 0, out: /Genuine, signed by SHA256:/ })
+  const pem = file('key.pem', (await run(['receipt', 'key'])).out)
+  t.match(await run(['receipt', 'verify', kept, '--key', pem]), { code: 0 })
+  t.match(await run(['receipt', 'verify', kept, '--key', receiptKey.fingerprint]), { code: 0 })
+  t.match(await run(['receipt', 'verify', kept, '--key', `SHA256:${'A'.repeat(43)}=`]), { code: 1, err: /another key/ })
+  const forged = file('forged.json', got.out.replace('"size": 5', '"size": 6'))
+  t.match(await run(['receipt', 'verify', forged]), { code: 1, err: /not the one that was signed/ })
+  t.match(await run(['receipt', 'verify', file('x.json', 'null')]), { code: 1, err: /not a receipt/ })
+  t.match(await run(['receipt', 'verify', '/nowhere']), { code: 1, err: /Cannot read/ })
+  t.match(await run(['receipt']), { code: 2 })
 })
 
 test('export prints YAML; audit verify counts', async (t) => {

@@ -8,6 +8,7 @@ import { ROOT, toVirtualPath } from '../../src/core/virtual-path.ts'
 import { createDestinations } from '../../src/forwarding/destinations.ts'
 import { createDeliveryQueue } from '../../src/forwarding/queue.ts'
 import { createRules } from '../../src/forwarding/rules.ts'
+import { createSimulator } from '../../src/forwarding/simulate.ts'
 import { ADMIN, anUpload, aSession, fakeClock, SHA256, START, tempStore } from '../store/temp-store.ts'
 
 const HQ: DestinationSpec = {
@@ -25,10 +26,11 @@ function setUp(t: Test) {
   const clock = fakeClock()
   const told: string[] = []
   const destinations = createDestinations({ store, clock, changed: (name) => told.push(name), usedBy: (name) => rules.usedBy(name) })
-  const rules = createRules({ store, clock, exclude: ['*.tmp'], hasDestination: destinations.has, partnerOf: () => 'P' })
+  const rules = createRules({ store, clock, exclude: ['*.tmp'], hasDestination: destinations.has })
   const queue = createDeliveryQueue(store, destinations.tempNameOf)
+  const simulator = createSimulator({ store, clock, compiled: rules.compiled, partnerOf: () => 'P' })
   const onDisk = () => Buffer.concat([readFileSync(file), readFileSync(`${file}-wal`)])
-  return { store, clock, told, destinations, rules, queue, onDisk }
+  return { store, clock, told, destinations, rules, simulator, queue, onDisk }
 }
 
 const completed = (path: string) => ({
@@ -225,18 +227,18 @@ test('an exclude that is no pattern is refused and leaves the rules as they were
 })
 
 test('a simulation says which rules match, the names that result, and why the others do not', async (t) => {
-  const { destinations, rules } = setUp(t)
+  const { destinations, rules, simulator } = setUp(t)
   await destinations.create(ADMIN, HQ)
   await rules.create(ADMIN, { ...RULE, deliver: [{ to: 'hq', path: '/{partner}/{user}/{path}' }] })
   await rules.create(ADMIN, { ...RULE, name: 'other', source: { users: ['v'], path: '/**' } })
-  t.match(rules.simulate({ user: 'u', path: '/in/../in/a.txt' }), {
+  t.match(simulator.path({ user: 'u', path: '/in/../in/a.txt' }), {
     path: '/in/a.txt',
     rules: [
       { rule: 'r', matched: true, reason: null, deliveries: [{ destination: 'hq', remote_path: 'P/u/a.txt' }] },
       { rule: 'other', matched: false, reason: /user u is not among v/, deliveries: [] },
     ],
   })
-  t.match(rules.simulate({ user: 'u', path: '/in/a', rules: [{ ...RULE, name: 'draft', enabled: false }] }).rules, [
+  t.match(simulator.path({ user: 'u', path: '/in/a', rules: [{ ...RULE, name: 'draft', enabled: false }] }).rules, [
     { rule: 'draft', matched: false, reason: /disabled/ },
   ])
 })

@@ -38,7 +38,7 @@ async function setUp(t: Test, limits = { max_sessions: 10, max_sessions_per_user
     clock,
   )
   const destinations = createDestinations({ store, clock, changed: () => {}, usedBy: () => [] })
-  const rules = createRules({ store, clock, exclude: [], hasDestination: destinations.has, partnerOf: () => '' })
+  const rules = createRules({ store, clock, exclude: [], hasDestination: destinations.has })
   await destinations.create(ADMIN, { name: 'out', type: 'local', base_path: '/out' })
   await rules.create(ADMIN, { name: 'r', source: { path: '/in/**' }, deliver: [{ to: 'out' }] })
   const recorder = createRecorder({

@@ -20,7 +20,7 @@ async function setUp(t: Test, rule: Partial<RuleSpec> = {}) {
   for (const folder of [join(home, 'in'), join(dir, 'spool')]) mkdirSync(folder, { recursive: true })
   const destinations = createDestinations({ store, clock, changed: () => {}, usedBy: () => [] })
   for (const name of ['one', 'two']) await destinations.create(ADMIN, { name, type: 'local', base_path: '/out' })
-  const rules = createRules({ store, clock, exclude: [], hasDestination: destinations.has, partnerOf: () => '' })
+  const rules = createRules({ store, clock, exclude: [], hasDestination: destinations.has })
   await rules.create(ADMIN, { name: 'r', source: { path: '/in/**' }, deliver: [{ to: 'one' }, { to: 'two' }], ...rule })
   const principal = toPrincipal({ username: 'customer1' }, home)
   const settler = createFileSettler({ store, clock, log: recordedLog().log, principalOf: () => principal })

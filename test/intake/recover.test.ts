@@ -28,7 +28,7 @@ async function setUp(t: Test, deliver = true) {
   for (const part of ['staging', 'spool', 'partials']) mkdirSync(join(vault!.root, part), { recursive: true })
   const destinations = createDestinations({ store, clock, changed: () => {}, usedBy: () => [] })
   await destinations.create(ADMIN, { name: 'out', type: 'local', base_path: '/out' })
-  const rules = createRules({ store, clock, exclude: ['*.part'], hasDestination: destinations.has, partnerOf: () => '' })
+  const rules = createRules({ store, clock, exclude: ['*.part'], hasDestination: destinations.has })
   if (deliver) await rules.create(ADMIN, { name: 'r', source: { path: '/in/**' }, deliver: [{ to: 'out' }] })
   const settler = createFileSettler({ store, clock, log, principalOf: () => null })
   const recorder = createRecorder({

@@ -12,6 +12,7 @@ import { type App, actorOf, described, isOn, Name, type RouteContext, Switch } f
 import { resourceRoutes } from './resource.ts'
 
 const STATE_LIMIT = 32 * 2 ** 20
+const Draft = { rules: Type.Optional(Type.Array(RuleSpec, { maxItems: 10_000, description: 'instead of the stored rules' })) }
 
 export function declaredRoutes(app: App, { control }: RouteContext): void {
   resourceRoutes(app, '/users', control.users, { spec: UserSpec, patch: UserPatch })
@@ -68,18 +69,20 @@ export function declaredRoutes(app: App, { control }: RouteContext): void {
     '/rules/simulate',
     {
       schema: described('rules', 'Which rules would match a file, and why the others do not', {
-        body: Type.Object(
-          {
-            user: Type.String({ minLength: 1, maxLength: 64 }),
-            path: Type.String({ minLength: 1, maxLength: 4096 }),
-            rules: Type.Optional(Type.Array(RuleSpec, { maxItems: 10_000, description: 'instead of the stored rules' })),
-          },
-          { additionalProperties: false },
-        ),
+        body: Type.Union([
+          Type.Object(
+            { user: Type.String({ minLength: 1, maxLength: 64 }), path: Type.String({ minLength: 1, maxLength: 4096 }), ...Draft },
+            { additionalProperties: false },
+          ),
+          Type.Object(
+            { days: Type.Integer({ minimum: 1, maximum: 400, description: 'over the uploads of the last days' }), ...Draft },
+            { additionalProperties: false },
+          ),
+        ]),
       }),
       bodyLimit: STATE_LIMIT,
     },
-    async (request) => control.rules.simulate(request.body),
+    async ({ body }) => ('days' in body ? control.rules.simulateHistory(body) : control.rules.simulate(body)),
   )
 
   app.post(

@@ -40,6 +40,11 @@ export function movementRoutes(app: App, { control }: RouteContext): void {
   app.get('/transfers/:id', { schema: described('transfers', 'One transfer with its timeline', { params: Id }) }, async (request) =>
     control.transfers.get(request.params.id),
   )
+  app.get(
+    '/transfers/:id/why',
+    { schema: described('transfers', 'Which rules take this file, and why the others do not', { params: Id }) },
+    async (request) => control.transfers.why(request.params.id),
+  )
 
   app.get(
     '/deliveries',
@@ -48,6 +53,14 @@ export function movementRoutes(app: App, { control }: RouteContext): void {
   )
   app.get('/deliveries/:id', { schema: described('deliveries', 'One delivery with its attempts', { params: Id }) }, async (request) =>
     control.deliveries.get(request.params.id),
+  )
+  app.get(
+    '/deliveries/:id/receipt',
+    { schema: described('deliveries', "The receipt of a delivery, signed with the gateway's key", { params: Id }) },
+    async (request) => control.deliveries.receipt(request.params.id),
+  )
+  app.get('/receipts/key', { schema: described('deliveries', 'The public key that signs receipts', {}) }, async () =>
+    control.deliveries.receiptKey(),
   )
   app.post('/deliveries/:id/retry', { schema: described('deliveries', 'Try again now', { params: Id }) }, async (request) =>
     control.deliveries.retry(actorOf(request), request.params.id),
