@@ -42,8 +42,6 @@ const MOST_LOOKED_AT = 200_000
 /** Entries of each list in the answer; the counts are of all. */
 const MOST_LISTED = 1000
 
-export type Simulator = ReturnType<typeof createSimulator>
-
 export function createSimulator({ store, clock, partnerOf, compiled }: SimulatorOptions) {
   const remoteName = (
     rule: RuleSpec,
