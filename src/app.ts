@@ -29,6 +29,7 @@ import type { Principal } from './core/user.ts'
 import type { Actor, SessionView } from './core/views.ts'
 import { prepareHome } from './files/homes.ts'
 import { Vaults, vaultsOf } from './files/vaults.ts'
+import { volumeTroubles } from './files/volume-health.ts'
 import { fetchHostKeys } from './forwarding/connectors/host-key.ts'
 import { createDeliveryVerbs } from './forwarding/delivery-verbs.ts'
 import { createDestinations } from './forwarding/destinations.ts'
@@ -232,6 +233,12 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
       .list()
       .filter((s) => services.wanted(s.name) && s.state !== 'running')
       .map((s) => `${s.name} is ${s.state}${s.error ? `: ${s.error}` : ''}`)
+    reasons.push(
+      ...volumeTroubles([
+        { name: 'data_dir', path: initial.data_dir },
+        { name: 'storage_root', path: initial.storage_root },
+      ]),
+    )
     return { ready: reasons.length === 0, reasons }
   }
 
