@@ -15,6 +15,7 @@ import { createMetrics } from './admin/metrics.ts'
 import { createMovements } from './admin/movements.ts'
 import { createOversight } from './admin/oversight.ts'
 import { informScreens } from './admin/screens.ts'
+import { createSessions } from './admin/sessions.ts'
 import { settingsOf } from './admin/settings.ts'
 import { createState } from './admin/state.ts'
 import { createStats } from './admin/stats.ts'
@@ -26,7 +27,7 @@ import { type Clock, systemClock } from './core/clock.ts'
 import { FileFlowError } from './core/errors.ts'
 import { createLogger, errorFields } from './core/log.ts'
 import type { Principal } from './core/user.ts'
-import type { Actor, SessionView } from './core/views.ts'
+import type { Actor } from './core/views.ts'
 import { prepareHome } from './files/homes.ts'
 import { Vaults, vaultsOf } from './files/vaults.ts'
 import { volumeTroubles } from './files/volume-health.ts'
@@ -181,7 +182,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     recorder,
     limits: () => config.limits,
     moved: throughput.moved,
-    changed: (event, id) => (event.startsWith('session.') ? events.emit(event, () => sessionEvent(id)) : transferEvent(event, id)),
+    changed: (event, id) => (event.startsWith('session.') ? events.emit(event, () => sessions.event(id)) : transferEvent(event, id)),
   }
   const vaults = new Vaults(config.data_dir, config.storage_root)
   const recovery = (): RecoverOptions => ({
@@ -204,30 +205,6 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     changed: (view) => events.emit(`service.${view.state}`, () => view),
   })
 
-  const sessionView = (id: string): SessionView => {
-    const session = live.get(id)
-    if (!session) throw new FileFlowError('resource.not_found', `There is no live session ${id}.`)
-    return {
-      id,
-      username: session.principal.username,
-      partner: session.principal.partner,
-      protocol: session.peer.protocol,
-      address: session.peer.address,
-      method: session.method,
-      client: session.client,
-      started_at: new Date(session.startedAt).toISOString(),
-      doing: session.doing,
-      transfers: [...session.transfers.values()].map(({ id: transfer, direction, path, bytes, rate }) => ({
-        id: transfer,
-        direction,
-        path,
-        bytes,
-        rate,
-      })),
-    }
-  }
-  const sessionEvent = (id: string): unknown => (live.get(id) ? sessionView(id) : { id })
-
   const health = () => {
     const reasons = services
       .list()
@@ -248,6 +225,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
       store.audit.append({ at: clock.now(), actor: actor.name, address: actor.address, action, object, outcome: 'ok', detail }),
     )
 
+  const sessions = createSessions(live, note)
   const stats = createStats({
     store,
     clock,
@@ -305,22 +283,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
       retryAll: deliveryVerbs.retryAll,
       cancelAll: deliveryVerbs.cancelAll,
     },
-    sessions: {
-      list({ limit = 50, cursor = '', q = '' }) {
-        const wanted = q.toLowerCase()
-        const all = [...live.all()]
-          .filter((s) => s.id > cursor && (s.principal.username.toLowerCase().includes(wanted) || s.peer.address.includes(wanted)))
-          .sort((a, b) => (a.id < b.id ? -1 : 1))
-        const items = all.slice(0, limit).map((s) => sessionView(s.id))
-        return { items, next: all.length > limit ? items.at(-1)!.id : null }
-      },
-      get: sessionView,
-      end(actor, id) {
-        const { username } = sessionView(id)
-        note(actor, 'session.end', id, { user: username })
-        live.revoke(id, { code: 'session.revoked', message: 'An administrator ended this session.' })
-      },
-    },
+    sessions,
     services: {
       list: services.list,
       async act(actor, name, verb) {
