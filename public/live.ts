@@ -54,16 +54,20 @@ export function openLive(queries: QueryClient): Live {
   const touch = (keys: readonly string[]) => {
     if (keys.length === 0) return
     for (const key of keys) touched.add(key)
-    gathering ??= setTimeout(() => {
-      gathering = undefined
-      for (const key of touched) {
-        void queries.invalidateQueries({
-          queryKey: [key],
-          predicate: ({ state: { data } }) => ((data as { pages?: readonly unknown[] } | undefined)?.pages?.length ?? 0) <= MOST_LIVE_PAGES,
-        })
-      }
-      touched.clear()
-    }, GATHER_MS)
+    gathering ??= setTimeout(flush, GATHER_MS)
+  }
+  const flush = () => {
+    gathering = undefined
+    for (const key of touched) {
+      // A question under way would be cut off and with it what it was asked for, such as "show more"; but its answer may be too old. So: afterwards.
+      if (queries.isFetching({ queryKey: [key] }) > 0) continue
+      touched.delete(key)
+      void queries.invalidateQueries({
+        queryKey: [key],
+        predicate: ({ state: { data } }) => ((data as { pages?: readonly unknown[] } | undefined)?.pages?.length ?? 0) <= MOST_LIVE_PAGES,
+      })
+    }
+    if (touched.size > 0) gathering = setTimeout(flush, GATHER_MS)
   }
   const sign = () => {
     clearTimeout(silence)

@@ -2,18 +2,9 @@
 // Must not wait by the clock.
 import { test } from 'tap'
 import { launchBrowser, noBrowser, signedIn } from '../support/browser.ts'
-import { busyGateway } from '../support/busy-gateway.ts'
+import { busyGateway, HOSTILE_ID } from '../support/busy-gateway.ts'
 
-const PAGES = [
-  '/',
-  '/transfers',
-  '/transfers/00001000000000000001',
-  '/deliveries',
-  '/deliveries?state=dead',
-  '/sessions',
-  '/logs',
-  '/nowhere',
-]
+const PAGES = ['/', '/transfers', `/transfers/${HOSTILE_ID}`, '/deliveries', '/deliveries?state=dead', '/sessions', '/logs', '/nowhere']
 
 test('the pages that show what happens are for small screens, keyboards and Italians', { skip: noBrowser }, async (t) => {
   const gateway = await busyGateway(t, 60)

@@ -2,7 +2,7 @@
 // Must not wait by the clock.
 import { test } from 'tap'
 import { launchBrowser, noBrowser, signedIn } from '../support/browser.ts'
-import { busyGateway } from '../support/busy-gateway.ts'
+import { busyGateway, HOSTILE_ID } from '../support/busy-gateway.ts'
 
 test('one file is found among a hundred thousand, and the list goes on by its cursor', { skip: noBrowser }, async (t) => {
   const gateway = await busyGateway(t, 100_000)
@@ -33,7 +33,7 @@ test('one file is found among a hundred thousand, and the list goes on by its cu
   })
 
   await t.test('a hostile name is text everywhere', async (t) => {
-    for (const path of ['/', '/transfers', '/transfers/00001000000000000001', '/deliveries?state=dead']) {
+    for (const path of ['/', '/transfers', `/transfers/${HOSTILE_ID}`, '/deliveries?state=dead']) {
       await open(path)
       const name = page.getByText(/\\u202egpj\.exe\\u0007<img src=x onerror=alert\(1\)>\.xml/).first()
       await name.waitFor()

@@ -2,18 +2,9 @@
 // Must not wait by the clock.
 import { test } from 'tap'
 import { launchBrowser, noBrowser, signedIn, wcagFaults } from '../support/browser.ts'
-import { busyGateway } from '../support/busy-gateway.ts'
+import { busyGateway, HOSTILE_ID } from '../support/busy-gateway.ts'
 
-const PAGES = [
-  '/',
-  '/transfers',
-  '/transfers/00001000000000000001',
-  '/deliveries',
-  '/deliveries?state=dead',
-  '/sessions',
-  '/logs',
-  '/nowhere',
-]
+const PAGES = ['/', '/transfers', `/transfers/${HOSTILE_ID}`, '/deliveries', '/deliveries?state=dead', '/sessions', '/logs', '/nowhere']
 
 test('no page that shows what happens has WCAG faults, in the light or the dark', { skip: noBrowser }, async (t) => {
   const { page, open, complaints } = await signedIn(await launchBrowser(t), await busyGateway(t, 60))

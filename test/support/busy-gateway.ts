@@ -4,12 +4,17 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
+import { newId } from '../../src/core/clock.ts'
 import { DATABASE_NAME, openStore } from '../../src/store/store.ts'
 import type { TearsDown } from './far-process.ts'
 import { startGateway, type TestGateway } from './gateway.ts'
 
 /** As a partner could name a file to fool or attack whoever looks at it. */
-export const HOSTILE = '/in/\u202Egpj.exe\u0007<img src=x onerror=alert(1)>.xml'
+const HOSTILE = '/in/\u202Egpj.exe\u0007<img src=x onerror=alert(1)>.xml'
+
+const timeOf = (at: number): string => newId(at).slice(0, 10)
+/** The transfer of that file. */
+export const HOSTILE_ID = `${timeOf(Date.now() - 30_000)}0000000001`
 
 /** A gateway that has taken `many` files, one with a hostile name whose delivery is dead: its rows are made by SQL, as uploading them would take hours. */
 export async function busyGateway(t: TearsDown, many: number): Promise<TestGateway> {
@@ -26,15 +31,15 @@ export async function busyGateway(t: TearsDown, many: number): Promise<TestGatew
   db.prepare(
     "INSERT INTO sessions VALUES ('s', 'customer1', 'sftp', '203.0.113.7', 22, 'password', 'SSH-2.0-Test', 'closed', ?, ?, 'client left')",
   ).run(at, at + many)
-  // ids sort by birth, as the gateway's own do; they are older than any that it makes
+  // ids begin with their time, as the gateway's own do: what is too old would be cleared away
   db.prepare(
     `WITH RECURSIVE seq (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM seq WHERE n < ${many})
-     INSERT INTO transfers (${columns}) SELECT printf('00000%015d', n), ${row.replace('@path', "'/in/2026/file-' || n || '.xml'")} FROM seq`,
+     INSERT INTO transfers (${columns}) SELECT '${timeOf(at)}' || printf('%010d', n), ${row.replace('@path', "'/in/2026/file-' || n || '.xml'")} FROM seq`,
   ).run({ at })
-  db.prepare(`INSERT INTO transfers (${columns}) SELECT '00001000000000000001', ${row} FROM (SELECT 1 AS n)`).run({ at, path: HOSTILE })
+  db.prepare(`INSERT INTO transfers (${columns}) SELECT '${HOSTILE_ID}', ${row} FROM (SELECT 1 AS n)`).run({ at, path: HOSTILE })
   db.prepare(
     `INSERT INTO deliveries (id, transfer_id, rule, destination, username, path, remote_path, temp_name, on_conflict, after, size, sha256, state, attempt, retry_from, error_json, created_at, updated_at)
-     VALUES ('d1', '00001000000000000001', 'all', 'hq', 'customer1', @path, @path, 't', 'fail', 'keep', 7, '', 'dead', 3, @at, '{"code":"remote.exists","message":"<b>552</b> it is there\u202e already"}', @at, @at)`,
+     VALUES ('d1', '${HOSTILE_ID}', 'all', 'hq', 'customer1', @path, @path, 't', 'fail', 'keep', 7, '', 'dead', 3, @at, '{"code":"remote.exists","message":"<b>552</b> it is there\u202e already"}', @at, @at)`,
   ).run({ at, path: HOSTILE })
   db.close()
   return startGateway(t, { folder })
