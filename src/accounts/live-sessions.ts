@@ -43,6 +43,8 @@ export interface LiveSessions {
   count(): number
   countOfUser(username: string): number
   countFrom(address: string): number
+  /** Bytes so far of uploads that run in the user's other sessions. */
+  uploadingElsewhere(session: LiveSession): number
   ownedBy(owner: SessionOwner): LiveSession[]
   /** Ends every session of the user. @returns how many. */
   revokeUser(username: string, reason: ErrorRecord): number
@@ -65,6 +67,12 @@ export function createLiveSessions(): LiveSessions {
       const ids = users.get(session.principal.username) ?? new Set()
       users.set(session.principal.username, ids.add(session.id))
       addresses.set(session.peer.address, (addresses.get(session.peer.address) ?? 0) + 1)
+    },
+    uploadingElsewhere(session) {
+      let bytes = 0
+      for (const other of ofUser(session.principal.username))
+        if (other !== session) for (const transfer of other.transfers.values()) if (transfer.direction === 'upload') bytes += transfer.bytes
+      return bytes
     },
     remove(id) {
       const session = sessions.get(id)

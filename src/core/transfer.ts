@@ -50,6 +50,8 @@ export interface NewTransfer {
   readonly path: VirtualPath
   /** Whoever asks waits for the grant; otherwise the answer may take some milliseconds longer. */
   readonly waits: boolean
+  /** What else of the user's lies on the disk without counting for the quota yet: kept partials, and other uploads of this session. */
+  readonly heldBytes: number
   /** Bytes that are there already (a resumed upload, a download from an offset). */
   readonly offset: number
 }

@@ -4,8 +4,9 @@ import fs from 'node:fs'
 import { FileFlowError } from '../core/errors.ts'
 import { nameFromBytes, type VirtualPath } from '../core/virtual-path.ts'
 import { entryAt, toEntry } from './attributes.ts'
-import { isMissing, translated } from './file-io.ts'
+import { translated } from './file-io.ts'
 import type { Folder, Place } from './jail.ts'
+import { namesIn } from './kept-partials.ts'
 import type { StagedUpload } from './upload.ts'
 import type { Vaults } from './vaults.ts'
 import type { FileEntry } from './virtual-filesystem.ts'
@@ -76,14 +77,5 @@ export class PartialOverlay {
     const file = this.fileAt(place, null)
     if (file) translated(() => fs.rmSync(file, { force: true }))
     return file !== null
-  }
-}
-
-function namesIn(folder: string): Buffer[] {
-  try {
-    return fs.readdirSync(folder, { encoding: 'buffer' })
-  } catch (error) {
-    if (isMissing(error)) return []
-    throw error
   }
 }

@@ -6,10 +6,10 @@ import { testPoint } from '../core/test-point.ts'
 import type { TransferLedger } from '../core/transfer.ts'
 import { fromErrno, syncFolder, translated } from './file-io.ts'
 import type { Place } from './jail.ts'
+import { keepPartial } from './kept-partials.ts'
 import type { PartialOverlay } from './partials.ts'
 import { hold, moveToFree } from './plain-file.ts'
 import { makeSpoolLink, sameFile } from './spool-link.ts'
-import { keepPartial } from './upload.ts'
 import type { Vault } from './vaults.ts'
 
 export interface RenameContext {

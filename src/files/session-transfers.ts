@@ -10,12 +10,15 @@ import { DigestDesk, digestOf } from './digest.ts'
 import { OpenDownload } from './download.ts'
 import { fromErrno, translated } from './file-io.ts'
 import { FolderSync } from './folder-sync.ts'
+import type { Place } from './jail.ts'
+import { keptPartials, MOST_PARTIALS } from './kept-partials.ts'
 import { PartialOverlay } from './partials.ts'
 import { openPlain } from './plain-file.ts'
 import { ProgressReporter } from './progress.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import { type BegunUpload, stage } from './stage.ts'
-import type { StagedUpload, UploadHost } from './upload.ts'
+import type { StagedUpload } from './upload.ts'
+import type { UploadHost } from './upload-host.ts'
 import type { Vaults } from './vaults.ts'
 import type { DigestAlgorithm, DigestOptions, Download, FileDigest, Upload, UploadOptions } from './virtual-filesystem.ts'
 
@@ -96,7 +99,7 @@ export class SessionTransfers {
     this.#downloads.add(download)
     // nothing depends on the answer but the transfer's right to go on
     ledger
-      .beginTransfer({ id, sessionId, direction: 'download', path: file.path, offset, waits: false })
+      .beginTransfer({ id, sessionId, direction: 'download', path: file.path, offset, waits: false, heldBytes: 0 })
       .catch((error: unknown) => download.end(this.#progress.of(id), fromErrno(error)))
     return download
   }
@@ -121,7 +124,7 @@ export class SessionTransfers {
       partial: (found) => this.partials.fileAt(place, found),
       vault: vaults.of(place.folder),
       username: access.principal.username,
-      begin: (offset) => this.#begin(place.path, offset),
+      begin: (offset) => this.#begin(place, offset),
       undo: (transferId, error) => ledger.endTransfer(transferId, { state: 'aborted', bytes: 0, error: recordOf(error), partial: false }),
       host: this.#uploadHost,
     })
@@ -133,13 +136,24 @@ export class SessionTransfers {
     return upload
   }
 
+  #uploading(except?: StagedUpload): number {
+    let bytes = 0
+    for (const upload of this.#uploads) if (upload !== except) bytes += upload.size
+    return bytes
+  }
+
   /** Only a quota has to be asked for; the other limits are known here. */
-  #begin(path: VirtualPath, offset: number): BegunUpload | Promise<BegunUpload> {
-    const { access, ledger, sessionId } = this.#options
-    const { quota, limits } = access.principal
+  #begin({ path, folder }: Place, offset: number): BegunUpload | Promise<BegunUpload> {
+    const { access, ledger, vaults, sessionId } = this.#options
+    const { quota, limits, username } = access.principal
     const waits = quota.bytes !== null || quota.files !== null
+    let heldBytes = 0
+    if (quota.bytes !== null) {
+      const vault = vaults.find(folder)
+      heldBytes = this.#uploading() + keptPartials(vault, username, vault.partial(username, path)).bytes
+    }
     const transferId = newId()
-    const recorded = ledger.beginTransfer({ id: transferId, sessionId, direction: 'upload', path, offset, waits })
+    const recorded = ledger.beginTransfer({ id: transferId, sessionId, direction: 'upload', path, offset, waits, heldBytes })
     // a refusal is the upload's to find, if it comes so far
     recorded.catch(() => {})
     if (waits) return recorded.then((grant) => ({ transferId, grant, recorded }))
@@ -176,6 +190,8 @@ export class SessionTransfers {
       mayOverwrite: (path) => access.may(REQUIRED.overwrite, path),
       place: (path) => access.reach(path, REQUIRED.upload, false),
       digest: (work) => this.#digests.run(work),
+      othersNow: (upload) => (access.principal.quota.bytes === null ? 0 : this.#uploading(upload)),
+      mayKeep: (vault) => keptPartials(vault, access.principal.username, null).files < MOST_PARTIALS,
       commit: (staged) => ledger.commitUpload(staged),
       published: (id, folder) => this.#published(id, folder),
       progress: (id, bytes) => this.#progress.report(id, bytes),

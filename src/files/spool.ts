@@ -5,8 +5,8 @@ import { nameFromBytes, nameToBytes } from '../core/virtual-path.ts'
 import { digestOf } from './digest.ts'
 import { isMissing } from './file-io.ts'
 import { hasProc, O_PATH } from './jail.ts'
+import { partialSize } from './kept-partials.ts'
 import { makeSpoolLink } from './spool-link.ts'
-import { partialSize } from './upload.ts'
 
 export interface Unpublished {
   readonly staging: Buffer

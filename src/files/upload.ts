@@ -2,68 +2,18 @@
 // Must not modify a published file: a name changes hands by rename, and what was published stays as it was for whoever holds it.
 import { createHash, type Hash } from 'node:crypto'
 import fs from 'node:fs'
-import { type ErrorCode, FileFlowError } from '../core/errors.ts'
+import { FileFlowError } from '../core/errors.ts'
 import { testPoint } from '../core/test-point.ts'
 import type { Verdict } from '../core/transfer.ts'
 import type { VirtualPath } from '../core/virtual-path.ts'
 import { applyAttributes, entryAt, safeMode } from './attributes.ts'
 import { digestOf } from './digest.ts'
-import { AT_ONCE_BYTES, fromErrno, isMissing, readAt, sync, translated, truncate, writeAt, writeNow, writevAt } from './file-io.ts'
-import type { Place } from './jail.ts'
+import { AT_ONCE_BYTES, fromErrno, readAt, sync, translated, truncate, writeAt, writeNow, writevAt } from './file-io.ts'
+import { dropPartial, keepPartial, partialSize } from './kept-partials.ts'
 import { moveToFree } from './plain-file.ts'
-import type { RateLimiter } from './rate-limiter.ts'
 import { makeSpoolLink } from './spool-link.ts'
-import type { Vault } from './vaults.ts'
+import type { StagedFile, UploadHost } from './upload-host.ts'
 import type { Attributes, DigestAlgorithm, DigestOptions, FileDigest, FileEntry, Upload } from './virtual-filesystem.ts'
-
-const HASH_BLOCK = 1024 * 1024
-
-/** What an upload asks of its session's filesystem and of the control plane. */
-export interface UploadHost {
-  readonly durable: boolean
-  readonly limiter: RateLimiter
-  /** Throws when the session is over, or may not do that there (any more). */
-  need(permission: 'upload' | 'overwrite' | 'download', path: VirtualPath): void
-  mayOverwrite(path: VirtualPath): boolean
-  /** The place to publish to, resolved anew: folders may have moved since. */
-  place(path: VirtualPath): Place
-  /** Runs it when not too many run already. */
-  digest(work: () => Promise<FileDigest>): Promise<FileDigest>
-  commit(upload: {
-    transferId: string
-    path: VirtualPath
-    staging: Buffer
-    final: Buffer
-    spool: Buffer
-    replaced: number | null
-    size: number
-    sha256: string
-    verdict: Verdict
-  }): Promise<{ deliveries: number }>
-  /** The name holds the file. `folder` is open until this returns. */
-  published(transferId: string, folder: string): void
-  progress(transferId: string, bytes: number): void
-  aborted(transferId: string, bytes: number, why: Error, partial: boolean): void
-  /** Takes the upload out of the session's table. */
-  gone(upload: StagedUpload): void
-}
-
-export interface StagedFile {
-  readonly transferId: string
-  /** The row is there, or was refused. */
-  readonly recorded: Promise<unknown>
-  readonly path: VirtualPath
-  readonly fd: number
-  readonly size: number
-  readonly vault: Vault
-  readonly staging: string
-  readonly partial: Buffer
-  /** A partial of that name was there when this began. */
-  readonly replacesPartial: boolean
-  readonly mustBeNew: boolean
-  readonly maxSize: number | null
-  readonly maxSizeCode: ErrorCode
-}
 
 export class StagedUpload implements Upload {
   readonly transferId: string
@@ -86,6 +36,8 @@ export class StagedUpload implements Upload {
   #begun = 0
   #pending = 0
   #discarded = false
+  /** What the session's other uploads held when this one was granted its size. */
+  readonly #othersThen: number
   #recorded: Promise<unknown> | null
 
   constructor(host: UploadHost, file: StagedFile) {
@@ -94,6 +46,7 @@ export class StagedUpload implements Upload {
     this.transferId = file.transferId
     this.path = file.path
     this.#size = file.size
+    this.#othersThen = host.othersNow(this)
     this.#whole = file.size
     this.#hash = file.size === 0 ? createHash('sha256') : null
     this.#recorded = file.recorded.then(
@@ -125,8 +78,7 @@ export class StagedUpload implements Upload {
   async #store(length: number, at: number, write: () => Promise<void>, chunks: readonly Uint8Array[]): Promise<void> {
     this.#usable()
     const end = at + length
-    const { maxSize, maxSizeCode } = this.#file
-    if (!Number.isSafeInteger(end) || (maxSize !== null && end > maxSize)) throw this.#fail(new FileFlowError(maxSizeCode))
+    if (!Number.isSafeInteger(end) || this.#tooLarge(end)) throw this.#fail(new FileFlowError(this.#file.maxSizeCode))
     if (at <= this.#whole && end > this.#whole) this.#whole = end
     const written = this.#change(end <= AT_ONCE_BYTES ? async () => writeNow(this.#file.fd, chunks, at) : write).catch((error: unknown) => {
       this.#whole = Math.min(this.#whole, at)
@@ -146,6 +98,14 @@ export class StagedUpload implements Upload {
     // from here on there is something to lose: what was taken is found again after a kill
     if (this.#recorded) await this.#recorded
     testPoint('upload.written')
+  }
+
+  /** Uploads side by side were each granted the same rest of a quota. */
+  #tooLarge(size: number): boolean {
+    const { maxSize, maxSizeCode } = this.#file
+    if (maxSize === null) return false
+    const grown = maxSizeCode === 'quota.exceeded' ? Math.max(0, this.#host.othersNow(this) - this.#othersThen) : 0
+    return size + grown > maxSize
   }
 
   async read(into: Uint8Array, at: number): Promise<number> {
@@ -198,8 +158,7 @@ export class StagedUpload implements Upload {
 
   async truncate(size: number): Promise<void> {
     this.#usable()
-    const { maxSize, maxSizeCode } = this.#file
-    if (maxSize !== null && size > maxSize) throw new FileFlowError(maxSizeCode)
+    if (this.#tooLarge(size)) throw new FileFlowError(this.#file.maxSizeCode)
     const alone = this.#pending === 0
     const change = this.#begun + 1
     const hash = this.#hash
@@ -275,7 +234,7 @@ export class StagedUpload implements Upload {
   async #publish(verdict: Verdict): Promise<void> {
     const { fd, staging, vault } = this.#file
     const { size } = fs.fstatSync(fd)
-    const sha256 = this.#hash && this.#hashed === size ? this.#hash.digest('hex') : await hashOf(fd)
+    const sha256 = this.#hash && this.#hashed === size ? this.#hash.digest('hex') : await this.#rehash(fd, size)
     using place = this.#host.place(this.path)
     if (place.name === null) throw new FileFlowError('path.is_directory')
     const before = place.lstat()
@@ -314,6 +273,11 @@ export class StagedUpload implements Upload {
     if (this.#file.replacesPartial) dropPartial(this.#file.partial)
   }
 
+  async #rehash(fd: number, size: number): Promise<string> {
+    const { digest } = await digestOf(fd, size, 'sha256', {}, () => {})
+    return Buffer.from(digest).toString('hex')
+  }
+
   abort(why: Error): Promise<void> {
     if (this.#state !== 'open') return this.#ending
     this.#state = 'ending'
@@ -329,7 +293,7 @@ export class StagedUpload implements Upload {
       // behind a hole, resuming would publish zeros
       bytes = this.#discarded ? 0 : partialSize(Math.min(this.#whole, fs.fstatSync(this.#file.fd).size))
       if (bytes > 0) fs.ftruncateSync(this.#file.fd, bytes)
-      kept = bytes > 0 && keepPartial(this.#file.staging, this.#file.partial)
+      kept = bytes > 0 && this.#host.mayKeep(this.#file.vault) && keepPartial(this.#file.staging, this.#file.partial)
       if (!kept) fs.rmSync(this.#file.staging, { force: true })
     } catch (cause) {
       this.#host.aborted(this.transferId, bytes, new FileFlowError('storage.failed', undefined, { cause }), false)
@@ -355,41 +319,5 @@ export class StagedUpload implements Upload {
   #usable(): void {
     if (this.#state !== 'open') throw new FileFlowError('transfer.aborted')
     this.#host.need('upload', this.path)
-  }
-}
-
-async function hashOf(fd: number): Promise<string> {
-  const hash = createHash('sha256')
-  const block = Buffer.allocUnsafe(HASH_BLOCK)
-  for (let at = 0; ; ) {
-    const n = await readAt(fd, block, at)
-    if (n === 0) return hash.digest('hex')
-    hash.update(block.subarray(0, n))
-    at += n
-  }
-}
-
-/**
- * What is kept of `size` bytes: one less. A partial that holds every byte would look finished to a client that compares sizes before it resumes (curl -C -, reput,
- * put -c): it would send nothing more, and the file would never be published.
- */
-export const partialSize = (size: number): number => Math.max(0, size - 1)
-
-export function keepPartial(staging: Buffer | string, partial: Buffer): boolean {
-  try {
-    fs.renameSync(staging, partial)
-  } catch (error) {
-    if (!isMissing(error)) throw error
-    fs.mkdirSync(partial.subarray(0, partial.lastIndexOf(0x2f)), { recursive: true, mode: 0o700 })
-    fs.renameSync(staging, partial)
-  }
-  return true
-}
-
-function dropPartial(partial: Buffer): void {
-  try {
-    fs.unlinkSync(partial)
-  } catch (error) {
-    if (!isMissing(error) && (error as NodeJS.ErrnoException).code !== 'ENOTDIR') throw error
   }
 }

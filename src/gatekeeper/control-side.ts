@@ -220,7 +220,10 @@ export function createGatekeeper(
       const { id, direction, offset } = transfer
       if (!isId(id) || running.has(id)) throw new FileFlowError('request.invalid')
       const at = clock.now()
-      const grant = direction === 'upload' ? quotas.allowance(session.principal) : { maxSize: null, maxSizeCode: 'file.too_large' as const }
+      const grant =
+        direction === 'upload'
+          ? quotas.allowance(session.principal, transfer.heldBytes + live.uploadingElsewhere(session))
+          : { maxSize: null, maxSizeCode: 'file.too_large' as const }
       const path = toDisplay(transfer.path)
       // at once: what the worker asks next comes before the row is written
       running.set(id, session)

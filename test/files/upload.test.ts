@@ -1,10 +1,11 @@
 // What a partner and everyone else see of an upload, from its first byte to its end, at the disk.
 // Must not stop at the session's own answers.
 import fs from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'tap'
 import { FileFlowError } from '../../src/core/errors.ts'
 import { PERMISSIONS } from '../../src/core/permission.ts'
+import { MOST_PARTIALS } from '../../src/files/kept-partials.ts'
 import { begin, bytes, cut, disk, entries, get, names, outcome, put, SURE, sha256, textOf, v } from './bench.ts'
 
 const cancelled = new FileFlowError('transfer.aborted')
@@ -255,6 +256,36 @@ test('an upload that lost a piece to a limit is never published, even when the c
     await grown.abort(cancelled)
     t.equal(await outcome(put(session, '/fits', 'sixsix')), 'ok')
   }
+})
+
+test('uploads side by side and kept partials share one quota', async (t) => {
+  const d = disk(t)
+  d.ledger.grant = { maxSize: 10, maxSizeCode: 'quota.exceeded' }
+  const session = d.session({ quota: { bytes: 10 } })
+  const [one, two] = [await begin(session, '/one', '12345'), await begin(session, '/two')]
+  t.equal(d.ledger.begun.at(-1)?.heldBytes, 5)
+  t.equal(await outcome(two.write(Buffer.alloc(10), 0)), 'ok', 'it was granted that beside what was there')
+  t.equal(await outcome(one.write(bytes('6'), 5)), 'quota.exceeded')
+  await one.abort(cancelled)
+  await two.abort(cancelled)
+  await begin(session, '/three')
+  t.equal(d.ledger.begun.at(-1)?.heldBytes, 4 + 9, 'kept partials count')
+  await begin(session, '/two', '', { mode: 'resume' })
+  t.equal(d.ledger.begun.at(-1)?.heldBytes, 4, 'but not the one that is resumed')
+})
+
+test('the number of partials that are kept for a user has an end', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  await cut(session, '/first', 'kept')
+  const [folder] = d.kept('partials').map((file) => dirname(file))
+  for (let i = 1; i < MOST_PARTIALS; i++) fs.writeFileSync(join(folder!, `p${i}`), '')
+  await cut(session, '/beyond', 'not kept')
+  t.equal(d.kept('partials').length, MOST_PARTIALS)
+  t.same(d.kept('staging'), [])
+  t.match([...d.ledger.ended.values()].at(-1), { state: 'aborted', partial: false })
+  await cut(d.session({ username: 'other' }), '/beyond', 'another user')
+  t.equal(d.kept('partials').length, MOST_PARTIALS + 1)
 })
 
 test('a partial ends before the first piece that is missing', async (t) => {

@@ -110,11 +110,19 @@ const staged = (transferId: string, over: Partial<StagedUpload> = {}): StagedUpl
   ...over,
 })
 
-const upload = async (gatekeeper: Gatekeeper, sessionId: string, to = '/in/a') => {
+const upload = async (gatekeeper: Gatekeeper, sessionId: string, to = '/in/a', heldBytes = 0) => {
   const transferId = newId()
   return {
     transferId,
-    ...(await gatekeeper.beginTransfer({ id: transferId, sessionId, direction: 'upload', path: path(to), offset: 0, waits: true })),
+    ...(await gatekeeper.beginTransfer({
+      id: transferId,
+      sessionId,
+      direction: 'upload',
+      path: path(to),
+      offset: 0,
+      waits: true,
+      heldBytes,
+    })),
   }
 }
 
@@ -145,6 +153,7 @@ test('a login, an upload and a download leave their rows, their audit and their 
     path: path(`/${name}`),
     offset: 2,
     waits: false,
+    heldBytes: 0,
   })
   door.endTransfer(down.transferId, { state: 'completed', bytes: 9 })
   await until(() => store.transfers.get(down.transferId)?.state === 'completed')
@@ -204,6 +213,12 @@ test('what is left of a quota bounds the next upload', async (t) => {
   t.match(await upload(door, id), { maxSize: 100, maxSizeCode: 'quota.exceeded' })
   store.accounts.users.addUsage('u', 70, 1)
   t.match(await upload(door, id), { maxSize: 30 })
+  t.match(await upload(door, id, '/in/b', 10), { maxSize: 20 }, 'partials that are kept take their room')
+  const [elsewhere, running] = [await door.openSession('u', PEER, 'password', ''), '/in/c']
+  const { transferId } = await upload(door, elsewhere.id, running)
+  door.progress(transferId, 25)
+  t.match(await upload(door, id, '/in/d'), { maxSize: 5 }, 'and so does what another session is sending')
+  await t.rejects(upload(door, id, '/in/e', 5), { code: 'quota.exceeded' })
   store.accounts.users.addUsage('u', 0, 1)
   await t.rejects(upload(door, id), { code: 'quota.exceeded' })
 })

@@ -1,0 +1,59 @@
+// Unfinished uploads kept in a vault: putting them there, dropping them, and how much of them a user has.
+// Must not follow links, nor count another user's.
+import fs from 'node:fs'
+import { isMissing, translated } from './file-io.ts'
+import type { Vault } from './vaults.ts'
+
+/** Of one user on one volume; what comes beyond is not kept for resuming. */
+export const MOST_PARTIALS = 1000
+
+/** @param except a partial that is not counted: the upload that begins takes its place */
+export function keptPartials(vault: Vault, username: string, except: Buffer | null): { bytes: number; files: number } {
+  let [bytes, files] = [0, 0]
+  const top = `${vault.root}/partials/${username}`
+  for (const group of namesIn(top)) {
+    const folder = Buffer.concat([Buffer.from(`${top}/`), group])
+    for (const name of namesIn(folder)) {
+      const file = Buffer.concat([folder, Buffer.from('/'), name])
+      const stats = translated(() => fs.lstatSync(file, { throwIfNoEntry: false }))
+      if (!stats || except?.equals(file)) continue
+      bytes += stats.size
+      files++
+    }
+  }
+  return { bytes, files }
+}
+
+export function namesIn(folder: Buffer | string): Buffer[] {
+  try {
+    return fs.readdirSync(folder, { encoding: 'buffer' })
+  } catch (error) {
+    if (isMissing(error)) return []
+    throw error
+  }
+}
+
+/**
+ * What is kept of `size` bytes: one less. A partial that holds every byte would look finished to a client that compares sizes before it resumes (curl -C -, reput,
+ * put -c): it would send nothing more, and the file would never be published.
+ */
+export const partialSize = (size: number): number => Math.max(0, size - 1)
+
+export function keepPartial(staging: Buffer | string, partial: Buffer): boolean {
+  try {
+    fs.renameSync(staging, partial)
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    fs.mkdirSync(partial.subarray(0, partial.lastIndexOf(0x2f)), { recursive: true, mode: 0o700 })
+    fs.renameSync(staging, partial)
+  }
+  return true
+}
+
+export function dropPartial(partial: Buffer): void {
+  try {
+    fs.unlinkSync(partial)
+  } catch (error) {
+    if (!isMissing(error) && (error as NodeJS.ErrnoException).code !== 'ENOTDIR') throw error
+  }
+}

@@ -1,0 +1,61 @@
+// What an upload is given when it begins, and what it asks of its session while it runs.
+// Must not hold behaviour: session-transfers.ts answers.
+import type { ErrorCode } from '../core/errors.ts'
+import type { Verdict } from '../core/transfer.ts'
+import type { VirtualPath } from '../core/virtual-path.ts'
+import type { Place } from './jail.ts'
+import type { RateLimiter } from './rate-limiter.ts'
+import type { StagedUpload } from './upload.ts'
+import type { Vault } from './vaults.ts'
+import type { FileDigest } from './virtual-filesystem.ts'
+
+/** What an upload asks of its session's filesystem and of the control plane. */
+export interface UploadHost {
+  readonly durable: boolean
+  readonly limiter: RateLimiter
+  /** Throws when the session is over, or may not do that there (any more). */
+  need(permission: 'upload' | 'overwrite' | 'download', path: VirtualPath): void
+  mayOverwrite(path: VirtualPath): boolean
+  /** The place to publish to, resolved anew: folders may have moved since. */
+  place(path: VirtualPath): Place
+  /** Runs it when not too many run already. */
+  digest(work: () => Promise<FileDigest>): Promise<FileDigest>
+  /** Bytes staged by the session's other uploads, where a quota counts them. */
+  othersNow(upload: StagedUpload): number
+  /** Whether the user's partials are not too many yet. */
+  mayKeep(vault: Vault): boolean
+  commit(upload: {
+    transferId: string
+    path: VirtualPath
+    staging: Buffer
+    final: Buffer
+    spool: Buffer
+    replaced: number | null
+    size: number
+    sha256: string
+    verdict: Verdict
+  }): Promise<{ deliveries: number }>
+  /** The name holds the file. `folder` is open until this returns. */
+  published(transferId: string, folder: string): void
+  progress(transferId: string, bytes: number): void
+  aborted(transferId: string, bytes: number, why: Error, partial: boolean): void
+  /** Takes the upload out of the session's table. */
+  gone(upload: StagedUpload): void
+}
+
+export interface StagedFile {
+  readonly transferId: string
+  /** The row is there, or was refused. */
+  readonly recorded: Promise<unknown>
+  readonly path: VirtualPath
+  readonly fd: number
+  readonly size: number
+  readonly vault: Vault
+  readonly staging: string
+  readonly partial: Buffer
+  /** A partial of that name was there when this began. */
+  readonly replacesPartial: boolean
+  readonly mustBeNew: boolean
+  readonly maxSize: number | null
+  readonly maxSizeCode: ErrorCode
+}
