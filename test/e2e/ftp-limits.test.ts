@@ -1,0 +1,129 @@
+// FTP at its limits: one name twice at once, a full disk, too many sessions, crowds that never log in, folders of 100,000 names.
+// Must not look into the gateway; only at the disk, the replies and /proc.
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Test, test } from 'tap'
+import { RawClient } from '../listeners/ftp/support.ts'
+import { descriptors, dial, MiB, OPEN_LIMITS, resident } from '../support/abuse.ts'
+import { startGateway, type TestGateway, until } from '../support/gateway.ts'
+
+const PASSWORD = 'correct-horse-battery'
+const LARGE = randomBytes(5 * MiB + 1)
+
+async function scene(t: Test, env: NodeJS.ProcessEnv = {}, user: object = {}) {
+  const gateway = await startGateway(t, { env: { ...OPEN_LIMITS, ...env } })
+  await gateway.apply({ users: [{ username: 'partner', password: PASSWORD, require_tls: false, ...user }] })
+  return { gateway, home: join(gateway.files, 'partner') }
+}
+
+async function loggedIn(gateway: TestGateway): Promise<RawClient> {
+  const client = await RawClient.open(gateway.ports.ftp)
+  await client.ask('USER partner')
+  const reply = await client.ask(`PASS ${PASSWORD}`)
+  if (!reply.startsWith('230')) throw new Error(reply)
+  return client
+}
+
+test('two uploads of one name at once are two transfers, each whole, and the last commit wins', async (t) => {
+  const { gateway, home } = await scene(t)
+  const clients = [await loggedIn(gateway), await loggedIn(gateway)] as const
+  const data = [await clients[0].data(), await clients[1].data()] as const
+  for (const client of clients) t.match(await client.ask('STOR same'), /^150 /)
+  for (const [i, socket] of data.entries()) socket.write(String(i).repeat(500_000))
+  data[1].end()
+  t.match(await clients[1].reply(), /^226 /)
+  t.equal(await readFile(join(home, 'same'), 'utf8'), '1'.repeat(500_000), 'whole, though the other is half')
+  data[0].end()
+  t.match(await clients[0].reply(), /^226 /)
+  t.equal(await readFile(join(home, 'same'), 'utf8'), '0'.repeat(500_000))
+  const transfers = await until('both are recorded', async () => {
+    const done = (await gateway.transfers()).filter(({ path, state }) => path === '/same' && state === 'completed')
+    return done.length === 2 && done
+  })
+  t.equal(new Set(transfers.map(({ id }) => id)).size, 2)
+  for (const client of clients) client.socket.destroy()
+})
+
+test('a full disk is 452: nothing half under the name, and the session goes on', async (t) => {
+  const small = await mkdtemp(join(tmpdir(), 'fileflow-small-'))
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'none', small])
+  t.teardown(async () => {
+    execFileSync('umount', ['-l', small])
+    await rm(small, { recursive: true })
+  })
+  const { gateway } = await scene(t, {}, { home: join(small, 'home') })
+  const client = await loggedIn(gateway)
+  const data = await client.data()
+  t.match(await client.ask('STOR f'), /^150 /)
+  data.end(LARGE)
+  t.match(await client.reply(), /^452 /)
+  t.same(await readdir(join(small, 'home')), [])
+  await client.ask('DELE f')
+  const again = await client.data()
+  await client.ask('STOR g')
+  again.end('fits')
+  t.match(await client.reply(), /^226 /)
+  t.equal(await readFile(join(small, 'home/g'), 'utf8'), 'fits')
+  client.socket.destroy()
+})
+
+test('at a limit a client hears 421 and why, per user, per address and in all', async (t) => {
+  const { gateway } = await scene(t, { FILEFLOW_LIMITS_MAX_SESSIONS_PER_IP: '3', FILEFLOW_LIMITS_MAX_SESSIONS_PER_USER: '2' })
+  const clients = [await loggedIn(gateway), await loggedIn(gateway)]
+  const third = await RawClient.open(gateway.ports.ftp)
+  await third.ask('USER partner')
+  t.match(await third.ask(`PASS ${PASSWORD}`), /^421 Too many sessions/, 'the user has two')
+  await third.closed()
+  const greeted = async () => {
+    const socket = await dial(gateway.ports.ftp)
+    const text = await new Promise<string>((resolve) => socket.once('data', (chunk: Buffer) => resolve(chunk.toString())))
+    if (!text.startsWith('220')) socket.destroy()
+    return { socket, text }
+  }
+  const last = await until('the refused one is gone', async () => {
+    const { socket, text } = await greeted()
+    return text.startsWith('220') && socket
+  })
+  t.match((await greeted()).text, /^421 Too many sessions/, 'the address has three')
+  last.destroy()
+  for (const client of clients) client.socket.destroy()
+  await until('there is room again', async () => {
+    const client = await loggedIn(gateway).catch(() => null)
+    client?.socket.destroy()
+    return client !== null
+  })
+})
+
+test('2,000 connections that never log in, and a listing of 100,000 names, cost bounded memory', async (t) => {
+  const { gateway, home } = await scene(t)
+  execFileSync('sh', [
+    '-c',
+    `mkdir -p '${home}/many' && cd '${home}/many' && seq -f 'a-name-that-is-rather-long-%06g' 1 100000 | xargs touch`,
+  ])
+  const before = { memory: resident(gateway), descriptors: descriptors(gateway) }
+  const sockets = []
+  for (let n = 0; n < 20; n++) sockets.push(...(await Promise.all(Array.from({ length: 100 }, () => dial(gateway.ports.ftp)))))
+  await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('data', resolve))))
+  const waiting = resident(gateway) - before.memory
+  t.ok(waiting < 2000 * 64 * 1024, `${Math.round(waiting / 2000 / 1024)} KiB a waiting connection`)
+  for (const socket of sockets) socket.destroy()
+  await until('all are gone', () => descriptors(gateway) <= before.descriptors + 3)
+  const start = resident(gateway)
+  const client = await loggedIn(gateway)
+  const data = await client.data()
+  let lines = 0
+  let most = 0
+  data.on('data', (chunk: Buffer) => {
+    for (const byte of chunk) if (byte === 10) lines++
+    most = Math.max(most, resident(gateway))
+  })
+  t.match(await client.ask('LIST many'), /^150 /)
+  t.match(await client.reply(), /^226 /)
+  await until('all lines', () => data.readableEnded || data.destroyed)
+  t.equal(lines, 100_000)
+  t.ok(most - start < 200 * MiB, `${Math.round((most - start) / MiB)} MiB more while it goes out`)
+  client.socket.destroy()
+})
