@@ -60,7 +60,7 @@ export function DeliveryActs({ delivery, confirm }: { delivery: DeliveryView; co
 }
 
 /** How the far side proved that it has the file. */
-export function Proof({ delivery: { receipt } }: { delivery: DeliveryView }) {
+export function Proof({ delivery: { id, receipt } }: { delivery: DeliveryView }) {
   if (receipt === null) return null
   return (
     <div className="facts proof" title={words.verifiedHint}>
@@ -70,6 +70,9 @@ export function Proof({ delivery: { receipt } }: { delivery: DeliveryView }) {
       </span>
       {words.outcome[receipt.outcome] ? <span>{words.outcome[receipt.outcome]}</span> : null}
       <Moment at={receipt.at} />
+      <a href={`/api/v1/deliveries/${encodeURIComponent(id)}/receipt`} download={`receipt-${id}.json`}>
+        {words.receipt}
+      </a>
     </div>
   )
 }

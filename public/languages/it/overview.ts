@@ -33,7 +33,7 @@ export const overview = {
     retrying: (n: number) =>
       n === 1 ? '1 consegna non è riuscita e viene ritentata' : `${n} consegne non sono riuscite e vengono ritentate`,
     oldQueue: (age: string) => `la coda è ferma: la consegna più vecchia attende da ${age}`,
-    destination: (name: string, n: number) => `${name} non accetta file: ${n} in attesa`,
+    destination: (name: string) => `${name} non accetta file`,
     disk: (free: string) => `solo ${free} liberi sul disco`,
   },
   throughput: {
@@ -48,6 +48,8 @@ export const overview = {
     none: 'Non c’è ancora alcuna destinazione.',
     ok: 'Bene',
     failing: 'In errore',
+    paused: 'In pausa',
+    held: 'Le consegne sono trattenute; il prossimo tentativo è alle',
     unused: 'Mai usata',
     last: 'ultima consegna',
     delivered: (n: number) => `${n} consegnati`,
@@ -143,6 +145,7 @@ export const overview = {
     },
     to: 'a',
     verified: { size: 'dimensione verificata', hash: 'hash verificato', readback: 'riletto e confrontato' } as Record<string, string>,
+    receipt: 'Ricevuta',
     verifiedHint: 'Come la destinazione ha provato di avere il file intero',
     outcome: { found: 'era già lì', skipped: 'saltata, il nome era occupato' } as Record<string, string>,
     tries: (n: number) => `${n} ${n === 1 ? 'tentativo' : 'tentativi'}`,

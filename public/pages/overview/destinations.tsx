@@ -19,15 +19,15 @@ export function Destinations() {
               <p className="padded quiet">{words.none}</p>
             ) : (
               <ul className="rows scrolling">
-                {destinations.map(({ name, failing, delivered, last_error: error, last_delivered_at: at }) => (
+                {destinations.map(({ name, state, breaker, failing, delivered, last_error: error, last_delivered_at: at }) => (
                   <li key={name} className="row">
                     <div className="grow">
                       <div className="line spread">
                         <Link href={`/destinations/${encodeURIComponent(name)}`} className="plain">
                           <strong>{name}</strong>
                         </Link>
-                        {failing > 0 ? (
-                          <State state="retrying" label={words.failing} />
+                        {state !== 'ok' ? (
+                          <State state={state === 'failing' ? 'dead' : 'none'} label={state === 'failing' ? words.failing : words.paused} />
                         ) : (
                           <State state={at === null ? 'none' : 'up'} label={at === null ? words.unused : words.ok} />
                         )}
@@ -41,7 +41,12 @@ export function Destinations() {
                           <Link href={`/deliveries?state=retrying&destination=${encodeURIComponent(name)}`}>{words.waiting(failing)}</Link>
                         ) : null}
                       </div>
-                      {failing > 0 && error ? <Trouble error={error} /> : null}
+                      {state === 'failing' && (breaker.error ?? error) ? <Trouble error={(breaker.error ?? error)!} /> : null}
+                      {breaker.state === 'open' && breaker.next_probe_at ? (
+                        <p className="quiet">
+                          {words.held} <Moment at={breaker.next_probe_at} />
+                        </p>
+                      ) : null}
                     </div>
                   </li>
                 ))}

@@ -35,6 +35,7 @@ export function findings(stats: StatsView, services: readonly ServiceView[]): re
   if (queue.retrying > 0) warn(words.retrying(queue.retrying), '/deliveries?state=retrying')
   if (queue.oldest_pending_ms !== null && queue.oldest_pending_ms > OLD_QUEUE_MS)
     warn(words.oldQueue(formatDuration(queue.oldest_pending_ms)), '/deliveries?state=pending')
+  for (const { name, state } of stats.destinations) if (state === 'failing') bad(words.destination(name), '#destinations')
   const share = disk.total > 0 ? disk.free / disk.total : 1
   if (share < NO_DISK) bad(words.disk(formatSize(disk.free)), '#numbers')
   else if (share < LOW_DISK) warn(words.disk(formatSize(disk.free)), '#numbers')
