@@ -1,7 +1,7 @@
 // What every connector promises, over every kind of far side. Each test looks at the far side's disk.
 // Must not know the protocol it runs over.
-import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -10,6 +10,8 @@ import type { DestinationSpec } from '../../src/core/destination.ts'
 import type { Connector, Delivery } from '../../src/forwarding/connector.ts'
 import { createConnector } from '../../src/forwarding/connectors/create-connector.ts'
 import { AttemptError } from '../../src/forwarding/connectors/errors.ts'
+import type { FarProxy } from '../support/far-proxy.ts'
+import { until } from '../support/gateway.ts'
 
 export interface FarSide {
   /** Its base path is {@link disk}. */
@@ -328,4 +330,39 @@ export async function localFolder(t: Test): Promise<string> {
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   await mkdir(join(folder, 'base'))
   return join(folder, 'base')
+}
+
+/** A later attempt goes on with what a lost connection left; `proxy` stands before the far side and `destination` goes through it. */
+export async function resumeSuite(t: Test, far: FarSide, proxy: FarProxy): Promise<void> {
+  const connector = createConnector(far.destination)
+  t.teardown(() => connector.close())
+  const content = randomBytes(24 * 2 ** 20)
+  const cut = async (delivery: Delivery): Promise<string> => {
+    proxy.cutAfter(proxy.sent + 16 * 2 ** 20)
+    t.match(await failureOf(connector.put(delivery, never())), { code: 'remote.lost', unclear: false })
+    const temp = join(far.disk, delivery.tempName)
+    // the far side writes what it has received after the line broke
+    await until('what it received is there', async () => (await stat(temp)).size > 8 * 2 ** 20)
+    t.same(await namesBelow(far.disk), [delivery.tempName], 'nothing has the final name')
+    return temp
+  }
+
+  await t.test('what was sent before the connection was lost is not sent again', async (t) => {
+    const delivery = await deliveryOf(t, content, { mtimeMs: Date.UTC(2024, 1, 29, 12, 30, 15) })
+    await cut(delivery)
+    const before = proxy.sent
+    t.match(await connector.put({ ...delivery, attempt: 2 }, never()), { outcome: 'sent', size: content.length })
+    t.ok(proxy.sent - before < 18 * 2 ** 20, `${proxy.sent - before} bytes of ${content.length}`)
+    t.equal(sha256(await readFile(join(far.disk, 'file.txt'))), delivery.sha256)
+    await rm(join(far.disk, 'file.txt'))
+  })
+
+  await t.test('a temporary file that is longer than the content is written anew', async (t) => {
+    const delivery = await deliveryOf(t, content)
+    const temp = await cut(delivery)
+    await truncate(temp, content.length + 1)
+    t.match(await connector.put({ ...delivery, attempt: 2 }, never()), { outcome: 'sent' })
+    t.equal(sha256(await readFile(join(far.disk, 'file.txt'))), delivery.sha256)
+    await rm(join(far.disk, 'file.txt'))
+  })
 }

@@ -8,6 +8,10 @@ export interface FarProxy {
   readonly port: number
   /** Loses the connection when the client has sent this text and the server has answered it; the answer is not passed on. Once. */
   loseAnswerTo(text: string): void
+  /** Loses every connection once the clients have sent so many bytes in all. Once. */
+  cutAfter(bytes: number): void
+  /** Bytes that clients sent so far. */
+  readonly sent: number
   /** Loses every connection that is open. */
   cutAll(): void
   /** Connections accepted so far. */
@@ -18,6 +22,8 @@ export async function startFarProxy(t: TearsDown, to: number): Promise<FarProxy>
   const sockets = new Set<Socket>()
   let trigger: string | null = null
   let count = 0
+  let sent = 0
+  let most = Number.POSITIVE_INFINITY
   const server = createServer((near) => {
     count++
     const far = connect(to, '127.0.0.1')
@@ -28,7 +34,7 @@ export async function startFarProxy(t: TearsDown, to: number): Promise<FarProxy>
       socket.on('close', () => {
         sockets.delete(socket)
         near.destroy()
-        far.destroy()
+        far.destroySoon()
       })
     }
     near.on('data', (chunk) => {
@@ -36,7 +42,13 @@ export async function startFarProxy(t: TearsDown, to: number): Promise<FarProxy>
         trigger = null
         losing = true
       }
-      far.write(chunk)
+      sent += chunk.length
+      // what was received until then still reaches the far side, as with a line that breaks
+      if (far.writable) far.write(chunk)
+      if (sent > most) {
+        most = Number.POSITIVE_INFINITY
+        near.resetAndDestroy()
+      }
     })
     far.on('data', (chunk) => {
       if (losing) near.resetAndDestroy()
@@ -57,6 +69,12 @@ export async function startFarProxy(t: TearsDown, to: number): Promise<FarProxy>
       trigger = text
     },
     cutAll,
+    cutAfter(bytes) {
+      most = bytes
+    },
+    get sent() {
+      return sent
+    },
     get count() {
       return count
     },

@@ -4,6 +4,7 @@ import { ERRORS, FileFlowError } from '../../core/errors.ts'
 import type { Delivery, Receipt } from '../connector.ts'
 import { namesLike, type Places, placesOf } from './remote-path.ts'
 import type { RemoteSession } from './remote-session.ts'
+import { resumeAt } from './resume.ts'
 import { contentOf, openSpool } from './spool-source.ts'
 import { findRemote, type Proof, type VerifyLevel, verifyRemote } from './verify.ts'
 
@@ -13,6 +14,8 @@ export interface Progress {
   unclear: boolean
   /** The temporary file that may lie at the far side. */
   temp: string | null
+  /** The far side takes the content: before that, a connection that turns out dead has cost nothing. */
+  begun: boolean
 }
 
 export interface DeliverOptions {
@@ -77,12 +80,15 @@ async function sendVerified(
   level: VerifyLevel,
   progress: Progress,
 ): Promise<Proof> {
-  const source = await openSpool(delivery)
+  const from = await resumeAt(session, delivery, temp)
+  const source = await openSpool(delivery, from, () => {
+    progress.begun = true
+  })
   try {
     progress.temp = temp
-    await session.upload(temp, source.stream)
+    const told = await session.upload(temp, source.stream, { from, mtimeMs: delivery.mtimeMs })
     source.check()
-    return await verifyRemote(session, temp, contentOf(delivery), level)
+    return await verifyRemote(session, temp, contentOf(delivery), level, told)
   } finally {
     await source.close()
   }

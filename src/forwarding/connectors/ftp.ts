@@ -6,8 +6,13 @@ import { FTPError } from 'basic-ftp'
 import type { DestinationSpec } from '../../core/destination.ts'
 import { FileFlowError } from '../../core/errors.ts'
 import { connectFtp, type FtpConnection, SILENCE_MS } from './ftp-connection.ts'
-import { foldersTo } from './remote-path.ts'
-import type { HASH_ALGORITHMS, OpenSession, RemoteEntry, RemoteSession } from './remote-session.ts'
+import { folderGone, folderOf, foldersTo } from './remote-path.ts'
+import type { HASH_ALGORITHMS, OpenSession, RemoteEntry, RemoteSession, UploadOptions } from './remote-session.ts'
+
+const FROM_THE_START: UploadOptions = { from: 0, mtimeMs: 0 }
+
+/** A time-val (RFC 3659 §2.3), in UTC. */
+const timeVal = (ms: number): string => new Date(ms).toISOString().replace(/\D/g, '').slice(0, 14)
 
 export function openFtp(destination: DestinationSpec): OpenSession {
   return async (hooks) => ftpSession(await connectFtp(destination, hooks))
@@ -21,6 +26,8 @@ function ftpSession(connection: FtpConnection): RemoteSession {
   const { client, translate } = connection
   let hash = connection.hash
   let ended = false
+  /** Folders that were seen over this connection. */
+  const known = new Set<string>()
   const run = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work()
@@ -44,8 +51,22 @@ function ftpSession(connection: FtpConnection): RemoteSession {
       return !ended && !client.closed
     },
     stat: (path) => run(() => entryOf(connection, path)),
-    makeFolder: (path) => run(() => makeFolders(connection, path)),
-    upload: (path, source) => run(() => upload(connection, path, source)),
+    async makeFolder(path) {
+      if (known.has(path)) return
+      await run(() => makeFolders(connection, path))
+      known.add(path)
+    },
+    // one stream, in order: what is there is the beginning
+    resumeSlack: 0,
+    async upload(path, source, { from, mtimeMs } = FROM_THE_START) {
+      await run(() => upload(connection, path, source, from)).catch(async (error: unknown) => {
+        const folder = folderOf(path)
+        const asked = known.delete(folder) && !client.closed
+        throw asked && (await run(() => client.sendIgnoringError(`CWD ${folder}`))).code >= 400 ? folderGone(error) : error
+      })
+      if (mtimeMs > 0 && connection.features.has('MFMT')) await run(() => client.sendIgnoringError(`MFMT ${timeVal(mtimeMs)} ${path}`))
+      return null
+    },
     hash: (path, size) =>
       run(async () => {
         if (!hash) return null
@@ -121,15 +142,16 @@ async function makeFolders({ client }: FtpConnection, path: string): Promise<voi
  */
 const HANDSHAKE_REST_MS = 50
 
-async function upload({ client }: FtpConnection, path: string, source: Readable): Promise<void> {
+async function upload({ client }: FtpConnection, path: string, source: Readable, from: number): Promise<void> {
+  const send = (stream: Readable) => (from > 0 ? client.appendFrom(stream, path) : client.uploadFrom(stream, path))
   if (!client.ftp.hasTLS) {
-    await client.uploadFrom(source, path)
+    await send(source)
     return
   }
   const stream = Readable.from(endingLateWhenEmpty(source), { objectMode: false })
   // What breaks the transfer is reported by the transfer; the stream's own event comes after that.
   stream.on('error', () => undefined)
-  await client.uploadFrom(stream, path)
+  await send(stream)
 }
 
 async function* endingLateWhenEmpty(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

@@ -44,7 +44,11 @@ function localSession(destination: DestinationSpec, base: string): RemoteSession
     },
     stat: (path) => run(() => entryOf(path)),
     makeFolder: (path) => run(() => makeFolders(base, path)),
-    upload: (path, source) => run(() => write(path, source, alive)),
+    resumeSlack: null,
+    async upload(path, source, options) {
+      await run(() => write(path, source, alive, options?.mtimeMs))
+      return null
+    },
     hash: (path) =>
       run(async () => {
         const hash = createHash('sha256')
@@ -101,7 +105,7 @@ async function makeFolders(base: string, path: string): Promise<void> {
 }
 
 /** A leftover is removed first: it is never written through, whatever it has become. */
-async function write(path: string, source: Readable, alive: () => void): Promise<void> {
+async function write(path: string, source: Readable, alive: () => void, mtimeMs = 0): Promise<void> {
   await removeIfThere(path)
   const handle = await open(path, 'wx', 0o644)
   try {
@@ -109,6 +113,7 @@ async function write(path: string, source: Readable, alive: () => void): Promise
       alive()
       await writeAll(handle, chunk)
     }
+    if (mtimeMs > 0) await handle.utimes(mtimeMs / 1000, mtimeMs / 1000)
     await handle.sync()
   } finally {
     await handle.close()

@@ -32,7 +32,7 @@ export function createRemoteConnector(destination: DestinationSpec, open: OpenSe
         return await promptly(deliver(session, delivery, options, progress), signal)
       } catch (error) {
         // A far side that hung up on an idle connection says nothing about this file: once more over a new one.
-        if (lease.reused && !session.usable && progress.temp === null && !signal.aborted) continue
+        if (lease.reused && !session.usable && !progress.begun && !signal.aborted) continue
         if (progress.temp !== null && session.usable && !signal.aborted) {
           await session.remove(progress.temp).then(() => {
             progress.temp = null
@@ -60,7 +60,7 @@ export function createRemoteConnector(destination: DestinationSpec, open: OpenSe
 
   return {
     async put(delivery, signal) {
-      const progress: Progress = { unclear: delivery.unclear, temp: null }
+      const progress: Progress = { unclear: delivery.unclear, temp: null, begun: false }
       try {
         return await attempt(delivery, signal, progress)
       } catch (error) {

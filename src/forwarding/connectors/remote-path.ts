@@ -46,3 +46,10 @@ export function* namesLike(path: string): Generator<string> {
   const cut = dot > slash + 1 ? dot : path.length
   for (let n = 1; n < MOST_NAMES; n++) yield `${path.slice(0, cut)} (${n})${path.slice(cut)}`
 }
+
+/** The folder of an absolute path. */
+export const folderOf = (path: string): string => path.slice(0, path.lastIndexOf('/')) || '/'
+
+/** A folder that was seen is not looked for again with each file; when it is gone after all, the next attempt makes it. */
+export const folderGone = (cause: unknown): FileFlowError =>
+  new FileFlowError('remote.failed', 'The folder at the destination is gone; it is made again.', { cause })

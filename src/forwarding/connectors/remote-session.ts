@@ -12,6 +12,13 @@ export interface RemoteEntry {
   readonly size: number
 }
 
+export interface UploadOptions {
+  /** Bytes that are there already: `source` begins behind them. */
+  readonly from: number
+  /** The modification time to set there, ms, where the far side lets us. */
+  readonly mtimeMs: number
+}
+
 /** All paths are absolute at the far side. Every failure is a FileFlowError of the `remote.*` family. */
 export interface RemoteSession {
   /** The folder of the login: where a destination without a base path begins. */
@@ -26,8 +33,10 @@ export interface RemoteSession {
   stat(path: string): Promise<RemoteEntry | null>
   /** As `mkdir -p`. */
   makeFolder(path: string): Promise<void>
-  /** Writes a file from its start, replacing what has the name. */
-  upload(path: string, source: Readable): Promise<void>
+  /** How much at the end of a broken-off file may be missing in between, in bytes; null where a file cannot be gone on with. */
+  readonly resumeSlack: number | null
+  /** Writes a file, replacing what has the name, or going on with it. @returns its size as the far side tells it at the end, where that costs nothing */
+  upload(path: string, source: Readable, options?: UploadOptions): Promise<number | null>
   /** The hash the far side computed, lower-case hex; null when it will not after all. `size` bounds the waiting. */
   hash(path: string, size: number): Promise<string | null>
   /** Hands all bytes of the file to `take`, in order. */

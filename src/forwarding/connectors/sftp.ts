@@ -4,8 +4,8 @@ import type { Readable } from 'node:stream'
 import type { Stats } from 'ssh2'
 import type { DestinationSpec } from '../../core/destination.ts'
 import { FileFlowError, SFTP_STATUS } from '../../core/errors.ts'
-import { foldersTo } from './remote-path.ts'
-import type { OpenSession, RemoteEntry, RemoteSession } from './remote-session.ts'
+import { folderGone, folderOf, foldersTo } from './remote-path.ts'
+import type { OpenSession, RemoteEntry, RemoteSession, UploadOptions } from './remote-session.ts'
 import { connectSftp, type SftpConnection } from './sftp-connection.ts'
 
 /** Every server must take packets of this size (draft-ietf-secsh-filexfer-02 §3). */
@@ -13,6 +13,7 @@ const BLOCK = 32 * 1024
 /** Requests under way: 2 MiB fill a fast line over a continent. */
 const WRITES_AHEAD = 64
 const READS_AHEAD = 32
+const FROM_THE_START: UploadOptions = { from: 0, mtimeMs: 0 }
 
 export function openSftp(destination: DestinationSpec): OpenSession {
   // Asked once: a far side that runs no sha256sum for us is not bothered with every file.
@@ -32,6 +33,8 @@ export function openSftp(destination: DestinationSpec): OpenSession {
 
 function sftpSession(connection: SftpConnection, home: string, remembered: { noCommands: boolean }): RemoteSession {
   const { sftp } = connection
+  /** Folders that were seen over this connection. */
+  const known = new Set<string>()
   const stat = async (path: string): Promise<RemoteEntry | null> => {
     try {
       const found = await connection.raw<Stats>((answer) => sftp.stat(path, answer))
@@ -53,6 +56,7 @@ function sftpSession(connection: SftpConnection, home: string, remembered: { noC
     },
     stat,
     async makeFolder(path) {
+      if (known.has(path)) return
       const missing: string[] = []
       // From below: the folders above may not be this login's to see.
       for (const folder of foldersTo(path).reverse()) {
@@ -67,8 +71,18 @@ function sftpSession(connection: SftpConnection, home: string, remembered: { noC
           if (!connection.usable || !(await stat(folder))) throw error
         }
       }
+      known.add(path)
     },
-    upload: (path, source) => upload(connection, path, source),
+    resumeSlack: BLOCK * (WRITES_AHEAD + 1),
+    async upload(path, source, options = FROM_THE_START) {
+      try {
+        return await upload(connection, path, source, options)
+      } catch (error) {
+        const folder = folderOf(path)
+        if (known.delete(folder) && connection.usable && (await stat(folder)) === null) throw folderGone(error)
+        throw error
+      }
+    },
     async hash(path, size) {
       // 20 MB/s is a slow disk; beyond that a stuck command is given up.
       const printed = await connection.run(`sha256sum ${shellWord(path)}`, 30_000 + size / 20_000)
@@ -106,12 +120,30 @@ async function remove(connection: SftpConnection, path: string): Promise<void> {
   }
 }
 
-async function upload(connection: SftpConnection, path: string, source: Readable): Promise<void> {
+/** @returns the size that the server tells at the end */
+async function upload(connection: SftpConnection, path: string, source: Readable, { from, mtimeMs }: UploadOptions): Promise<number> {
   const { sftp } = connection
-  const handle = await connection.call<Buffer>((answer) => sftp.open(path, 'w', answer))
+  const handle = await connection.call<Buffer>((answer) => sftp.open(path, from > 0 ? 'r+' : 'w', answer))
+  const requests = new Requests()
+  let size = -1
   try {
-    await writeAll(connection, handle, source)
-    if (connection.offers('fsync@openssh.com')) await connection.call((answer) => sftp.ext_openssh_fsync(handle, answer))
+    let at = from
+    for await (const chunk of source as AsyncIterable<Buffer>) {
+      for (let start = 0; start < chunk.length; start += BLOCK) {
+        const length = Math.min(BLOCK, chunk.length - start)
+        const position = at
+        at += length
+        requests.add(connection.call((answer) => sftp.write(handle, chunk, start, length, position, (error) => answer(error, undefined))))
+        await requests.atMost(WRITES_AHEAD)
+      }
+    }
+    // what ends a file goes out with its last bytes: one answer's time for all of it
+    if (connection.offers('fsync@openssh.com')) requests.add(connection.call((answer) => sftp.ext_openssh_fsync(handle, answer)))
+    if (mtimeMs > 0) requests.add(setTime(connection, handle, mtimeMs))
+    const stats = connection.call<Stats>((answer) => sftp.fstat(handle, answer))
+    requests.add(stats)
+    await requests.atMost(0)
+    size = (await stats).size
   } catch (error) {
     if (!connection.usable) throw error
     const full = statusOf(error) === 'remote.failed' && (await isFull(connection, path))
@@ -119,30 +151,29 @@ async function upload(connection: SftpConnection, path: string, source: Readable
     throw full ? new FileFlowError('remote.full', undefined, { cause: error }) : error
   }
   await connection.call((answer) => sftp.close(handle, answer))
+  return size
 }
 
-async function writeAll(connection: SftpConnection, handle: Buffer, source: Readable): Promise<void> {
-  const running = new Set<Promise<void>>()
-  let failed: unknown
-  let at = 0
-  for await (const chunk of source as AsyncIterable<Buffer>) {
-    for (let from = 0; from < chunk.length; from += BLOCK) {
-      const length = Math.min(BLOCK, chunk.length - from)
-      const position = at
-      at += length
-      const write: Promise<void> = connection
-        .call((answer) => connection.sftp.write(handle, chunk, from, length, position, (error) => answer(error, undefined)))
-        .catch((error: unknown) => {
-          failed ??= error
-        })
-        .finally(() => running.delete(write))
-      running.add(write)
-      if (running.size >= WRITES_AHEAD) await Promise.race(running)
-      if (failed) throw failed
-    }
+/** A time that the server will not set is no fault of the file's. */
+async function setTime(connection: SftpConnection, handle: Buffer, mtimeMs: number): Promise<void> {
+  const seconds = Math.floor(mtimeMs / 1000)
+  await connection.raw((answer) => connection.sftp.futimes(handle, seconds, seconds, answer)).catch(() => undefined)
+}
+
+/** Requests under way, waited for in order: what is missing in a file that broke off lies within the last of them. */
+class Requests {
+  readonly #running: Promise<unknown>[] = []
+
+  add(request: Promise<unknown>): void {
+    // it is waited for later: until then a failure is nobody's surprise
+    request.catch(() => undefined)
+    this.#running.push(request)
   }
-  await Promise.all(running)
-  if (failed) throw failed
+
+  /** @throws the first failure */
+  async atMost(count: number): Promise<void> {
+    while (this.#running.length > count) await this.#running.shift()
+  }
 }
 
 /** Version 3 has no status for a full disk: after a plain failure the free space is asked for, where that can be asked. */

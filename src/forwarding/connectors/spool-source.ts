@@ -1,13 +1,14 @@
 // The spooled content as a stream that is hashed again while it is sent, so that what leaves is what was acknowledged.
 // Must not write, and must not hold more than one chunk.
 import { createHash, type Hash } from 'node:crypto'
-import { type FileHandle, open } from 'node:fs/promises'
+import { constants, type FileHandle, open } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { FileFlowError } from '../../core/errors.ts'
 import type { Delivery } from '../connector.ts'
 import type { HashAlgorithm } from './remote-session.ts'
 
 const CHUNK = 256 * 1024
+const SPOOL_FAULTS: Record<string, 'spool.missing' | 'spool.changed'> = { ENOENT: 'spool.missing', ELOOP: 'spool.changed' }
 
 export interface SpoolSource {
   readonly stream: Readable
@@ -23,16 +24,20 @@ export interface Content {
   digest(algorithm: HashAlgorithm): Promise<string>
 }
 
-/** @throws FileFlowError `spool.missing`, `spool.changed` */
-export async function openSpool(delivery: Delivery): Promise<SpoolSource> {
+/** @param from where the stream begins; what lies before is hashed all the same. @param started called when the first of it is asked for. @throws FileFlowError `spool.missing`, `spool.changed` */
+export async function openSpool(delivery: Delivery, from = 0, started: () => void = () => {}): Promise<SpoolSource> {
   const handle = await openContent(delivery)
   const hash = createHash('sha256')
   let count = 0
   const stream = Readable.from(
-    chunksOf(handle, delivery.size, (chunk) => {
-      hash.update(chunk)
-      count += chunk.length
-    }),
+    after(
+      from,
+      started,
+      chunksOf(handle, delivery.size, (chunk) => {
+        hash.update(chunk)
+        count += chunk.length
+      }),
+    ),
     { objectMode: false, highWaterMark: CHUNK },
   )
   // A broken transfer destroys the stream with its error after the transfer itself has reported it: nobody else listens then.
@@ -49,15 +54,29 @@ export async function openSpool(delivery: Delivery): Promise<SpoolSource> {
   }
 }
 
+async function* after(from: number, started: () => void, chunks: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  started()
+  let skip = from
+  for await (const chunk of chunks) {
+    if (skip < chunk.length) yield skip === 0 ? chunk : chunk.subarray(skip)
+    skip = Math.max(0, skip - chunk.length)
+  }
+}
+
+/** The hash of the content's first `size` bytes, lower-case hex. */
+export async function digestOfStart(delivery: Delivery, size: number, algorithm: HashAlgorithm): Promise<string> {
+  return digestOf(delivery, createHash(algorithm), size)
+}
+
 export const contentOf = (delivery: Delivery): Content => ({
   size: delivery.size,
   digest: (algorithm) => (algorithm === 'sha256' ? Promise.resolve(delivery.sha256) : digestOf(delivery, createHash(algorithm))),
 })
 
-async function digestOf(delivery: Delivery, hash: Hash): Promise<string> {
+async function digestOf(delivery: Delivery, hash: Hash, size = delivery.size): Promise<string> {
   const handle = await openContent(delivery)
   try {
-    for await (const chunk of chunksOf(handle, delivery.size, () => undefined)) hash.update(chunk)
+    for await (const chunk of chunksOf(handle, size, () => undefined)) hash.update(chunk)
     return hash.digest('hex')
   } finally {
     await handle.close()
@@ -67,12 +86,13 @@ async function digestOf(delivery: Delivery, hash: Hash): Promise<string> {
 async function openContent(delivery: Delivery): Promise<FileHandle> {
   let handle: FileHandle
   try {
-    handle = await open(Buffer.from(delivery.spool), 'r')
+    // a plain file of our own: whatever else stands there is neither followed nor waited for
+    handle = await open(Buffer.from(delivery.spool), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   } catch (cause) {
-    throw new FileFlowError((cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'spool.missing' : 'storage.failed', undefined, { cause })
+    throw new FileFlowError(SPOOL_FAULTS[(cause as NodeJS.ErrnoException).code ?? ''] ?? 'storage.failed', undefined, { cause })
   }
-  const { size } = await handle.stat()
-  if (size === delivery.size) return handle
+  const stats = await handle.stat()
+  if (stats.isFile() && stats.size === delivery.size) return handle
   await handle.close()
   throw new FileFlowError('spool.changed')
 }

@@ -16,13 +16,19 @@ export interface Proof {
 
 /**
  * `size` compares sizes; `auto` also the far side's hash where it offers one; `hash` insists, and reads back where there is none; `readback` reads back.
+ * @param told the size, where the far side told it already
  * @throws FileFlowError `remote.verify` when the far side holds something else
  */
-export async function verifyRemote(session: RemoteSession, path: string, content: Content, level: VerifyLevel): Promise<Proof> {
-  const entry = await session.stat(path)
-  if (entry?.kind !== 'file') throw new FileFlowError('remote.verify', 'The far side does not show the file that was sent.')
-  if (entry.size !== content.size) {
-    throw new FileFlowError('remote.verify', `The far side has ${entry.size} bytes of ${content.size}.`)
+export async function verifyRemote(
+  session: RemoteSession,
+  path: string,
+  content: Content,
+  level: VerifyLevel,
+  told: number | null = null,
+): Promise<Proof> {
+  const size = told ?? (await sizeOf(session, path))
+  if (size !== content.size) {
+    throw new FileFlowError('remote.verify', `The far side has ${size} bytes of ${content.size}.`)
   }
   if (level === 'size') return { verified: 'size', algorithm: null }
   if (level !== 'readback' && session.hashAlgorithm) {
@@ -36,6 +42,12 @@ export async function verifyRemote(session: RemoteSession, path: string, content
   if (level === 'auto') return { verified: 'size', algorithm: null }
   await readBack(session, path, content)
   return { verified: 'readback', algorithm: 'sha256' }
+}
+
+async function sizeOf(session: RemoteSession, path: string): Promise<number> {
+  const entry = await session.stat(path)
+  if (entry?.kind !== 'file') throw new FileFlowError('remote.verify', 'The far side does not show the file that was sent.')
+  return entry.size
 }
 
 async function readBack(session: RemoteSession, path: string, content: Content): Promise<void> {

@@ -1,7 +1,7 @@
 // Delivery over FTP, FTPS and implicit FTPS to a real vsftpd.
 // Must not need anything but vsftpd on this machine, and root to make its user.
 import { createHash, X509Certificate } from 'node:crypto'
-import { mkdir, readFile, stat } from 'node:fs/promises'
+import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
 import type { DestinationSpec } from '../../../src/core/destination.ts'
@@ -128,3 +128,20 @@ test('a folder that may not be written is remote.denied', async (t) => {
   t.match(await failureOf(connector.put(await deliveryOf(t, Buffer.from('x')), never())), { code: 'remote.denied', unclear: false })
   t.same(await namesBelow(join(far.root, 'in')), [])
 })
+
+for (const type of ['ftp', 'ftps'] as const) {
+  test(`${type}: a broken-off file is gone on with, by its length where the server has no hash`, async (t) => {
+    const far = await startFarVsftpd({ t, tls: KINDS[type] })
+    const connector = createConnector({ ...destinationOf(far, type), verify: 'size' })
+    t.teardown(() => connector.close())
+    await connector.put(await deliveryOf(t, Buffer.from('makes the folder'), { remotePath: 'other.txt' }), never())
+    const delivery = await deliveryOf(t, Buffer.alloc(4 * 2 ** 20, 'b'), { attempt: 2 })
+    const temp = join(far.root, 'in', delivery.tempName)
+    // not what was sent: so it shows in the result that it was not sent again
+    await writeFile(temp, Buffer.alloc(3 * 2 ** 20, 'a'))
+    await chmod(temp, 0o666)
+    t.match(await connector.put(delivery, never()), { outcome: 'sent', verified: 'size' })
+    const result = await readFile(join(far.root, 'in/file.txt'), 'latin1')
+    t.ok(result === 'a'.repeat(3 * 2 ** 20) + 'b'.repeat(2 ** 20))
+  })
+}

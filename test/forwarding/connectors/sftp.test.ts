@@ -1,6 +1,6 @@
 // Delivery over SFTP to a real OpenSSH server.
 // Must not need anything but sshd on this machine.
-import { readFile, rm } from 'node:fs/promises'
+import { readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import ssh2 from 'ssh2'
 import { test } from 'tap'
@@ -13,6 +13,7 @@ import {
   namesBelow,
   never,
   remoteConnectorSuite,
+  resumeSuite,
   untilThere,
 } from '../../suites/connector-suite.ts'
 import { startFarProxy } from '../../support/far-proxy.ts'
@@ -163,4 +164,35 @@ test('a server that asks for the password interactively gets it, and only where 
   t.match(failure, { code: 'remote.auth' })
   t.notMatch(failure.message, 's3cret')
   t.same(asked, [['', 's3cret']])
+})
+
+for (const shell of [false, true]) {
+  test(`a broken-off file is gone on with, ${shell ? 'its beginning proven by sha256sum' : 'by its length'}`, async (t) => {
+    const far = await startFarSshd(t, { shell })
+    const proxy = await startFarProxy(t, far.port)
+    await resumeSuite(t, { destination: { ...destinationOf(far), port: proxy.port }, disk: far.root }, proxy)
+  })
+}
+
+test('where sha256sum says that the temporary file is no beginning of the content, all is sent again', async (t) => {
+  const far = await startFarSshd(t, { shell: true })
+  const connector = createConnector({ ...destinationOf(far), verify: 'readback' })
+  t.teardown(() => connector.close())
+  const delivery = await deliveryOf(t, Buffer.alloc(4 * 2 ** 20, 'true'), { attempt: 2, mtimeMs: Date.UTC(2024, 1, 29, 12, 30, 15) })
+  await writeFile(join(far.root, delivery.tempName), Buffer.alloc(3 * 2 ** 20, 'false'))
+  t.match(await connector.put(delivery, never()), { outcome: 'sent', verified: 'readback' })
+  const final = join(far.root, 'file.txt')
+  t.match(await readFile(final), Buffer.alloc(4 * 2 ** 20, 'true'))
+  t.equal((await stat(final)).mtime.toISOString(), '2024-02-29T12:30:15.000Z', 'and it has the time of the file that came in')
+})
+
+test('a folder that goes while its connection is kept is made again by the next attempt', async (t) => {
+  const far = await startFarSshd(t)
+  const connector = createConnector(destinationOf(far))
+  t.teardown(() => connector.close())
+  const delivery = await deliveryOf(t, Buffer.from('x'), { remotePath: 'a/b/f' })
+  await connector.put(delivery, never())
+  await rm(join(far.root, 'a'), { recursive: true })
+  t.match(await failureOf(connector.put(delivery, never())), { code: 'remote.failed', unclear: false })
+  t.equal((await connector.put({ ...delivery, attempt: 2 }, never())).outcome, 'sent')
 })
