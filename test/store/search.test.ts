@@ -1,0 +1,59 @@
+// What a search among many transfers promises: it finds all that fit, page after page, and lets others have their turn.
+// Must not measure time.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'tap'
+import { newId } from '../../src/core/clock.ts'
+import { openDatabase } from '../../src/store/database.ts'
+import { createTransferRows } from '../../src/store/transfers.ts'
+
+const NOW = Date.parse('2026-11-24T10:00:00Z')
+const ROWS = 12_000
+
+test('a text search finds every transfer that fits, newest first, page after page, in steps', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'fileflow-search-'))
+  const db = openDatabase(join(dir, 'a.db'))
+  t.teardown(() => {
+    db.close()
+    rmSync(dir, { recursive: true, force: true })
+  })
+  const rows = createTransferRows(db)
+  db.exec("INSERT INTO sessions VALUES ('s', 'u', 'sftp', '192.0.2.1', 1, 'password', '', 'closed', 1, 1, 'over')")
+  const insert = db.prepare(
+    `INSERT INTO transfers (id, session_id, username, partner, protocol, address, direction, path, state, start_offset, started_at, ended_at)
+     VALUES (?, 's', ?, '', 'sftp', '192.0.2.1', 'upload', ?, 'completed', 0, ?, ?)`,
+  )
+  db.transaction(() => {
+    for (let n = 0; n < ROWS; n++) {
+      const at = NOW + n * 1000
+      insert.run(newId(at), n % 2 === 0 ? 'even' : 'odd', n % 1000 === 7 ? `/in/Rare_${n}.xml` : `/in/${n}.xml`, at, at)
+    }
+  })()
+  const found: string[] = []
+  for (let before: string | undefined; ; ) {
+    const page = await rows.list({ q: 'rare_', before, limit: 5 })
+    found.push(...page.map((row) => row.path))
+    before = page.at(-1)?.id
+    if (page.length < 5) break
+  }
+  t.same(
+    found,
+    Array.from({ length: 12 }, (_, i) => `/in/Rare_${(11 - i) * 1000 + 7}.xml`),
+  )
+  let turns = 0
+  let over = false
+  const turn = (): void => {
+    turns++
+    if (!over) setImmediate(turn)
+  }
+  turn()
+  t.same(await rows.list({ q: 'in no name', limit: 5 }), [])
+  over = true
+  t.ok(turns > 1, 'others had their turn')
+  const paths = async (query: Parameters<typeof rows.list>[0]) => (await rows.list(query)).map((row) => row.path)
+  t.same(await paths({ q: 'rare', since: NOW + 10_500_000, limit: 50 }), ['/in/Rare_11007.xml'])
+  t.same(await paths({ q: 'rare', until: NOW + 1_500_000, limit: 50 }), ['/in/Rare_1007.xml', '/in/Rare_7.xml'])
+  t.same(await paths({ q: 'rare', user: 'even', limit: 50 }), [])
+  t.same(await paths({ q: '100%', limit: 50 }), [], 'wildcards are taken literally')
+})
