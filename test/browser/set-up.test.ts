@@ -110,6 +110,17 @@ test('a manager sets up a partner, a destination and a rule without a shell, and
     await page.getByText('Delivered', { exact: true }).nth(1).waitFor()
   })
 
+  await t.test('a changed rule is compared with what really came, before it is saved', async (t) => {
+    await open('/rules/customer1-to-hq')
+    await page.getByRole('textbox', { name: 'Path pattern', exact: true }).fill('/outgoing/*.csv')
+    await button('Compare').click()
+    await page.getByText('Would no longer be delivered: 1').waitFor()
+    await page.getByRole('textbox', { name: 'Path pattern', exact: true }).fill('/outgoing/*')
+    await button('Compare').click()
+    await page.getByText('Nothing would be different.').waitFor()
+    t.match(await gateway.api('GET', '/rules/customer1-to-hq'), { source: { path: '/outgoing/*.xml' } }, 'comparing saves nothing')
+  })
+
   await t.test('deleting a user asks for its name, and nothing less', async (t) => {
     await open('/users/customer1')
     await button('Delete all files').click()

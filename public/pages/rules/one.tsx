@@ -18,6 +18,7 @@ import type { PageProps } from '../../registry/page.ts'
 import { go } from '../../router.tsx'
 import { strings } from '../../strings.ts'
 import { EMPTY_RULE, type RuleDraft, specOf, toDraft, toPatch, toSpec, UNCHOSEN } from './draft.ts'
+import { OverHistory } from './history.tsx'
 import { useNames } from './names.ts'
 import { RuleForm } from './rule-form.tsx'
 import { TryOut } from './try.tsx'
@@ -66,6 +67,7 @@ function Builder({ draft, stored, children }: { draft: RuleDraft; stored?: RuleV
           users={users}
           first={{ user: draft.users[0] ?? users[0] ?? '', path: example(draft) }}
         />
+        <OverHistory rules={trial.rules} />
       </div>
     </div>
   )
