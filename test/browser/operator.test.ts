@@ -1,6 +1,6 @@
 // What an operator does at three in the morning, in a real browser on a real gateway, with real clients and far servers.
 // Must not wait by the clock, nor look inside the gateway.
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { t as suite, test } from 'tap'
@@ -66,6 +66,30 @@ test('a delivery failed: the operator reads why, mends the destination, tries ag
   await open('/')
   await page.getByText('All clear').waitFor()
   t.same(complaints, [])
+})
+
+test('an empty gateway leads to its first delivered file, step by step', { skip: noBrowser }, async (t) => {
+  const gateway = await startGateway(t)
+  await gateway.apply({ destinations: [{ name: 'hq', type: 'local', base_path: join(gateway.folder, 'hq') }] })
+  await mkdir(join(gateway.folder, 'hq'))
+  const { page, open } = await signedIn(await browser(), gateway)
+  const steps = page.getByRole('region', { name: 'From nothing to the first delivered file' })
+  await steps.getByRole('link', { name: 'Add a user' }).click()
+  await page.getByLabel('Username').fill('customer1')
+  await page.getByLabel('Password', { exact: true }).fill(PASSWORD)
+  await page.getByRole('button', { name: 'Create', exact: true }).click()
+  await page.getByText('customer1 was created.').waitFor()
+  await open('/')
+  await steps.getByRole('link', { name: 'Make a rule' }).waitFor()
+  t.equal(await steps.getByRole('img', { name: 'Done' }).count(), 2, 'the partner and the destination are ticked off')
+  await gateway.apply({ rules: [{ name: 'all', source: { path: '/**' }, deliver: [{ to: 'hq' }] }] })
+  const file = join(gateway.folder, 'hello.txt')
+  await writeFile(file, 'hello')
+  await live(page)
+  t.equal((await curlUpload(gateway, 'customer1', PASSWORD, file, 'hello.txt')).code, 0)
+  await page.getByRole('list', { name: 'Deliveries of /hello.txt' }).getByText('Delivered').waitFor()
+  await steps.waitFor({ state: 'detached' })
+  t.equal(await readFile(join(gateway.folder, 'hq', 'hello.txt'), 'utf8'), 'hello')
 })
 
 test('log lines appear as they are written, can be held and filtered, and lead to their transfer', { skip: noBrowser }, async (t) => {
