@@ -16,9 +16,9 @@ export function createTunedListener(context: ListenerContext, tuning: Tuning): L
   const sessions = new Map<string, Connection>()
   let { config } = context
   const makeEngine = (hostKeys: readonly string[]): SshEngine => {
-    const { banner, legacy } = config.sftp
+    const { banner, legacy, host_keys: own } = config.sftp
     if (legacy) context.log.warn('sftp.legacy', 'sftp.legacy is on: old, weak algorithms are offered to clients that have nothing better.')
-    return createSshEngine({ hostKeys, banner, legacy })
+    return createSshEngine({ hostKeys, named: own.length > 0, banner, legacy })
   }
   let engine: SshEngine = makeEngine(context.credentials.hostKeys)
   let server: Server | null = null

@@ -4,7 +4,9 @@ import { FileFlowError } from '../../core/errors.ts'
 import type { VirtualPath } from '../../core/virtual-path.ts'
 import type { Attributes, UploadOptions } from '../../files/virtual-filesystem.ts'
 import { readAttributes, type SentAttributes, writeAttributes } from './attributes.ts'
+import type { Fields } from './fields.ts'
 import type { OpenFile } from './handles.ts'
+import type { Session } from './session.ts'
 import type { Request, SftpChannel } from './sftp-channel.ts'
 
 const ATTRS = 105
@@ -27,6 +29,16 @@ export async function openFile(channel: SftpChannel, request: Request): Promise<
     throw error
   }
   answerHandle(channel, request, file)
+}
+
+/** Of an OPEN: the path that is to be written; null for reading, and where the request cannot be read. */
+export function pathToWrite(session: Session, fields: Fields): VirtualPath | null {
+  try {
+    const path = session.path(fields.text())
+    return fields.u32() & FLAG.WRITE ? path : null
+  } catch {
+    return null
+  }
 }
 
 /** Gives the file a handle, unless the channel ended while it was being opened. */
@@ -76,7 +88,7 @@ export async function closeFile(channel: SftpChannel, request: Request): Promise
   const { session } = channel
   const handle = request.handle!
   const { file } = handle
-  if (file.kind === 'folder' || !channel.handles.remove(handle)) return
+  if (file.kind === 'folder' || !channel.handles.remove(handle)) throw new FileFlowError('state.conflict', 'The handle is not open.')
   try {
     if (file.kind === 'download') {
       await file.download.end(file.moving.bytes)

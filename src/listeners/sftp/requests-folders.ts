@@ -63,6 +63,7 @@ export async function closeFolderOrFile(
 ): Promise<void> {
   const handle = request.handle!
   if (handle.file.kind !== 'folder') return closeFile(channel, request)
-  if (channel.handles.remove(handle)) await handle.file.entries.return?.()
+  if (!channel.handles.remove(handle)) throw new FileFlowError('state.conflict', 'The handle is not open.')
+  await handle.file.entries.return?.()
   channel.ok(request)
 }

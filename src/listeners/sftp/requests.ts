@@ -1,13 +1,15 @@
 // Every SFTP request as a row: its name, which lane it waits in, whether it changes anything, and who carries it out.
 // Must not hold behaviour.
 
+import type { VirtualPath } from '../../core/virtual-path.ts'
 import type { Fields } from './fields.ts'
 import { readData } from './reading.ts'
 import { CHECK_ALGORITHMS } from './requests-check.ts'
 import { extended, extendedHandle, extendedSource } from './requests-extended.ts'
-import { closeFile, fileAttributes, openFile, setFileAttributes } from './requests-files.ts'
+import { closeFile, fileAttributes, openFile, pathToWrite, setFileAttributes } from './requests-files.ts'
 import { closeFolderOrFile, nextNames, openFolder } from './requests-folders.ts'
 import * as paths from './requests-paths.ts'
+import type { Session } from './session.ts'
 import type { Request, SftpChannel } from './sftp-channel.ts'
 import { writeData } from './writing.ts'
 
@@ -17,6 +19,10 @@ export interface Row {
   readonly lane: 'path' | 'handle' | ((fields: Fields) => Uint8Array | null)
   /** A second handle whose earlier requests come first. */
   readonly after?: (fields: Fields) => Uint8Array | null
+  /** CLOSE. */
+  readonly ends?: true
+  /** OPEN: the path that is to be written, or null. */
+  readonly begins?: (session: Session, fields: Fields) => VirtualPath | null
   /** For READ and WRITE, whose adjoining requests are done together. */
   readonly moves: 'in' | 'out' | null
   /** Changes something; for the record and for tests, the virtual filesystem checks permissions itself. */
@@ -35,8 +41,8 @@ const handle = (name: string, writes: boolean, run: Single): Row => ({ name, lan
 
 /** draft-ietf-secsh-filexfer-02 §3; numbers are the packet types. */
 export const REQUESTS: ReadonlyMap<number, Row> = new Map<number, Row>([
-  [3, path('OPEN', true, openFile)],
-  [4, handle('CLOSE', true, (channel, request) => closeFolderOrFile(channel, request, closeFile))],
+  [3, { ...path('OPEN', true, openFile), begins: pathToWrite }],
+  [4, { ...handle('CLOSE', true, (channel, request) => closeFolderOrFile(channel, request, closeFile)), ends: true }],
   [5, { name: 'READ', lane: 'handle', moves: 'out', writes: false, run: readData }],
   [6, { name: 'WRITE', lane: 'handle', moves: 'in', writes: true, run: writeData }],
   [7, path('LSTAT', false, paths.lstat)],

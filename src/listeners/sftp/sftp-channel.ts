@@ -3,6 +3,7 @@
 import type { ServerChannel } from 'ssh2'
 import { codeOf, ERRORS, FileFlowError, SFTP_STATUS } from '../../core/errors.ts'
 import { errorFields } from '../../core/log.ts'
+import type { VirtualPath } from '../../core/virtual-path.ts'
 import { Fields } from './fields.ts'
 import { type Handle, Handles, type Lane } from './handles.ts'
 import { type Packet, PacketReader } from './packet-reader.ts'
@@ -51,6 +52,8 @@ export class SftpChannel {
   #unsent = 0
   #paused = false
   readonly #end = new AbortController()
+  /** Uploads whose CLOSE is under way, by the lane it is in. */
+  readonly #ending = new Map<Lane<Request>, VirtualPath>()
   readonly #barriers = new Set<() => void>()
   #gone = false
   #ended: Promise<void> = Promise.resolve()
@@ -224,7 +227,23 @@ export class SftpChannel {
     const lane = request.handle?.lane ?? this.#paths
     const source = row.after?.(new Fields(packet.body, 4))
     if (source) request.after = this.#passed(this.handles.get(source).lane, request)
+    else if (lane === this.#paths) request.after = this.#settled(request, new Fields(packet.body, 4))
+    if (row.ends && request.handle?.file.kind === 'upload') this.#ending.set(lane, request.handle.file.upload.path)
     this.#wait(lane, request)
+  }
+
+  /**
+   * What is asked of names comes after every CLOSE before it: sshfs does not wait for its answer and opens the file again at once. An OPEN of another name for writing
+   * need not wait: so small files are committed together.
+   */
+  #settled(request: Request, fields: Fields): Promise<void> | null {
+    for (const lane of this.#ending.keys()) if (!lane.running) this.#ending.delete(lane)
+    if (this.#ending.size === 0) return null
+    if (request.row.begins) {
+      const path = request.row.begins(this.session, fields)
+      if (path !== null && ![...this.#ending.values()].includes(path)) return null
+    }
+    return Promise.all([...this.#ending.keys()].map((lane) => this.#passed(lane, request))).then(() => {})
   }
 
   #wait(lane: Lane<Request>, request: Request): void {

@@ -5,7 +5,7 @@ import ssh2, { type Connection, type ServerChannel, type Session, type Server as
 import { FileFlowError } from '../../core/errors.ts'
 import { GcmCipher, GcmDecipher, type GcmState } from './aes-gcm.ts'
 import { type AuthRequest, authRequest } from './auth-request.ts'
-import { LEGACY, MODERN } from './ssh-algorithms.ts'
+import { ECDSA, LEGACY, MODERN } from './ssh-algorithms.ts'
 import { makeOffer } from './ssh-offer.ts'
 import type { Private, Protocol } from './ssh2-private.ts'
 
@@ -45,6 +45,8 @@ export interface SshEngine {
 export interface SshEngineOptions {
   /** Private keys as texts. */
   readonly hostKeys: readonly string[]
+  /** The operator named the keys: what they are is offered. */
+  readonly named: boolean
   /** Shown before the login. */
   readonly banner: string | null
   /** Old algorithms, too. */
@@ -52,8 +54,8 @@ export interface SshEngineOptions {
 }
 
 /** @throws FileFlowError `config.invalid` when no host key can be used */
-export function createSshEngine({ hostKeys, banner, legacy }: SshEngineOptions): SshEngine {
-  const algorithms = legacy ? LEGACY : MODERN
+export function createSshEngine({ hostKeys, named, banner, legacy }: SshEngineOptions): SshEngine {
+  const algorithms = legacy ? LEGACY : named ? { ...MODERN, hostKeys: [...MODERN.hostKeys, ...ECDSA] } : MODERN
   const pending = new WeakMap<Socket, { events: SshEvents; maxChannels: number }>()
   let server: Ssh2Server
   try {

@@ -9,7 +9,7 @@ const MESSAGE = { EXT_INFO: 7, KEXINIT: 20 }
 export function makeOffer(protocol: Protocol, algorithms: Algorithms, ident: string): void {
   protocol._offer = offer(protocol, algorithms, false)
   if (PREFERS_SLOW_CIPHERS.test(ident)) offerByTheirs(protocol, algorithms)
-  tellSignatures(protocol, algorithms.hostKeys)
+  tellSignatures(protocol, algorithms.signatures)
 }
 
 /** ssh2 puts ssh-rsa (SHA-1) back into its host key list: the offer is made anew. */

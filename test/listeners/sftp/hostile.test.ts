@@ -263,3 +263,49 @@ test('a channel that is closed while its replies are not read lets go of its fil
   t.ok(await RawSftp.open(client))
   client.end()
 })
+
+test('what is asked of names behind a CLOSE sees the closed file, though nobody waited for its answer', async (t) => {
+  const s = await setup(t)
+  const sftp = await RawSftp.open(await connect(s.port))
+  for (let round = 0; round < 10; round++) {
+    const handle = await sftp.file(`/f${round}`, WRITE | CREAT | TRUNC)
+    sftp.send(6, handle, u64(0), str('content'))
+    sftp.send(4, handle)
+    sftp.send(17, str(`/f${round}`))
+    sftp.send(3, str(`/f${round}`), u32(READ), u32(0))
+    sftp.send(3, str(`/f${round}`), u32(READ | WRITE), u32(0))
+    sftp.send(18, str(`/f${round}`), str(`/g${round}`))
+    const replies = []
+    for (let i = 0; i < 6; i++) replies.push(await sftp.next())
+    t.strictSame(
+      replies.map(({ type }) => type),
+      [101, 101, 105, 102, 102, 101],
+    )
+    t.equal(statusOf(replies[5]!), 0)
+  }
+})
+
+test('a thousand files are open at once, closed twice and used after: each is answered, and all come back', async (t) => {
+  const s = await setup(t)
+  writeFileSync(join(s.home, 'f'), 'content')
+  const sftp = await RawSftp.open(await connect(s.port))
+  for (let i = 0; i < 1001; i++) sftp.send(3, str('/f'), u32(READ), u32(0))
+  const handles: Buffer[] = []
+  for (let i = 0; i < 1000; i++) handles.push((await sftp.next()).body)
+  t.equal(statusOf(await sftp.next()), 4, 'one more is too many')
+  for (const handle of handles) {
+    sftp.send(4, handle)
+    sftp.send(4, handle)
+    sftp.send(5, handle, u64(0), u32(1))
+  }
+  // handles do not wait for each other: answers come in any order, but each once
+  const codes = new Map<number, number>()
+  for (let i = 0; i < 3000; i++) {
+    const reply = await sftp.next()
+    codes.set(reply.id, statusOf(reply))
+  }
+  t.equal(codes.size, 3000)
+  t.equal([...codes.values()].filter((status) => status === 0).length, 1000, 'each is closed once')
+  t.equal([...codes.values()].filter((status) => status === 4).length, 2000)
+  t.equal(statusOf(await sftp.ask(4, await sftp.file('/f', READ))), 0)
+})

@@ -36,9 +36,11 @@ export async function setup(t: Test, options: SetupOptions = {}) {
   const local = join(dir, 'local')
   mkdirSync(home)
   mkdirSync(local)
-  const hostKeys = [makeKey(dir, 'host_ed25519', 'ed25519'), makeKey(dir, 'host_rsa', 'rsa', 2048)].map((file) =>
-    readFileSync(file, 'utf8'),
-  )
+  const hostKeys = [
+    makeKey(dir, 'host_ed25519', 'ed25519'),
+    makeKey(dir, 'host_ecdsa', 'ecdsa'),
+    makeKey(dir, 'host_rsa', 'rsa', 3072),
+  ].map((file) => readFileSync(file, 'utf8'))
   const identity = makeKey(dir, 'id_ed25519', 'ed25519')
   const keyBlob = Buffer.from(readFileSync(`${identity}.pub`, 'utf8').split(' ')[1]!, 'base64')
   const gatekeeper = new FakeGatekeeper()
