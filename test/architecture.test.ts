@@ -12,6 +12,7 @@ const STEPS: Record<string, number> = {
   config: 1,
   store: 1,
   logging: 1,
+  ssh: 1,
   accounts: 2,
   files: 2,
   forwarding: 3,
@@ -31,7 +32,7 @@ const STEPS: Record<string, number> = {
 }
 const SAME_STEP = [['listeners', 'gatekeeper']]
 
-const WORKER_CODE = /^(listeners|files|watching|forwarding\/connectors)\//
+const WORKER_CODE = /^(listeners|files|watching|ssh|forwarding\/connectors)\//
 const CONTROL_ONLY = /^(store|accounts|admin)\//
 
 /** A package, and the only files that may import it. */
@@ -53,7 +54,7 @@ const CODE_DOORS = [
   {
     what: 'chance',
     code: /\bMath\.random\b|\brandom(Bytes|Int|UUID|FillSync|Fill)\b/,
-    door: /^(core\/clock|listeners\/sftp\/aes-gcm)\.ts$/,
+    door: /^(core\/clock|ssh\/aes-gcm)\.ts$/,
   },
 ]
 

@@ -86,7 +86,7 @@ async function sendVerified(
   })
   try {
     progress.temp = temp
-    const told = await session.upload(temp, source.stream, { from, mtimeMs: delivery.mtimeMs })
+    const told = await session.upload(temp, source.content, { from, mtimeMs: delivery.mtimeMs })
     source.check()
     return await verifyRemote(session, temp, contentOf(delivery), level, told)
   } finally {

@@ -7,7 +7,14 @@ import type { DestinationSpec } from '../../core/destination.ts'
 import { FileFlowError } from '../../core/errors.ts'
 import { connectFtp, type FtpConnection, SILENCE_MS } from './ftp-connection.ts'
 import { folderGone, folderOf, foldersTo } from './remote-path.ts'
-import type { HASH_ALGORITHMS, OpenSession, RemoteEntry, RemoteSession, UploadOptions } from './remote-session.ts'
+import {
+  asStream,
+  type HASH_ALGORITHMS,
+  type OpenSession,
+  type RemoteEntry,
+  type RemoteSession,
+  type UploadOptions,
+} from './remote-session.ts'
 
 const FROM_THE_START: UploadOptions = { from: 0, mtimeMs: 0 }
 
@@ -59,7 +66,7 @@ function ftpSession(connection: FtpConnection): RemoteSession {
     // one stream, in order: what is there is the beginning
     resumeSlack: 0,
     async upload(path, source, { from, mtimeMs } = FROM_THE_START) {
-      await run(() => upload(connection, path, source, from)).catch(async (error: unknown) => {
+      await run(() => upload(connection, path, asStream(source), from)).catch(async (error: unknown) => {
         const folder = folderOf(path)
         const asked = known.delete(folder) && !client.closed
         throw asked && (await run(() => client.sendIgnoringError(`CWD ${folder}`))).code >= 400 ? folderGone(error) : error

@@ -8,7 +8,7 @@ import type { Readable } from 'node:stream'
 import type { DestinationSpec } from '../../core/destination.ts'
 import { FileFlowError } from '../../core/errors.ts'
 import { translatorFor } from './errors.ts'
-import type { OpenHooks, OpenSession, RemoteEntry, RemoteSession } from './remote-session.ts'
+import { asStream, type OpenHooks, type OpenSession, type RemoteEntry, type RemoteSession } from './remote-session.ts'
 
 const CHUNK = 256 * 1024
 
@@ -46,7 +46,7 @@ function localSession(destination: DestinationSpec, base: string): RemoteSession
     makeFolder: (path) => run(() => makeFolders(base, path)),
     resumeSlack: null,
     async upload(path, source, options) {
-      await run(() => write(path, source, alive, options?.mtimeMs))
+      await run(() => write(path, asStream(source), alive, options?.mtimeMs))
       return null
     },
     hash: (path) =>

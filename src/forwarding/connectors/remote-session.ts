@@ -1,6 +1,6 @@
 // One logged-in conversation with a far side, as small as delivering needs it. deliver.ts drives it; sftp, ftp and local implement it.
 // Must not decide anything about conflicts, verification or retries.
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 
 /** Hashes that a far side may be able to name, best first. */
 export const HASH_ALGORITHMS = ['sha256', 'sha512', 'sha1', 'md5'] as const
@@ -10,6 +10,17 @@ export interface RemoteEntry {
   readonly kind: 'file' | 'other'
   /** Bytes; 0 for what is no file. */
   readonly size: number
+}
+
+/** What is sent: a stream, or the bytes of a small file, asked for once the far side takes them. */
+export type UploadSource = Readable | (() => Buffer)
+
+/** For protocols that know streams alone. */
+export const asStream = (source: UploadSource): Readable => (typeof source === 'function' ? Readable.from(once(source)) : source)
+
+function* once(source: () => Buffer): Generator<Buffer> {
+  const bytes = source()
+  if (bytes.length > 0) yield bytes
 }
 
 export interface UploadOptions {
@@ -36,7 +47,7 @@ export interface RemoteSession {
   /** How much at the end of a broken-off file may be missing in between, in bytes; null where a file cannot be gone on with. */
   readonly resumeSlack: number | null
   /** Writes a file, replacing what has the name, or going on with it. @returns its size as the far side tells it at the end, where that costs nothing */
-  upload(path: string, source: Readable, options?: UploadOptions): Promise<number | null>
+  upload(path: string, source: UploadSource, options?: UploadOptions): Promise<number | null>
   /** The hash the far side computed, lower-case hex; null when it will not after all. `size` bounds the waiting. */
   hash(path: string, size: number): Promise<string | null>
   /** Hands all bytes of the file to `take`, in order. */

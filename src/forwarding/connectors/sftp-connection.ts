@@ -2,10 +2,12 @@
 // Must not move files, and must not log in to a host whose key is not on record.
 import { createHash } from 'node:crypto'
 import type { EventEmitter } from 'node:events'
+import type { Socket } from 'node:net'
 import type { Client, ClientChannel, ServerHostKeyAlgorithm, SFTPWrapper } from 'ssh2'
 import SftpClient from 'ssh2-sftp-client'
 import { DEFAULT_PORT, type DestinationSpec } from '../../core/destination.ts'
 import type { FileFlowError } from '../../core/errors.ts'
+import { type Ciphered, useFastCiphers } from '../../ssh/fast-ciphers.ts'
 import { type Translator, translatorFor } from './errors.ts'
 import type { OpenHooks } from './remote-session.ts'
 import { within } from './within.ts'
@@ -15,7 +17,7 @@ const SILENCE_MS = 60_000
 
 /** What ssh2-sftp-client holds and its types do not tell. */
 interface Insides {
-  readonly client: Client & { readonly _remoteVer?: string }
+  readonly client: Client & { readonly _remoteVer?: string; readonly _sock: Socket; readonly _protocol: Ciphered }
 }
 
 type Answer<T> = (error: Error | null | undefined, value: T) => void
@@ -51,6 +53,11 @@ export class SftpConnection {
   offers(extension: string): boolean {
     const { _extensions } = this.sftp as unknown as { _extensions?: Record<string, string> }
     return _extensions?.[extension] !== undefined
+  }
+
+  /** Bytes that one WRITE may carry. */
+  get longestWrite(): number {
+    return (this.sftp as unknown as { _maxWriteLen?: number })._maxWriteLen ?? 0
   }
 
   /** One request, its failure translated. Silence of the whole connection for a minute while requests wait ends it. */
@@ -205,6 +212,8 @@ async function connectOnce(
   // Many small requests and answers: Nagle's delay would cost 40 ms each.
   client.on('connect', () => client.setNoDelay(true))
   client.on('handshake', () => {
+    useFastCiphers(client._protocol)
+    if (!greeted) writeTogether(client)
     greeted = true
     hooks.connected(client._remoteVer ?? 'connected')
   })
@@ -247,6 +256,24 @@ async function connectOnce(
     // After the handshake the far side answers: what fails now is the login or the SFTP service behind it.
     if (greeted && /subsystem|channel/i.test(message)) throw translate.fail('remote.denied', 'the server gives this login no SFTP', error)
     throw translate(error, 'connect')
+  }
+}
+
+/** What one turn of the event loop has to say goes out in one piece: ssh2 hands each packet to the socket by itself, and most requests are small. */
+function writeTogether({ _sock: socket, _protocol: protocol }: Insides['client']): void {
+  const write = protocol._onWrite
+  let held = false
+  const letGo = () => {
+    held = false
+    socket.uncork()
+  }
+  protocol._onWrite = (packet) => {
+    if (!held) {
+      held = true
+      socket.cork()
+      process.nextTick(letGo)
+    }
+    write(packet)
   }
 }
 

@@ -1,17 +1,18 @@
 // Delivery over SFTP version 3 (draft-ietf-secsh-filexfer-02) with OpenSSH's extensions where the far side has them.
 // Must not know about connecting; sftp-connection.ts does.
-import type { Readable } from 'node:stream'
 import type { Stats } from 'ssh2'
 import type { DestinationSpec } from '../../core/destination.ts'
 import { FileFlowError, SFTP_STATUS } from '../../core/errors.ts'
 import { folderGone, folderOf, foldersTo } from './remote-path.ts'
-import type { OpenSession, RemoteEntry, RemoteSession, UploadOptions } from './remote-session.ts'
+import type { OpenSession, RemoteEntry, RemoteSession, UploadOptions, UploadSource } from './remote-session.ts'
 import { connectSftp, type SftpConnection } from './sftp-connection.ts'
 
 /** Every server must take packets of this size (draft-ietf-secsh-filexfer-02 §3). */
 const BLOCK = 32 * 1024
-/** Requests under way: 2 MiB fill a fast line over a continent. */
-const WRITES_AHEAD = 64
+/** Servers that say how much they take in one WRITE, as OpenSSH does, get fewer and larger ones. */
+const LARGE_BLOCK = 128 * 1024
+/** Bytes under way: 2 MiB fill a fast line over a continent. */
+const AHEAD = 2 * 1024 * 1024
 const READS_AHEAD = 32
 const FROM_THE_START: UploadOptions = { from: 0, mtimeMs: 0 }
 
@@ -73,7 +74,7 @@ function sftpSession(connection: SftpConnection, home: string, remembered: { noC
       }
       known.add(path)
     },
-    resumeSlack: BLOCK * (WRITES_AHEAD + 1),
+    resumeSlack: AHEAD + LARGE_BLOCK,
     async upload(path, source, options = FROM_THE_START) {
       try {
         return await upload(connection, path, source, options)
@@ -121,37 +122,41 @@ async function remove(connection: SftpConnection, path: string): Promise<void> {
 }
 
 /** @returns the size that the server tells at the end */
-async function upload(connection: SftpConnection, path: string, source: Readable, { from, mtimeMs }: UploadOptions): Promise<number> {
+async function upload(connection: SftpConnection, path: string, source: UploadSource, { from, mtimeMs }: UploadOptions): Promise<number> {
   const { sftp } = connection
+  const block = connection.longestWrite >= LARGE_BLOCK ? LARGE_BLOCK : BLOCK
   const handle = await connection.call<Buffer>((answer) => sftp.open(path, from > 0 ? 'r+' : 'w', answer))
   const requests = new Requests()
-  let size = -1
-  try {
-    let at = from
-    for await (const chunk of source as AsyncIterable<Buffer>) {
-      for (let start = 0; start < chunk.length; start += BLOCK) {
-        const length = Math.min(BLOCK, chunk.length - start)
-        const position = at
-        at += length
-        requests.add(connection.call((answer) => sftp.write(handle, chunk, start, length, position, (error) => answer(error, undefined))))
-        await requests.atMost(WRITES_AHEAD)
-      }
+  const close = () => connection.call((answer) => sftp.close(handle, answer))
+  let closing = false
+  let at = from
+  const write = async (chunk: Buffer): Promise<void> => {
+    for (let start = 0; start < chunk.length; start += block) {
+      const length = Math.min(block, chunk.length - start)
+      const position = at
+      at += length
+      requests.add(connection.call((answer) => sftp.write(handle, chunk, start, length, position, (error) => answer(error, undefined))))
+      if (requests.count > AHEAD / block) await requests.atMost(AHEAD / block)
     }
+  }
+  try {
+    if (typeof source === 'function') await write(source())
+    else for await (const chunk of source as AsyncIterable<Buffer>) await write(chunk)
     // what ends a file goes out with its last bytes: one answer's time for all of it
     if (connection.offers('fsync@openssh.com')) requests.add(connection.call((answer) => sftp.ext_openssh_fsync(handle, answer)))
     if (mtimeMs > 0) requests.add(setTime(connection, handle, mtimeMs))
     const stats = connection.call<Stats>((answer) => sftp.fstat(handle, answer))
     requests.add(stats)
+    closing = true
+    requests.add(close())
     await requests.atMost(0)
-    size = (await stats).size
+    return (await stats).size
   } catch (error) {
     if (!connection.usable) throw error
     const full = statusOf(error) === 'remote.failed' && (await isFull(connection, path))
-    await connection.call((answer) => sftp.close(handle, answer)).catch(() => undefined)
+    if (!closing) await close().catch(() => undefined)
     throw full ? new FileFlowError('remote.full', undefined, { cause: error }) : error
   }
-  await connection.call((answer) => sftp.close(handle, answer))
-  return size
 }
 
 /** A time that the server will not set is no fault of the file's. */
@@ -168,6 +173,10 @@ class Requests {
     // it is waited for later: until then a failure is nobody's surprise
     request.catch(() => undefined)
     this.#running.push(request)
+  }
+
+  get count(): number {
+    return this.#running.length
   }
 
   /** @throws the first failure */

@@ -1,18 +1,26 @@
 // The spooled content as a stream that is hashed again while it is sent, so that what leaves is what was acknowledged.
 // Must not write, and must not hold more than one chunk.
 import { createHash, type Hash } from 'node:crypto'
-import { constants, type FileHandle, open } from 'node:fs/promises'
+import { close as closeFile, constants, open as openFile, read } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { FileFlowError } from '../../core/errors.ts'
 import type { Delivery } from '../connector.ts'
-import type { HashAlgorithm } from './remote-session.ts'
+import type { HashAlgorithm, UploadSource } from './remote-session.ts'
 
 const CHUNK = 256 * 1024
 const SPOOL_FAULTS: Record<string, 'spool.missing' | 'spool.changed'> = { ENOENT: 'spool.missing', ELOOP: 'spool.changed' }
+/** A plain file of our own: whatever else stands there is neither followed nor waited for. */
+const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+const storageFault = (cause: unknown): FileFlowError => new FileFlowError('storage.failed', undefined, { cause })
+const openFault = (cause: NodeJS.ErrnoException): FileFlowError =>
+  new FileFlowError(SPOOL_FAULTS[cause.code ?? ''] ?? 'storage.failed', undefined, { cause })
 
 export interface SpoolSource {
-  readonly stream: Readable
-  /** After the stream ended. @throws FileFlowError `spool.changed` when it was not the content that was acknowledged */
+  /** The bytes of what is no longer than one chunk, else a stream. */
+  readonly content: UploadSource
+  /** After it was sent. @throws FileFlowError `spool.changed` when it was not the content that was acknowledged */
   check(): void
   close(): Promise<void>
 }
@@ -26,6 +34,7 @@ export interface Content {
 
 /** @param from where the stream begins; what lies before is hashed all the same. @param started called when the first of it is asked for. @throws FileFlowError `spool.missing`, `spool.changed` */
 export async function openSpool(delivery: Delivery, from = 0, started: () => void = () => {}): Promise<SpoolSource> {
+  if (delivery.size <= CHUNK && from === 0) return smallSource(delivery, started)
   const handle = await openContent(delivery)
   const hash = createHash('sha256')
   let count = 0
@@ -43,7 +52,7 @@ export async function openSpool(delivery: Delivery, from = 0, started: () => voi
   // A broken transfer destroys the stream with its error after the transfer itself has reported it: nobody else listens then.
   stream.on('error', () => undefined)
   return {
-    stream,
+    content: stream,
     check() {
       if (count !== delivery.size || hash.digest('hex') !== delivery.sha256) throw new FileFlowError('spool.changed')
     },
@@ -52,6 +61,37 @@ export async function openSpool(delivery: Delivery, from = 0, started: () => voi
       await handle.close()
     },
   }
+}
+
+/** All at once, and compared before any of it leaves. */
+async function smallSource(delivery: Delivery, started: () => void): Promise<SpoolSource> {
+  const bytes = await readSmall(delivery)
+  if (createHash('sha256').update(bytes).digest('hex') !== delivery.sha256) throw new FileFlowError('spool.changed')
+  return {
+    content() {
+      started()
+      return bytes
+    },
+    check: () => undefined,
+    close: () => Promise.resolve(),
+  }
+}
+
+/** Asks for one byte more than there should be: the answer tells the size, which spares a question. Nobody waits for the closing. */
+function readSmall({ spool, size }: Delivery): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    openFile(Buffer.from(spool), FLAGS, (failed, fd) => {
+      if (failed) return reject(openFault(failed))
+      const into = Buffer.allocUnsafe(size + 1)
+      read(fd, into, 0, size + 1, 0, (cause, count) => {
+        closeFile(fd, () => undefined)
+        // a folder, a pipe and a file of another size are all not what was kept
+        if (cause || count !== size)
+          reject(cause?.code === 'EIO' ? storageFault(cause) : new FileFlowError('spool.changed', undefined, { cause }))
+        else resolve(into.subarray(0, size))
+      })
+    })
+  })
 }
 
 async function* after(from: number, started: () => void, chunks: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
@@ -84,13 +124,9 @@ async function digestOf(delivery: Delivery, hash: Hash, size = delivery.size): P
 }
 
 async function openContent(delivery: Delivery): Promise<FileHandle> {
-  let handle: FileHandle
-  try {
-    // a plain file of our own: whatever else stands there is neither followed nor waited for
-    handle = await open(Buffer.from(delivery.spool), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-  } catch (cause) {
-    throw new FileFlowError(SPOOL_FAULTS[(cause as NodeJS.ErrnoException).code ?? ''] ?? 'storage.failed', undefined, { cause })
-  }
+  const handle = await open(Buffer.from(delivery.spool), FLAGS).catch((cause: NodeJS.ErrnoException) => {
+    throw openFault(cause)
+  })
   const stats = await handle.stat()
   if (stats.isFile() && stats.size === delivery.size) return handle
   await handle.close()
@@ -102,7 +138,7 @@ async function* chunksOf(handle: FileHandle, size: number, seen: (chunk: Buffer)
   for (let at = 0; at < size; ) {
     const into = Buffer.allocUnsafe(Math.min(CHUNK, size - at))
     const { bytesRead } = await handle.read(into, 0, into.length, at).catch((cause: unknown) => {
-      throw new FileFlowError('storage.failed', undefined, { cause })
+      throw storageFault(cause)
     })
     if (bytesRead === 0) return
     const chunk = into.subarray(0, bytesRead)

@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net'
 import ssh2, { type Connection, type ServerChannel, type Session, type Server as Ssh2Server } from 'ssh2'
 import { FileFlowError } from '../../core/errors.ts'
-import { GcmCipher, GcmDecipher, type GcmState } from './aes-gcm.ts'
+import { useFastCiphers } from '../../ssh/fast-ciphers.ts'
 import { type AuthRequest, authRequest } from './auth-request.ts'
 import { ECDSA, LEGACY, MODERN } from './ssh-algorithms.ts'
 import { makeOffer } from './ssh-offer.ts'
@@ -183,26 +183,6 @@ function guardPayloads(protocol: Protocol): void {
     return handle(payload)
   }
 }
-
-/** Right after a key exchange, before anything else is read or written with the new keys. */
-function useFastCiphers(protocol: Protocol): void {
-  const { _cipher: cipher, _decipher: decipher } = protocol
-  if (isGcm(cipher._encSSLName)) {
-    const state: GcmState = { name: cipher._encSSLName, key: cipher._encKey, iv: cipher._encIV, sequence: cipher.outSeqno }
-    protocol._cipher = new GcmCipher(state, (packet) => protocol._onWrite(packet)) as unknown as Protocol['_cipher']
-  }
-  if (isGcm(decipher._decipherSSLName)) {
-    const state: GcmState = {
-      name: decipher._decipherSSLName,
-      key: decipher._decipherKey,
-      iv: decipher._decipherIV,
-      sequence: decipher.inSeqno,
-    }
-    protocol._decipher = new GcmDecipher(state, decipher._onPayload) as unknown as Protocol['_decipher']
-  }
-}
-
-const isGcm = (name: string | undefined): name is GcmState['name'] => name === 'aes-128-gcm' || name === 'aes-256-gcm'
 
 /** A connection whose client has named itself. */
 export class SshConnection {

@@ -2,16 +2,14 @@
 // Must not be imported but by ssh-engine.ts and ssh-offer.ts.
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
+import type { Ciphered } from '../../ssh/fast-ciphers.ts'
 
 export type Payload = (payload: Buffer) => number | false | undefined
 
 /** What is used of ssh2's private parts. */
-export interface Protocol {
+export interface Protocol extends Ciphered {
   _offer: Offer
-  _cipher: { _encSSLName?: string; _encKey: Buffer; _encIV: Buffer; outSeqno: number; encrypt(packet: Buffer): void }
-  _decipher: { _decipherSSLName?: string; _decipherKey: Buffer; _decipherIV: Buffer; inSeqno: number; _onPayload: Payload }
   _onPayload: Payload
-  _onWrite: (data: Buffer) => void
   _kexinit: Buffer | undefined
   _queue: Buffer[] | undefined
   _authsQueue: string[]
