@@ -94,6 +94,12 @@ export interface Obligations {
   readonly deliveries: number
 }
 
+export interface RenameObligations extends Obligations {
+  readonly renameId: string
+  /** Where the content has to be linked when anything is owed. */
+  readonly spool: Uint8Array | null
+}
+
 export interface Operation {
   readonly sessionId: string
   readonly action: 'delete' | 'rename' | 'mkdir' | 'rmdir' | 'setattr' | 'symlink' | 'link'
@@ -118,12 +124,9 @@ export interface TransferLedger {
   /** Bytes so far, of running transfers, for live screens. At most once a second a session. */
   progress(transferId: string, bytes: number): void
   /** A finished file is about to get a new name; durable before it resolves. */
-  commitRename(file: RenamedFile): Promise<
-    Obligations & {
-      readonly renameId: string /** Where the content has to be linked when anything is owed. */
-      readonly spool: Uint8Array | null
-    }
-  >
+  commitRename(file: RenamedFile): Promise<RenameObligations>
+  /** The same for files of one folder that is about to get a new name, in one transaction; null for what no transfer speaks of. */
+  commitRenames(sessionId: string, files: readonly RenamedFile[]): Promise<readonly (RenameObligations | null)[]>
   /** The rename happened (or did not): the deliveries may start, or are taken back. */
   renamed(renameId: string, done: boolean): void
   /** A change that is no transfer, for the audit trail. */

@@ -1,5 +1,5 @@
 // Renames: a finished file that comes to a new name is asked about like an arrival, and what it then owes is recorded before the name changes.
-// Must not lose a partial: it moves under its new name.
+// Must not lose a partial: it moves under its new name. Folders: rename-folder.ts.
 import fs from 'node:fs'
 import { FileFlowError } from '../core/errors.ts'
 import { testPoint } from '../core/test-point.ts'
@@ -9,6 +9,7 @@ import type { Place } from './jail.ts'
 import { keepPartial } from './kept-partials.ts'
 import type { PartialOverlay } from './partials.ts'
 import { hold, moveToFree } from './plain-file.ts'
+import { renameFolder } from './rename-folder.ts'
 import { makeSpoolLink, sameFile } from './spool-link.ts'
 import type { Vault } from './vaults.ts'
 
@@ -48,6 +49,11 @@ export async function renameFile(
     context.ledger.operation({ sessionId: context.sessionId, action: 'rename', path: source.path, to: target.path, ...freed })
   if (!found && partial) {
     translated(() => keepPartial(partial, context.vault.partial(context.username, target.path)))
+    report()
+    return
+  }
+  if (found!.isDirectory()) {
+    await renameFolder(source, target, context)
     report()
     return
   }

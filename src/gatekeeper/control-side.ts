@@ -338,6 +338,11 @@ export function createGatekeeper(
       renames.add(owed.renameId)
       return owed
     },
+    async commitRenames(sessionId, files) {
+      const owed = await group.run(() => recorder.commitRenames(files, sessionOf(sessionId).principal.username), true)
+      for (const each of owed) if (each) renames.add(each.renameId)
+      return owed
+    },
 
     renamed(renameId, done): void {
       if (!renames.delete(renameId)) return

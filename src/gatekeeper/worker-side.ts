@@ -20,6 +20,7 @@ const METHODS = {
   usage: 'call',
   progress: 'notice',
   commitRename: 'call',
+  commitRenames: 'call',
   renamed: 'notice',
   operation: 'notice',
   activity: 'notice',

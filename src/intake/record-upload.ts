@@ -2,7 +2,7 @@
 // Must not publish or send anything; it only makes what must happen undeniable.
 import { type Clock, newId } from '../core/clock.ts'
 import type { ErrorRecord } from '../core/errors.ts'
-import type { Obligations, RenamedFile, StagedUpload } from '../core/transfer.ts'
+import type { Obligations, RenamedFile, RenameObligations, StagedUpload } from '../core/transfer.ts'
 import { nameToBytes, toDisplay, type VirtualPath } from '../core/virtual-path.ts'
 import type { DeliveryQueue } from '../forwarding/queue.ts'
 import type { Rules } from '../forwarding/rules.ts'
@@ -58,6 +58,32 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
 
   const release = (transferId: string): void => {
     queue.release(transferId, clock.now() + (likely.has(transferId) ? QUIET_WINDOW_MS : 0))
+  }
+
+  /** What came to this name, if the file that stands there is still that. */
+  const transferAt = (file: RenamedFile, username: string): TransferRow | null => {
+    const row = transfers.lastAt(username, toDisplay(file.from))
+    return row && row.state !== 'committing' && row.bytes === file.size ? row : null
+  }
+
+  const commitRename = (row: TransferRow, file: RenamedFile): RenameObligations => {
+    const id = newId(clock.now())
+    // a name of its own: the removal of an earlier spool of this transfer may still be under way
+    const spool = row.spool ?? Buffer.concat([file.spoolFolder, Buffer.from(`/${id}`)])
+    const owed = owe(row, file.to)
+    if (owed > 0 && !row.spool) transfers.setSpool(row.id, spool)
+    transfers.addRename({
+      id,
+      session_id: file.sessionId,
+      transfer_id: row.id,
+      from_path: toDisplay(file.from),
+      to_path: toDisplay(file.to),
+      to_path_bytes: exactBytes(file.to),
+      inode: file.inode,
+      final: Buffer.from(file.final),
+      at: clock.now(),
+    })
+    return { deliveries: owed, renameId: id, spool: owed > 0 ? spool : null }
   }
 
   return {
@@ -142,26 +168,19 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
       changed('aborted', transferId)
     },
     /** Runs inside a durable group. */
-    commitRename(file: RenamedFile, username: string): Obligations & { renameId: string; spool: Uint8Array | null } {
-      const id = newId(clock.now())
-      const row = transfers.lastAt(username, toDisplay(file.from))
-      if (!row || row.state === 'committing' || row.bytes !== file.size) return { deliveries: 0, renameId: id, spool: null }
-      // a name of its own: the removal of an earlier spool of this transfer may still be under way
-      const spool = row.spool ?? Buffer.concat([file.spoolFolder, Buffer.from(`/${id}`)])
-      const owed = owe(row, file.to)
-      if (owed > 0 && !row.spool) transfers.setSpool(row.id, spool)
-      transfers.addRename({
-        id,
-        session_id: file.sessionId,
-        transfer_id: row.id,
-        from_path: toDisplay(file.from),
-        to_path: toDisplay(file.to),
-        to_path_bytes: exactBytes(file.to),
-        inode: file.inode,
-        final: Buffer.from(file.final),
-        at: clock.now(),
+    commitRename(file: RenamedFile, username: string): RenameObligations {
+      const row = transferAt(file, username)
+      return row ? commitRename(row, file) : { deliveries: 0, renameId: newId(clock.now()), spool: null }
+    },
+    /** Runs inside a durable group. Files of one folder, in the order in which they once arrived. */
+    commitRenames(files: readonly RenamedFile[], username: string): (RenameObligations | null)[] {
+      const known = files.flatMap((file, i) => {
+        const row = transferAt(file, username)
+        return row ? [{ i, file, row }] : []
       })
-      return { deliveries: owed, renameId: id, spool: owed > 0 ? spool : null }
+      const owed: (RenameObligations | null)[] = files.map(() => null)
+      for (const { i, file, row } of known.sort((a, b) => a.row.commit_order! - b.row.commit_order!)) owed[i] = commitRename(row, file)
+      return owed
     },
     renamed(renameId: string, done: boolean): void {
       const rename = transfers.takeRename(renameId)

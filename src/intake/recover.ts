@@ -31,6 +31,9 @@ const TORN: ErrorRecord = {
 }
 const KILLED: ErrorRecord = { code: 'service.unavailable', message: 'The gateway stopped during the transfer.' }
 
+/** Rows and names that are looked at together. */
+const STEP = 500
+
 export async function recover(options: RecoverOptions): Promise<Recovered> {
   const { store, clock } = options
   const published = await finishCommitted(options)
@@ -101,9 +104,14 @@ async function publish(row: TransferRow, { store, log, recorder, durable }: Reco
 
 /** Of one lost session, or (null) all: a rename that another session has under way is that session's. */
 async function finishRenames({ store, recorder }: RecoverOptions, sessionId: string | null): Promise<void> {
-  for (const rename of store.transfers.renames(sessionId)) {
-    const done = await holdsInode(rename.final, rename.inode)
-    store.group.now(() => recorder.renamed(rename.id, done))
+  const renames = store.transfers.renames(sessionId)
+  // a folder's rename left one for each file
+  for (let i = 0; i < renames.length; i += STEP) {
+    const step = renames.slice(i, i + STEP)
+    const done = await Promise.all(step.map((rename) => holdsInode(rename.final, rename.inode)))
+    store.group.now(() => {
+      for (const [j, rename] of step.entries()) recorder.renamed(rename.id, done[j]!)
+    })
   }
 }
 

@@ -74,6 +74,10 @@ export class MemoryLedger implements TransferLedger {
     return { deliveries: this.deliveries, renameId, spool: Buffer.concat([file.spoolFolder, Buffer.from(`/${renameId}`)]) }
   }
 
+  async commitRenames(_: string, files: readonly RenamedFile[]) {
+    return Promise.all(files.map((file) => this.commitRename(file)))
+  }
+
   renamed(id: string, done: boolean): void {
     this.renamedAs.set(id, done)
   }

@@ -79,6 +79,36 @@ test('another file under the name during a rename is never sent in its place', a
   t.same([...d.ledger.renamedAs.values()], [false])
 })
 
+for (const [what, exchange] of [
+  ['a file below it exchanged for a link', (home: string, outside: string) => swap(join(home, 'in/sub/a'), join(outside, 'secret'))],
+  ['a folder below it exchanged for a link', (home: string, outside: string) => swap(join(home, 'in/sub'), outside)],
+  [
+    'a folder exchanged for another',
+    (home: string) => {
+      fs.renameSync(join(home, 'in'), join(home, 'was'))
+      fs.mkdirSync(join(home, 'in'))
+    },
+  ],
+] as const) {
+  test(`${what} during the rename of a folder leads nowhere: nothing is renamed, sent or kept`, async (t) => {
+    const d = disk(t)
+    d.put('in/sub/secret', 'mine')
+    d.put('in/sub/a', 'mine')
+    const before = d.outsideState()
+    d.ledger.deliveries = 1
+    let once = true
+    d.ledger.meanwhile.commitRename = () => {
+      if (once) exchange(d.home, d.outside)
+      once = false
+    }
+    t.not(await outcome(d.session().rename(v('/in'), v('/out'), { overwrite: false })), 'ok')
+    t.notOk(fs.existsSync(join(d.home, 'out')))
+    t.same([...d.ledger.renamedAs.values()], [false, false])
+    t.equal(d.outsideState(), before)
+    for (const file of d.kept('spool')) t.equal(fs.readFileSync(file, 'utf8'), 'mine')
+  })
+}
+
 test('a folder exchanged for a link while an upload is open does not lead its commit outside', async (t) => {
   const d = disk(t)
   fs.mkdirSync(join(d.home, 'in'))

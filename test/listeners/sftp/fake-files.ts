@@ -287,6 +287,9 @@ export class FakeGatekeeper implements Gatekeeper {
   async commitRename(): Promise<never> {
     throw new Error('the fake filesystem does not ask')
   }
+  async commitRenames(): Promise<never> {
+    throw new Error('the fake filesystem does not ask')
+  }
   published(): void {}
   confirmUpload(): void {}
   endTransfer(): void {}

@@ -1,0 +1,126 @@
+// Renames of folders: each finished file below one arrives under its new path, as if it had been renamed alone; all that is owed is recorded before the one rename.
+// Must not follow links below the folder, nor keep a handle for each file or folder of a tree.
+import fs from 'node:fs'
+import { FileFlowError } from '../core/errors.ts'
+import { testPoint } from '../core/test-point.ts'
+import type { RenamedFile, TransferLedger } from '../core/transfer.ts'
+import { nameFromBytes, type VirtualPath } from '../core/virtual-path.ts'
+import { fromErrno, syncFolder, translated } from './file-io.ts'
+import { type Folder, openFolder, type Place } from './jail.ts'
+import { hold } from './plain-file.ts'
+import { makeSpoolLink, sameFile } from './spool-link.ts'
+
+/** Files that one transaction records: enough to make its sync cheap, few enough for others to have their turn. */
+const BATCH = 200
+
+export interface FolderRenameContext {
+  readonly sessionId: string
+  readonly ledger: TransferLedger
+  readonly vault: { readonly spoolFolder: string }
+  readonly durable: boolean
+}
+
+interface Found {
+  /** Below the renamed folder; the last one is the file's own. */
+  readonly parts: readonly Buffer[]
+  readonly stats: fs.Stats
+}
+
+/** @throws FileFlowError `path.*`, `permission.denied`, `state.conflict` when a file changed meanwhile: nothing is renamed nor owed then */
+export async function renameFolder(source: Place, target: Place, context: FolderRenameContext): Promise<void> {
+  const { ledger } = context
+  const recorded: string[] = []
+  let owed = 0
+  try {
+    using top = source.enter()
+    const stats = fs.statSync(top.at(null))
+    for await (const batch of inBatches(filesBelow(top))) owed += await record(batch, top, source, target, context, recorded)
+    testPoint('rename.spooled')
+    if (!sameFile(fs.lstatSync(source.real), stats)) throw new FileFlowError('state.conflict', 'Another folder took the name meanwhile.')
+    fs.renameSync(source.real, target.real)
+    testPoint('rename.renamed')
+    if (context.durable && owed > 0) await syncFolder(String(target.folder.at(null)))
+  } catch (error) {
+    for (const id of recorded) ledger.renamed(id, false)
+    throw fromErrno(error)
+  }
+  for (const id of recorded) ledger.renamed(id, true)
+}
+
+/** Records what these files will owe, and links the content of those that owe something. @returns how many do */
+async function record(
+  batch: readonly Found[],
+  top: Folder,
+  source: Place,
+  target: Place,
+  { sessionId, ledger, vault, durable }: FolderRenameContext,
+  recorded: string[],
+): Promise<number> {
+  const end = Buffer.concat([target.folder.realPath(), Buffer.from('/'), target.name!])
+  const files = batch.map(({ parts, stats }): RenamedFile => {
+    const below = parts.map((part) => `/${nameFromBytes(part)}`).join('')
+    return {
+      sessionId,
+      from: `${source.path}${below}` as VirtualPath,
+      to: `${target.path}${below}` as VirtualPath,
+      size: stats.size,
+      inode: `${stats.dev}:${stats.ino}`,
+      spoolFolder: Buffer.from(vault.spoolFolder),
+      final: Buffer.concat([end, ...parts.flatMap((part) => [Buffer.from('/'), part])]),
+    }
+  })
+  const answers = await ledger.commitRenames(sessionId, files)
+  for (const answer of answers) if (answer) recorded.push(answer.renameId)
+  testPoint('rename.committed')
+  let owed = 0
+  for (const [i, answer] of answers.entries()) {
+    if (!answer?.spool || answer.deliveries === 0) continue
+    const { parts, stats } = batch[i]!
+    using folder = walk(top, parts.slice(0, -1))
+    const real = folder.at(parts.at(-1)!)
+    // held, no other file can get its inode number: what is linked is what was recorded
+    using held = hold(real)
+    if (!held.stats.isFile() || !sameFile(held.stats, stats) || held.stats.size !== stats.size || held.stats.mtimeMs !== stats.mtimeMs)
+      throw new FileFlowError('state.conflict', 'A file below the folder changed meanwhile.')
+    await makeSpoolLink(real, Buffer.from(answer.spool).toString(), durable, held.stats)
+    owed++
+  }
+  return owed
+}
+
+/** All plain files below the folder, in the order of their names; links are none. */
+async function* filesBelow(top: Folder): AsyncIterable<Found> {
+  const waiting: Buffer[][] = [[]]
+  for (let parts = waiting.pop(); parts; parts = waiting.pop()) {
+    using folder = walk(top, parts)
+    const names = await fs.promises.readdir(String(folder.at(null)), { encoding: 'buffer' })
+    for (const name of names.sort(Buffer.compare)) {
+      const stats = fs.lstatSync(folder.at(name), { throwIfNoEntry: false })
+      if (stats?.isDirectory()) waiting.push([...parts, name])
+      else if (stats?.isFile()) yield { parts: [...parts, name], stats }
+    }
+  }
+}
+
+/** From the top down, one part at a time, never through a link. The caller disposes of it. */
+function walk(top: Folder, parts: readonly Buffer[]): Folder {
+  return translated(() => {
+    let folder = openFolder(top.at(null), true)
+    for (const part of parts) {
+      using above = folder
+      folder = openFolder(above.at(part), false)
+    }
+    return folder
+  })
+}
+
+async function* inBatches(found: AsyncIterable<Found>): AsyncIterable<Found[]> {
+  let batch: Found[] = []
+  for await (const each of found) {
+    batch.push(each)
+    if (batch.length < BATCH) continue
+    yield batch
+    batch = []
+  }
+  if (batch.length > 0) yield batch
+}
