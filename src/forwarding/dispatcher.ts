@@ -1,6 +1,7 @@
 // The dispatcher: claims due deliveries fairly over destinations, hands them to the forwarder worker, settles what comes back.
 // Must not move bytes, and believes nothing about a delivery but its row.
 import type { Clock } from '../core/clock.ts'
+import type { DestinationSpec } from '../core/destination.ts'
 import { ERRORS, type ErrorRecord, FileFlowError, toErrorRecord } from '../core/errors.ts'
 import { errorFields, type Logger } from '../core/log.ts'
 import type { RetryPolicy } from '../core/retry.ts'
@@ -47,6 +48,9 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
   let send: ((message: ToForwarder) => void) | null = null
   let timer: NodeJS.Timeout | undefined
   let kicked = false
+  /** Rows are on their way to `running`: what else may start is seen when they are. */
+  let claiming = false
+  let lookAgain = false
   let turn = 0
 
   const countOf = (destination: string): number => perDestination.get(destination) ?? 0
@@ -75,16 +79,20 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
 
   function dispatch(): void {
     if (!send) return
+    if (claiming) {
+      lookAgain = true
+      return
+    }
     const now = clock.now()
     const names = destinations.names()
     if (!alone) {
       const suspect = suspected(names, now)
       if (suspect && running.size === 0) {
         alone = true
-        start([suspect])
+        claim([suspect])
       } else if (!suspect || now - suspect.next_at! < PATIENCE_MS) {
         const picked = pick(names, now)
-        if (picked.length > 0) start(picked)
+        if (picked.length > 0) claim(picked)
       }
     }
     const next = [rows.nextDue(now), breakers.nextProbe(now)].filter((at) => at !== null)
@@ -119,33 +127,69 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
   const suspected = (names: readonly string[], now: number): DeliveryRow | undefined =>
     rows.suspected(now).find(({ destination }) => names.includes(destination) && breakers.allows(destination, 1, now) > 0)
 
-  function start(picked: readonly DeliveryRow[]): void {
+  const claim = (picked: readonly DeliveryRow[]): void =>
+    void start(picked).catch((error: unknown) => log.error('dispatcher.failed', 'What follows a claim failed.', errorFields(error)))
+
+  /** Claims share a transaction, and so a sync, with whatever is recorded in this turn: outcomes and uploads. Nothing is sent before its claim is durable. */
+  async function start(picked: readonly DeliveryRow[]): Promise<void> {
+    claiming = true
     const at = clock.now()
-    const started = store.group.now(() => picked.map((row) => rows.start(row.id, at)))
+    const begun: DeliveryRow[] = []
+    const claims = picked.map(({ id }) =>
+      store.group.run(() => {
+        const row = rows.start(id, at)
+        begun.push(row)
+        // from here on it can be cancelled and given back like any other
+        begin(row)
+        return row
+      }, true),
+    )
+    const results = await Promise.allSettled(claims)
+    claiming = false
+    const started = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+    // undone with its transaction
+    for (const row of begun) if (!started.includes(row) && running.get(row.id) === row) done(row)
+    if (running.size === 0) alone = false
+    const failed = results.find((result) => result.status === 'rejected' && !(result.reason instanceof LostRace))
+    if (failed?.status === 'rejected') {
+      log.error('dispatcher.failed', 'Due deliveries could not be claimed.', errorFields(failed.reason))
+      sleepUntil(clock.now() + 1000)
+    }
+    const specs = new Map<string, DestinationSpec>()
     for (const row of started) {
-      running.set(row.id, row)
-      perDestination.set(row.destination, countOf(row.destination) + 1)
-      breakers.started(row.destination, row.id)
+      // cancelled or given back in the meantime
+      if (running.get(row.id) !== row) continue
       changed('started', row.id)
       testPoint('delivery.started')
       try {
+        if (!send) throw new FileFlowError('service.draining')
         // it waited while a later version went out (a retry by hand, say)
         if (rows.newerDelivered(row.id)) throw new FileFlowError('delivery.superseded')
-        hand(row)
+        if (!specs.has(row.destination)) specs.set(row.destination, destinations.secretSpec(row.destination))
+        hand(row, specs.get(row.destination)!)
       } catch (error) {
         settle(row.id, row.attempt, { ok: false, error: toErrorRecord(error), unclear: false })
         if (!(error instanceof FileFlowError))
           log.error('delivery.failed', 'A delivery could not be handed to the forwarder.', { delivery: row.id, ...errorFields(error) })
       }
     }
+    if (lookAgain || started.length < picked.length) {
+      lookAgain = false
+      if (!failed) kick()
+    }
   }
 
-  function hand(row: DeliveryRow): void {
+  function begin(row: DeliveryRow): void {
+    running.set(row.id, row)
+    perDestination.set(row.destination, countOf(row.destination) + 1)
+    breakers.started(row.destination, row.id)
+  }
+
+  function hand(row: DeliveryRow, destination: DestinationSpec): void {
     // its template could not be filled in: there is no name to send it under
     if (row.remote_path === '' || row.temp_name === '') throw new FileFlowError('template.invalid')
     const transfer = store.transfers.get(row.transfer_id)
     if (!transfer?.spool) throw new FileFlowError('spool.missing')
-    const destination = destinations.secretSpec(row.destination)
     send?.({
       type: 'attempt',
       destination,

@@ -34,15 +34,16 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
     if (known?.transfer_id !== row.id) return 'changed'
     return disposeOfWatched(folder, path, (stats) => identityOf(stats) === known.identity, how, date)
   }
-  const dispose = (transferId: string, spool: Uint8Array): void => {
+  /** @returns whether the partner's file was touched */
+  const dispose = (transferId: string, spool: Uint8Array): boolean => {
     const row = store.transfers.get(transferId)!
     const wishes = new Set(store.deliveries.ofTransfer(transferId).map((delivery) => delivery.after))
     const how = wishes.has('delete') ? 'delete' : wishes.has('archive') ? 'archive' : null
-    if (!how) return
+    if (!how) return false
     const path = (row.path_bytes ? nameFromBytes(row.path_bytes) : row.path) as VirtualPath
     const date = new Date(clock.now()).toISOString().slice(0, 10)
     const result = row.protocol === 'watch' ? disposeDropped(row, path, how, date) : disposeUploaded(row.username, path, spool, how, date)
-    if (result === null) return
+    if (result === null) return false
     store.group.now(() => {
       if (result === 'done' && row.protocol === 'watch') store.watched.forget(folderOf(row.username), nameToBytes(path), row.id)
       else if (result === 'done' && how === 'delete') store.accounts.users.addUsage(row.username, -row.bytes, -1)
@@ -60,23 +61,40 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
         },
       })
     })
+    return true
   }
+  /** Between the decision and its row. */
+  const settling = new Set<string>()
   return {
     drop,
     /** Safe to call at any time, and again. */
     settle(transferId: string): void {
-      const spool = store.transfers.get(transferId)?.spool
+      const spool = settling.has(transferId) ? null : store.transfers.get(transferId)?.spool
       if (!spool || store.deliveries.countUnfinished(transferId) > 0) return
+      let touched = false
       try {
-        if (store.deliveries.countUndelivered(transferId) === 0) dispose(transferId, spool)
+        touched = store.deliveries.countUndelivered(transferId) === 0 && dispose(transferId, spool)
       } catch (error) {
         log.error('after.failed', 'What a rule wants done with a delivered file could not be done.', {
           transfer: transferId,
           ...errorFields(error),
         })
       }
-      store.group.now(() => store.transfers.setSpool(transferId, null))
-      drop(spool)
+      // lost with a power cut, this is simply done once more at the next start; what was done to the partner's file is not
+      settling.add(transferId)
+      store.group
+        .run(() => {
+          // a rename recorded in the same turn may owe it anew
+          const free = store.deliveries.countUnfinished(transferId) === 0
+          if (free) store.transfers.setSpool(transferId, null)
+          return free
+        }, touched)
+        .then(
+          (free) => free && drop(spool),
+          (error: unknown) =>
+            log.error('spool.failed', 'Spooled content could not be removed.', { transfer: transferId, ...errorFields(error) }),
+        )
+        .finally(() => settling.delete(transferId))
     },
   }
 }

@@ -270,6 +270,7 @@ test('a file that was delivered but not settled before the kill is settled at th
   })
   t.ok(c.store.transfers.get('t1')?.spool)
   c.dispatcher.recover()
+  c.store.group.flush()
   t.equal(c.store.transfers.get('t1')?.spool, null)
   while (existsSync(c.vault.spool('t1'))) await new Promise<void>((go) => setImmediate(go))
   t.equal(readFileSync(c.final('a'), 'utf8'), 'whole', 'the partner’s own file stays')
@@ -334,6 +335,7 @@ test('a file that goes back to a name it was delivered under owes nothing more, 
   const { id } = c.store.deliveries.ofTransfer('t1')[0]!
   c.store.deliveries.cancel(id, c.clock.now())
   c.settler.settle('t1')
+  c.store.group.flush()
   const file = { sessionId: 's', from: toVirtualPath(ROOT, '/in/a'), to: toVirtualPath(ROOT, '/in/a'), size: 5, inode: '1:1' }
   const owed = c.recorder.commitRename(
     { ...file, spoolFolder: Buffer.from(c.vault.spoolFolder), final: Buffer.from(c.final('a')) },
