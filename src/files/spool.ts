@@ -129,7 +129,9 @@ export async function keepAsPartial(staging: string, partial: Buffer): Promise<n
 }
 
 export async function dropSpooled(spool: Uint8Array): Promise<void> {
-  await fs.promises.rm(Buffer.from(spool), { force: true })
+  await fs.promises.unlink(Buffer.from(spool)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+  })
 }
 
 /** Removes what is older than `before` (ms) below a vault's `partials`, and folders that became empty. @returns how many. */

@@ -12,6 +12,7 @@ import { LostRace } from '../store/transfers.ts'
 import { type Breakers, createBreakers } from './breakers.ts'
 import type { FromForwarder, Outcome, ProbeReport, ToForwarder } from './connector.ts'
 import type { Destinations } from './destinations.ts'
+import { createHeld } from './held.ts'
 import { createOutcomes, type Recorded } from './outcomes.ts'
 
 export interface DispatcherOptions {
@@ -32,6 +33,8 @@ const LONGEST_SLEEP_MS = 60_000
 const RECORD_AGAIN_MS = 5000
 /** What has to run alone and found no quiet moment for so long gets one made. */
 const PATIENCE_MS = 30_000
+/** Besides as many as run at once: more than have outcomes that wait for a sync. */
+const IN_DOUBT = 1000
 
 export type Dispatcher = ReturnType<typeof createDispatcher>
 
@@ -43,6 +46,8 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
   /** A suspected delivery has the forwarder to itself. */
   let alone = false
   const perDestination = new Map<string, number>()
+  const specs = new Map<string, DestinationSpec>()
+  const held = createHeld()
   const probes = new Map<number, { resolve(report: ProbeReport): void; reject(error: Error): void }>()
   let nextProbe = 1
   let send: ((message: ToForwarder) => void) | null = null
@@ -130,7 +135,10 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
   const claim = (picked: readonly DeliveryRow[]): void =>
     void start(picked).catch((error: unknown) => log.error('dispatcher.failed', 'What follows a claim failed.', errorFields(error)))
 
-  /** Claims share a transaction, and so a sync, with whatever is recorded in this turn: outcomes and uploads. Nothing is sent before its claim is durable. */
+  /**
+   * A claim outlives this process, but is not synced by itself: whatever is recorded next syncs it, too. When the machine goes down in between, it and a few
+   * before it wait again as if they had never run; recover() has those looked for at the far side before they are sent.
+   */
   async function start(picked: readonly DeliveryRow[]): Promise<void> {
     claiming = true
     const at = clock.now()
@@ -142,7 +150,7 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
         // from here on it can be cancelled and given back like any other
         begin(row)
         return row
-      }, true),
+      }, false),
     )
     const results = await Promise.allSettled(claims)
     claiming = false
@@ -155,7 +163,6 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
       log.error('dispatcher.failed', 'Due deliveries could not be claimed.', errorFields(failed.reason))
       sleepUntil(clock.now() + 1000)
     }
-    const specs = new Map<string, DestinationSpec>()
     for (const row of started) {
       // cancelled or given back in the meantime
       if (running.get(row.id) !== row) continue
@@ -165,8 +172,7 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
         if (!send) throw new FileFlowError('service.draining')
         // it waited while a later version went out (a retry by hand, say)
         if (rows.newerDelivered(row.id)) throw new FileFlowError('delivery.superseded')
-        if (!specs.has(row.destination)) specs.set(row.destination, destinations.secretSpec(row.destination))
-        hand(row, specs.get(row.destination)!)
+        hand(row)
       } catch (error) {
         settle(row.id, row.attempt, { ok: false, error: toErrorRecord(error), unclear: false })
         if (!(error instanceof FileFlowError))
@@ -185,14 +191,21 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     breakers.started(row.destination, row.id)
   }
 
-  function hand(row: DeliveryRow, destination: DestinationSpec): void {
+  /** Opened once, until somebody changes it. */
+  function specOf(name: string): DestinationSpec {
+    const spec = specs.get(name) ?? destinations.secretSpec(name)
+    specs.set(name, spec)
+    return spec
+  }
+
+  function hand(row: DeliveryRow): void {
     // its template could not be filled in: there is no name to send it under
     if (row.remote_path === '' || row.temp_name === '') throw new FileFlowError('template.invalid')
     const transfer = store.transfers.get(row.transfer_id)
     if (!transfer?.spool) throw new FileFlowError('spool.missing')
     send?.({
       type: 'attempt',
-      destination,
+      destination: specOf(row.destination),
       delivery: {
         id: row.id,
         attempt: row.attempt,
@@ -227,7 +240,8 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
   function finish(row: DeliveryRow, outcome: Outcome): void {
     if (!outcome.ok) breakers.undecided(row.destination)
     done(row)
-    write(row, outcome)
+    // a process that ends before it is written finds the file at the far side: an outcome can wait for others, while there are any
+    held.add(() => write(row, outcome), !outcome.ok || running.size === 0)
   }
 
   function write(row: DeliveryRow, outcome: Outcome): void {
@@ -285,6 +299,7 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
       const left = rows.running()
       store.group.now(() => {
         for (const row of left) rows.giveBack(row.id, row.attempt, clock.now(), true)
+        if (store.lastRun.begin()) for (const name of destinations.names()) rows.doubt(name, limits().concurrency + IN_DOUBT)
       })
       for (const transferId of store.transfers.spooledForNothing()) finished(transferId)
       return left.length
@@ -297,11 +312,13 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     pause(): void {
       send = null
       clearTimeout(timer)
+      held.release()
     },
     /** @param crashed the worker ended by a fault of its own */
     disconnect(crashed = false): void {
       send = null
       clearTimeout(timer)
+      held.release()
       giveBackRunning(crashed)
     },
     receive(message: FromForwarder): void {
@@ -313,6 +330,7 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     },
     /** It was changed or removed: old connections go, and it is tried anew. */
     forget(destination: string): void {
+      specs.delete(destination)
       send?.({ type: 'forget', destination })
       if (destinations.has(destination)) breakers.hurry(destination, clock.now())
       else breakers.forget(destination)

@@ -149,12 +149,15 @@ export function createDeliveryRows(db: Sqlite) {
     expire: db.prepare(
       "UPDATE deliveries SET state = 'dead', next_at = NULL, error_json = @error, updated_at = @at WHERE id = @id AND state IN ('pending', 'retrying')",
     ),
+    doubt: db.prepare(
+      'UPDATE deliveries SET unclear = 1 WHERE id IN (SELECT id FROM deliveries WHERE destination = ? AND next_at IS NOT NULL AND waits = 0 AND crashes = 0 ORDER BY next_at, id LIMIT ?)',
+    ),
     running: db.prepare("SELECT * FROM deliveries WHERE state = 'running'"),
     again: db.prepare(
       "UPDATE deliveries SET state = 'pending', next_at = @at, retry_from = NULL, spent_before = attempt, crashes = 0, updated_at = @at WHERE id = @id AND shadow = 0 AND state IN ('dead', 'cancelled', 'retrying')",
     ),
     newerDelivered: db
-      .prepare(`SELECT newer.id FROM deliveries AS newer JOIN deliveries AS d ON newer.destination = d.destination AND newer.remote_path = d.remote_path
+      .prepare(`SELECT newer.id FROM deliveries AS d CROSS JOIN deliveries AS newer INDEXED BY deliveries_arrived ON newer.destination = d.destination AND newer.remote_path = d.remote_path
       WHERE d.id = ? AND d.on_conflict = 'overwrite' AND newer.rowid > d.rowid AND newer.state = 'delivered' LIMIT 1`)
       .pluck(),
     cancel: db.prepare(
@@ -281,6 +284,8 @@ export function createDeliveryRows(db: Sqlite) {
       for (const id of ids) q.expire.run({ id, at, error: JSON.stringify(error) })
       return ids
     },
+    /** The next `count` of a destination may have been sent already: they are looked for first. */
+    doubt: (destination: string, count: number) => void q.doubt.run(destination, count),
     running: () => q.running.all() as DeliveryRow[],
     /** By hand: numbers go on, but the limits on attempts and age begin anew. */
     again: (id: string, at: number) => q.again.run({ id, at }).changes === 1,

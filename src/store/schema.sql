@@ -147,6 +147,10 @@ CREATE TABLE destinations (
   updated_at INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE last_run (
+  boot TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE receipts (
   delivery_id TEXT PRIMARY KEY REFERENCES deliveries (id) ON DELETE CASCADE,
   remote_path TEXT NOT NULL,

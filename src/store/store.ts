@@ -7,6 +7,7 @@ import { makeBackup } from './backup.ts'
 import { openDatabase } from './database.ts'
 import { createDeliveryRows } from './deliveries.ts'
 import { createGroupCommit, type Durability } from './group-commit.ts'
+import { createLastRun } from './last-run.ts'
 import { openReceiptKey } from './receipt-key.ts'
 import { createRetention } from './retention.ts'
 import { createRoutingRows } from './routing.ts'
@@ -29,6 +30,7 @@ export function openStore(dataDir: string, durability: Durability) {
     routing: createRoutingRows(db),
     transfers: createTransferRows(db),
     deliveries: createDeliveryRows(db),
+    lastRun: createLastRun(db),
     prune: createRetention(db),
     /** Database and keys as one file's stream, consistent. @param now ms */
     backup: (fileflow: string, now: number) => makeBackup(db, dataDir, fileflow, now),

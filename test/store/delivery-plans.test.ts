@@ -20,5 +20,8 @@ test('what is done for one file’s deliveries looks at these alone, however man
     const [first] = prepare(`EXPLAIN QUERY PLAN ${sql.replace(/@\w+|\?/g, '1')}`).all() as { detail: string }[]
     t.match(first!.detail, /SEARCH deliveries .*\(transfer_id=\?/, sql)
   }
+  const [overtaken] = statements.filter((sql) => /AS newer\b/.test(sql))
+  const details = (prepare(`EXPLAIN QUERY PLAN ${overtaken!.replace('?', '1')}`).all() as { detail: string }[]).map(({ detail }) => detail)
+  t.match(details[1], /SEARCH newer USING INDEX deliveries_arrived \(destination=\? AND remote_path=\?/)
   t.end()
 })

@@ -213,6 +213,11 @@ CREATE TABLE breakers (
   error_json    TEXT NOT NULL CHECK (json_valid(error_json))
 ) STRICT, WITHOUT ROWID;
 
+-- While a run lasts: the machine's boot it belongs to. Still there at the next start: it ended without a word.
+CREATE TABLE last_run (
+  boot TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE attempts (
   delivery_id TEXT NOT NULL REFERENCES deliveries (id) ON DELETE CASCADE,
   number      INTEGER NOT NULL,
