@@ -98,8 +98,13 @@ export function createDeliveryRows(db: Sqlite) {
       VALUES (@id, @transfer_id, @rule, @destination, @username, @path, @remote_path, @temp_name, @on_conflict, @after, @size, @sha256, @state, @shadow, @dedupe, @error, @at, @at)
       ON CONFLICT (transfer_id, rule, destination, remote_path) DO NOTHING`),
     twin: db
-      .prepare(`SELECT id FROM deliveries WHERE dedupe = 1 AND rule = @rule AND sha256 = @sha256 AND username = @username AND path = @path
-      AND destination = @destination AND transfer_id <> @transfer_id AND created_at >= @since AND state NOT IN ('dead', 'cancelled') ORDER BY rowid DESC LIMIT 1`)
+      .prepare(`SELECT id FROM deliveries AS d WHERE dedupe = 1 AND rule = @rule AND sha256 = @sha256 AND username = @username AND path = @path
+      AND destination = @destination AND transfer_id <> @transfer_id AND created_at >= @since AND state NOT IN ('dead', 'cancelled')
+      AND NOT EXISTS (SELECT 1 FROM deliveries AS l INDEXED BY deliveries_arrived WHERE l.destination = d.destination
+        AND l.remote_path = d.remote_path AND l.state = 'delivered' AND l.rowid > d.rowid AND l.sha256 <> d.sha256)
+      AND NOT EXISTS (SELECT 1 FROM deliveries AS l INDEXED BY deliveries_in_line WHERE l.destination = d.destination
+        AND l.remote_path = d.remote_path AND l.state IN ('pending', 'retrying', 'running') AND l.rowid > d.rowid AND l.sha256 <> d.sha256)
+      ORDER BY rowid DESC LIMIT 1`)
       .pluck(),
     // `+state`: on a database without statistics SQLite would go through all that is pending, for each finished file
     release: db.prepare("UPDATE deliveries SET next_at = @at WHERE transfer_id = @transfer AND +state = 'pending' AND next_at IS NULL"),
@@ -233,7 +238,7 @@ export function createDeliveryRows(db: Sqlite) {
         state: row.shadow === 1 || row.error ? 'cancelled' : 'pending',
         error: row.error ? JSON.stringify(row.error) : null,
       }).changes === 1,
-    /** An earlier delivery of the same content under the same name that was or will be sent. */
+    /** An earlier delivery of the same content under the same name that was or will be sent, and that no other content follows there. */
     twin: (row: Pick<DeliveryRow, 'rule' | 'destination' | 'username' | 'path' | 'sha256' | 'transfer_id'> & { since: number }) =>
       q.twin.get(row) as string | undefined,
     release: (transfer: string, at: number) => q.release.run({ transfer, at }).changes,

@@ -52,6 +52,21 @@ test('the same content under the same name is sent once within the time that the
   t.equal(store.deliveries.countUnfinished('a2'), 0, 'nothing is owed for the duplicate')
 })
 
+test('a content that comes back after another one is sent again: the far side ends with what came last', async (t) => {
+  const { store, clock, arrives, of } = await setUp(t, { dedupe: '24h' })
+  const other = 'cd'.repeat(32)
+  t.same([arrives('a1', '/in/x'), arrives('a2', '/in/x', other)], [1, 1])
+  t.equal(arrives('a3', '/in/x'), 1, 'the other content waits still')
+  for (const id of ['a1', 'a2', 'a3']) {
+    store.deliveries.release(id, clock.now())
+    const { attempt } = store.deliveries.start(of(id)[0]!.id, clock.now())
+    const receipt = { remote_path: '/out/x', size: 5, sha256: SHA256, verified: 'size', algorithm: null, outcome: 'sent', server: null }
+    store.deliveries.delivered(of(id)[0]!.id, attempt, clock.now(), receipt)
+  }
+  t.equal(arrives('a4', '/in/x'), 0, 'that is what lies there')
+  t.same([arrives('a5', '/in/x', other), arrives('a6', '/in/x', other)], [1, 0])
+})
+
 test('without dedupe every upload is sent, and a time that is none is refused', async (t) => {
   const { rules, arrives } = await setUp(t)
   t.same([arrives('a1', '/in/x'), arrives('a2', '/in/x')], [1, 1])
