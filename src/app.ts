@@ -50,6 +50,9 @@ import { openStore } from './store/store.ts'
 import { VERSION } from './version.ts'
 
 /** Everything but running threads and open ports; commands without a running gateway use it, too. */
+/** A test of a destination is broken off after so long. */
+const LONGEST_TEST_MS = 60_000
+
 export type App = Awaited<ReturnType<typeof createApp>>
 
 export interface AppOptions {
@@ -258,7 +261,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
       ...announced(destinations, (spec) => spec.name, changed('destination')),
       test(actor, name, signal) {
         note(actor, 'destination.test', name)
-        return dispatcher.probe(name, signal)
+        return dispatcher.probe(name, AbortSignal.any([signal, AbortSignal.timeout(LONGEST_TEST_MS)]))
       },
       hostKeys(actor, host, port, signal) {
         note(actor, 'destination.host_key', `${host}:${port}`)

@@ -122,7 +122,7 @@ export interface ControlPlane {
     why(id: string): SimulateResult
   }
   readonly deliveries: {
-    list(filter: DeliveryFilter): Page<DeliveryView>
+    list(filter: DeliveryFilter): Promise<Page<DeliveryView>>
     get(id: string): DeliveryView & { readonly tries: TransferDetail['deliveries'][number]['tries'] }
     /** @throws `state.conflict` when it is not delivered */
     receipt(id: string): SignedReceipt

@@ -170,8 +170,8 @@ export function createMovements(store: Store, live: (transfer: TransferRow) => L
       const { publicKey, fingerprint } = store.receiptKey()
       return { public_key: publicKey, fingerprint }
     },
-    deliveries({ limit = 50, cursor, ...filter }: DeliveryFilter): Page<DeliveryView> {
-      const rows = deliveries.list({ ...filter, before: cursor, limit: limit + 1 })
+    async deliveries({ limit = 50, cursor, ...filter }: DeliveryFilter): Promise<Page<DeliveryView>> {
+      const rows = await deliveries.list({ ...filter, before: cursor, limit: limit + 1 })
       return { items: rows.slice(0, limit).map(deliveryView), next: rows.length > limit ? rows[limit - 1]!.id : null }
     },
   }

@@ -69,6 +69,8 @@ export type ToForwarder =
   | { readonly type: 'attempt'; readonly delivery: Delivery; readonly destination: DestinationSpec }
   | { readonly type: 'cancel'; readonly deliveryId: string }
   | { readonly type: 'probe'; readonly id: number; readonly destination: DestinationSpec }
+  /** Nobody waits for it any more; it is answered all the same. */
+  | { readonly type: 'unprobe'; readonly id: number }
   | { readonly type: 'forget'; readonly destination: string }
   | { readonly type: 'stop'; readonly deadlineMs: number }
 

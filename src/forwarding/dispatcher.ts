@@ -31,10 +31,15 @@ export interface DispatcherOptions {
 
 const LONGEST_SLEEP_MS = 60_000
 const RECORD_AGAIN_MS = 5000
-/** What has to run alone and found no quiet moment for so long gets one made. */
+/** What has to run alone and found no quiet moment for so long gets one made: nothing is started for as long again, then the others have their turns. */
 const PATIENCE_MS = 30_000
 /** Besides as many as run at once: more than have outcomes that wait for a sync. */
 const IN_DOUBT = 1000
+const TURNS = 4
+/** A suspect that has run alone for so long gets company again, unless it was there at more than one crash: a long file must not stop all others. */
+const ALONE_MS = 30_000
+/** Tests of destinations at once. */
+const MOST_PROBES = 8
 
 export type Dispatcher = ReturnType<typeof createDispatcher>
 
@@ -43,8 +48,8 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
   const breakers: Breakers = createBreakers({ rows: rows.breakers, policy: () => limits().retry })
   const outcomes = createOutcomes({ store, clock, log, breakers, policy: () => limits().retry })
   const running = new Map<string, DeliveryRow>()
-  /** A suspected delivery has the forwarder to itself. */
-  let alone = false
+  /** Until when a suspected delivery has the forwarder to itself; null when none has. */
+  let aloneUntil: number | null = null
   const perDestination = new Map<string, number>()
   const specs = new Map<string, DestinationSpec>()
   const held = createHeld()
@@ -90,18 +95,22 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     }
     const now = clock.now()
     const names = destinations.names()
-    if (!alone) {
+    let turnEnds: number | null = null
+    if (aloneUntil === null || now >= aloneUntil) {
       const suspect = suspected(names, now)
+      const waited = suspect ? Math.floor((now - suspect.next_at!) / PATIENCE_MS) : 0
+      if (suspect) turnEnds = suspect.next_at! + (waited + 1) * PATIENCE_MS
       if (suspect && running.size === 0) {
-        alone = true
+        // who was there twice is dead at the next crash, so nobody else may be there
+        aloneUntil = suspect.crashes > 1 ? Number.POSITIVE_INFINITY : now + ALONE_MS
         claim([suspect])
-      } else if (!suspect || now - suspect.next_at! < PATIENCE_MS) {
+      } else if (waited % TURNS !== 1) {
         const picked = pick(names, now)
         if (picked.length > 0) claim(picked)
       }
     }
-    const next = [rows.nextDue(now), breakers.nextProbe(now)].filter((at) => at !== null)
-    sleepUntil(next.length > 0 ? Math.min(...next) : null)
+    const next = [rows.nextDue(now), breakers.nextProbe(now), turnEnds, aloneUntil].filter((at) => at !== null && at > now)
+    sleepUntil(next.length > 0 ? Math.min(...(next as number[])) : null)
   }
 
   /** One delivery a destination and round, so that a long backlog of one does not starve the others. */
@@ -157,7 +166,7 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     const started = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
     // undone with its transaction
     for (const row of begun) if (!started.includes(row) && running.get(row.id) === row) done(row)
-    if (running.size === 0) alone = false
+    if (running.size === 0) aloneUntil = null
     const failed = results.find((result) => result.status === 'rejected' && !(result.reason instanceof LostRace))
     if (failed?.status === 'rejected') {
       log.error('dispatcher.failed', 'Due deliveries could not be claimed.', errorFields(failed.reason))
@@ -227,7 +236,7 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     if (left > 0) perDestination.set(row.destination, left)
     else perDestination.delete(row.destination)
     breakers.ended(row.destination, row.id)
-    if (running.size === 0) alone = false
+    if (running.size === 0) aloneUntil = null
     kick()
   }
 
@@ -349,19 +358,21 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
       send?.({ type: 'cancel', deliveryId: id })
       done(row)
     },
+    /** @throws FileFlowError `service.unavailable`, `limit.rate` when many are under way, `remote.timeout` when `signal` ends it */
     probe(name: string, signal: AbortSignal): Promise<ProbeReport> {
       const destination = destinations.secretSpec(name)
       const to = send
       if (!to) throw new FileFlowError('service.unavailable', 'The forwarder is not running.')
+      if (probes.size >= MOST_PROBES) throw new FileFlowError('limit.rate', 'Other destinations are being tested. Wait a moment.')
       return new Promise((resolve, reject) => {
+        if (signal.aborted) return reject(new FileFlowError('remote.timeout'))
         const id = nextProbe++
-        const finish = (): void => void probes.delete(id)
+        // it counts until the forwarder has let go of it
         probes.set(id, { resolve, reject })
         const giveUp = (): void => {
-          finish()
+          if (probes.has(id)) to({ type: 'unprobe', id })
           reject(new FileFlowError('remote.timeout'))
         }
-        if (signal.aborted) return giveUp()
         signal.addEventListener('abort', giveUp, { once: true })
         to({ type: 'probe', id, destination })
       })

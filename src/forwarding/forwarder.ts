@@ -26,7 +26,7 @@ export function runForwarder(port: MessagePortLike): void {
   const log = createLogger('forwarder', (line) => port.postMessage({ type: 'log', line }))
   const known = new Map<string, Known>()
   const attempts = new Map<string, AbortController>()
-  const probes = new Set<AbortController>()
+  const probes = new Map<number, AbortController>()
   const running = new Set<Promise<void>>()
   let stopping = false
 
@@ -79,7 +79,7 @@ export function runForwarder(port: MessagePortLike): void {
 
   async function probe(id: number, destination: DestinationSpec): Promise<void> {
     const abort = new AbortController()
-    probes.add(abort)
+    probes.set(id, abort)
     try {
       // A connector of its own: what is tested may not be saved yet.
       const connector = createConnector(destination)
@@ -89,14 +89,14 @@ export function runForwarder(port: MessagePortLike): void {
     } catch (error) {
       port.postMessage({ type: 'probed', id, report: failedProbe(error) })
     } finally {
-      probes.delete(abort)
+      probes.delete(id)
     }
   }
 
   async function stop(deadlineMs: number): Promise<void> {
     if (stopping) return
     stopping = true
-    for (const abort of probes) abort.abort(new FileFlowError('service.draining'))
+    for (const abort of probes.values()) abort.abort(new FileFlowError('service.draining'))
     const deadline = setTimeout(() => {
       for (const abort of attempts.values()) abort.abort(new FileFlowError('service.draining'))
     }, deadlineMs)
@@ -110,6 +110,7 @@ export function runForwarder(port: MessagePortLike): void {
     attempt: ({ delivery, destination }) => track(attempt(delivery, destination)),
     cancel: ({ deliveryId }) => attempts.get(deliveryId)?.abort(new FileFlowError('delivery.cancelled')),
     probe: ({ id, destination }) => track(probe(id, destination)),
+    unprobe: ({ id }) => probes.get(id)?.abort(new FileFlowError('delivery.cancelled')),
     forget: ({ destination }) => forget(destination),
     stop: ({ deadlineMs }) => void stop(deadlineMs),
   }

@@ -5,7 +5,7 @@ import { ERRORS, type ErrorRecord } from '../core/errors.ts'
 import type { OnConflict } from '../core/rule.ts'
 import type { DeliveryState } from '../core/views.ts'
 import type { Sqlite } from './database.ts'
-import { filteredList, likePattern } from './filter.ts'
+import { filteredList, likePattern, searchInSteps } from './filter.ts'
 import { LostRace } from './transfers.ts'
 
 export interface DeliveryRow {
@@ -191,6 +191,7 @@ export function createDeliveryRows(db: Sqlite) {
       'SELECT * FROM deliveries',
       {
         before: 'id < @before',
+        from: 'id >= @from',
         state: 'state = @state',
         rule: 'rule = @rule',
         destination: 'destination = @destination',
@@ -198,6 +199,7 @@ export function createDeliveryRows(db: Sqlite) {
       },
       'ORDER BY id DESC',
     ),
+    floor: db.prepare('SELECT id FROM deliveries WHERE id < ? ORDER BY id DESC LIMIT 1 OFFSET ?').pluck(),
     attempts: db.prepare('SELECT * FROM attempts WHERE delivery_id = ? ORDER BY number'),
     receiptOf: db.prepare('SELECT * FROM receipts WHERE delivery_id = ?'),
     counts: db.prepare('SELECT state, sum(n) AS n FROM delivery_counts GROUP BY state'),
@@ -311,7 +313,17 @@ export function createDeliveryRows(db: Sqlite) {
       filter: { state: DeliveryState; rule?: string | undefined; destination?: string | undefined; after: string; whole: boolean },
       limit: number,
     ) => q.chosen({ ...filter, live: 1, whole: filter.whole ? 1 : undefined, limit }).map(({ id }) => id),
-    list: (query: DeliveryQuery) => q.list({ ...query, q: query.q ? likePattern(query.q) : undefined }),
+    /** Newest first; a text is looked for in steps, so that nobody waits for it. */
+    async list(query: DeliveryQuery): Promise<DeliveryRow[]> {
+      if (!query.q) return q.list({ ...query, q: undefined })
+      const wanted = { ...query, q: likePattern(query.q) }
+      return searchInSteps<DeliveryRow, string>(
+        query.limit,
+        query.before,
+        (before, from, limit) => q.list({ ...wanted, before, from, limit }),
+        (before, rows) => (q.floor.get(before ?? '~', rows) as string | undefined) ?? null,
+      )
+    },
     attempts: (id: string) => q.attempts.all(id) as AttemptRow[],
     receipt: (id: string) => q.receiptOf.get(id) as ReceiptRow | undefined,
     counts(): QueueCounts {

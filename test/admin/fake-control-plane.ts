@@ -241,7 +241,7 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
       why: (id) => ({ user: 'u', path: oneOfId(rows.transfers, id).path, rules: [] }),
     },
     deliveries: {
-      list: (filter) =>
+      list: async (filter) =>
         page(
           'deliveries',
           filter,

@@ -190,3 +190,32 @@ test('a delivery that ends the forwarder each time it runs is found out, alone, 
   }
   t.same(s.store.deliveries.counts(), { pending: 0, running: 0, retrying: 0, dead: 1, oldest: null })
 })
+
+test('a suspected delivery that takes long, or waits behind one, does not hold up all others', async (t) => {
+  const s = await setUpDispatcher(t, ['hq', 'other'])
+  const ids = (): string[] => s.running().map(({ delivery }) => delivery.id)
+  for (const id of ['long', 'too']) aDueDelivery(s.store, id, 'hq')
+  s.connect()
+  await until(() => s.running().length === 2)
+  s.dispatcher.disconnect(true)
+  await until(() => ['long', 'too'].every((id) => s.state(id) === 'pending'))
+  s.clock.advance(2000)
+  s.connect()
+  await until(() => s.running().length === 1)
+  const [first] = ids()
+  aDueDelivery(s.store, 'next', 'other')
+  s.dispatcher.kick()
+  await s.idle()
+  t.same(ids(), [first], 'at first it has the forwarder to itself')
+  let started: string[] = []
+  for (let waits = 0; waits < 6 && !started.includes('next'); waits++) {
+    s.clock.advance(30_000)
+    s.dispatcher.kick()
+    await s.idle()
+    started = ids()
+  }
+  t.same(started.sort(), [first, 'next'].sort(), 'the other suspect still waits for a quiet moment')
+  for (const { delivery } of s.running()) s.answer(delivery.id, delivery.attempt, SENT)
+  await until(() => s.running().length === 1)
+  t.notOk(ids().includes(first!), 'and gets it')
+})

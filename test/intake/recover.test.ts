@@ -77,18 +77,18 @@ async function setUp(t: Test, deliver = true) {
   /** Recovers twice: the second time there must be nothing to do. */
   async function recoverTwice() {
     const first = await start()
-    const state = snapshot()
+    const state = await snapshot()
     t.match(await start(), { published: 0, partials: 0, sessions: 0 }, 'the second time there is nothing to do')
-    t.same(snapshot(), state)
+    t.same(await snapshot(), state)
     return first
   }
-  const snapshot = () => ({
+  const snapshot = async () => ({
     files: readdirSync(dir, { recursive: true, withFileTypes: true })
       .filter((e) => e.isFile() && !e.name.startsWith('fileflow.db'))
       .map((e) => `${e.parentPath}/${e.name} ${e.name === 'secrets.key' ? '' : readFileSync(join(e.parentPath, e.name), 'utf8')}`)
       .sort(),
-    transfers: store.transfers.list({ limit: 100 }),
-    deliveries: store.deliveries.list({ limit: 100 }),
+    transfers: await store.transfers.list({ limit: 100 }),
+    deliveries: await store.deliveries.list({ limit: 100 }),
   })
   const state = (id: string) => store.transfers.get(id)?.state
   return {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { newId } from '../../src/core/clock.ts'
 import { openDatabase } from '../../src/store/database.ts'
+import { createDeliveryRows } from '../../src/store/deliveries.ts'
 import { createTransferRows } from '../../src/store/transfers.ts'
 
 const NOW = Date.parse('2026-11-24T10:00:00Z')
@@ -56,4 +57,38 @@ test('a text search finds every transfer that fits, newest first, page after pag
   t.same(await paths({ q: 'rare', until: NOW + 1_500_000, limit: 50 }), ['/in/Rare_1007.xml', '/in/Rare_7.xml'])
   t.same(await paths({ q: 'rare', user: 'even', limit: 50 }), [])
   t.same(await paths({ q: '100%', limit: 50 }), [], 'wildcards are taken literally')
+})
+
+test('a text search among many deliveries finds all that fit in steps, too', async (t) => {
+  const db = openDatabase(':memory:')
+  t.teardown(() => db.close())
+  const rows = createDeliveryRows(db)
+  db.pragma('foreign_keys = OFF')
+  const insert = db.prepare(
+    `INSERT INTO deliveries (id, transfer_id, rule, destination, username, path, remote_path, temp_name, on_conflict, after, size, sha256, state, created_at, updated_at)
+     VALUES (@id, @id, 'r', @to, 'u', @path, @path, 't', 'overwrite', 'keep', 1, '', 'delivered', 1, 1)`,
+  )
+  db.transaction(() => {
+    for (let n = 0; n < ROWS; n++)
+      insert.run({
+        id: newId(NOW + n * 1000),
+        to: n % 2 === 0 ? 'even' : 'odd',
+        path: n % 1000 === 7 ? `/in/Rare_${n}.xml` : `/in/${n}.xml`,
+      })
+  })()
+  const found: string[] = []
+  for (let before: string | undefined; ; ) {
+    const page = await rows.list({ q: 'rare_', destination: 'odd', before, limit: 5 })
+    found.push(...page.map((row) => row.path))
+    before = page.at(-1)?.id
+    if (page.length < 5) break
+  }
+  t.same(
+    found,
+    Array.from({ length: 12 }, (_, i) => `/in/Rare_${(11 - i) * 1000 + 7}.xml`),
+  )
+  let turned = false
+  setImmediate(() => (turned = true))
+  t.same(await rows.list({ q: 'in no name', limit: 5 }), [])
+  t.ok(turned, 'others had their turn')
 })
