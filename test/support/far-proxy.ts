@@ -14,6 +14,8 @@ export interface FarProxy {
   readonly sent: number
   /** Loses every connection that is open. */
   cutAll(): void
+  /** While true every new connection is dropped at once, as by a far end that is down. */
+  down: boolean
   /** Connections accepted so far. */
   readonly count: number
 }
@@ -24,8 +26,10 @@ export async function startFarProxy(t: TearsDown, to: number): Promise<FarProxy>
   let count = 0
   let sent = 0
   let most = Number.POSITIVE_INFINITY
+  let down = false
   const server = createServer((near) => {
     count++
+    if (down) return void near.resetAndDestroy()
     const far = connect(to, '127.0.0.1')
     let losing = false
     for (const socket of [near, far]) {
@@ -74,6 +78,12 @@ export async function startFarProxy(t: TearsDown, to: number): Promise<FarProxy>
     },
     get sent() {
       return sent
+    },
+    get down() {
+      return down
+    },
+    set down(value) {
+      down = value
     },
     get count() {
       return count
