@@ -1,13 +1,13 @@
 // A disk that is soon full: a small tmpfs, mounted for one test.
 // Must not outlive the test, nor pretend where it may not mount.
 import { execFileSync } from 'node:child_process'
-import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TearsDown } from './far-process.ts'
 
 export interface SmallDisk {
-  /** Takes all the room there is. */
-  fill(): void
+  /** Takes all the room there is, but for so many bytes. */
+  fill(leave?: number): void
   /** Gives it back. */
   free(): void
 }
@@ -22,7 +22,7 @@ export function mountSmallDisk(t: TearsDown, at: string, megabytes: number): Sma
   t.teardown(() => execFileSync('umount', ['-l', at]))
   const ballast = join(at, '.ballast')
   return {
-    fill() {
+    fill(leave = 0) {
       const fd = openSync(ballast, 'a')
       for (const size of [2 ** 16, 2 ** 12]) {
         const piece = Buffer.alloc(size)
@@ -32,6 +32,7 @@ export function mountSmallDisk(t: TearsDown, at: string, megabytes: number): Sma
           if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
         }
       }
+      ftruncateSync(fd, fstatSync(fd).size - leave)
       closeSync(fd)
     },
     free: () => rmSync(ballast),

@@ -103,6 +103,9 @@ const SFTP_CODES: Record<number, ErrorCode> = {
   [SFTP_STATUS.CONNECTION_LOST]: 'remote.lost',
 }
 
+/** The last is vsftpd's, which does not tell a full disk from a broken one: either way the destination cannot store anything. */
+const FULL = /no space|disk (is )?full|quota|failure writing to local file/i
+
 /** Reply codes of RFC 959 §4.2; servers disagree on 550, so its text counts too. */
 function ftpCode(code: number, message: string, phase: Phase): ErrorCode {
   if (code === 421) return phase === 'connect' ? 'remote.unreachable' : 'remote.lost'
@@ -111,9 +114,9 @@ function ftpCode(code: number, message: string, phase: Phase): ErrorCode {
     return /too many|maximum|limit reached/i.test(message) ? 'remote.unreachable' : 'remote.auth'
   }
   if (phase === 'connect') return code === 534 || code === 431 ? 'remote.tls' : 'remote.unreachable'
+  if ((code === 451 || code >= 550) && FULL.test(message)) return 'remote.full'
   if (code === 425 || code === 426) return 'remote.lost'
   if (code >= 550 && code <= 553) {
-    if (/no space|disk (is )?full|quota/i.test(message)) return 'remote.full'
     return /exists/i.test(message) && !/no such|not exist/i.test(message) ? 'remote.exists' : 'remote.denied'
   }
   return 'remote.failed'

@@ -2,7 +2,7 @@
 // Must not know about connecting and TLS; ftp-connection.ts does.
 import { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { FTPError } from 'basic-ftp'
+import { type Client, FTPError } from 'basic-ftp'
 import type { DestinationSpec } from '../../core/destination.ts'
 import { FileFlowError } from '../../core/errors.ts'
 import { connectFtp, type FtpConnection, SILENCE_MS } from './ftp-connection.ts'
@@ -152,14 +152,51 @@ const HANDSHAKE_REST_MS = 50
 async function upload({ client }: FtpConnection, path: string, source: Readable, from: number): Promise<void> {
   const send = (stream: Readable) => (from > 0 ? client.appendFrom(stream, path) : client.uploadFrom(stream, path))
   if (!client.ftp.hasTLS) {
-    await send(source)
+    await answered(client, () => send(source))
     return
   }
   const stream = Readable.from(endingLateWhenEmpty(source), { objectMode: false })
   // What breaks the transfer is reported by the transfer; the stream's own event comes after that.
   stream.on('error', () => undefined)
-  await send(stream)
+  await answered(client, () => send(stream))
 }
+
+/** How long a server that reset the data connection has to say why. */
+const REASON_MS = 2000
+
+/**
+ * A server whose disk is full resets the data connection first and says so then (seen with vsftpd 3.0.3: `451 Failure writing to local file.`). basic-ftp
+ * closes all at the reset and never hears it: so that is held back until the server has said more, or keeps silent.
+ * @throws what the server said, or else what the data connection ended with
+ */
+async function answered(client: Client, send: () => Promise<unknown>): Promise<void> {
+  const { ftp } = client
+  const close = ftp.closeWithError.bind(ftp)
+  let reset: Error | undefined
+  ftp.closeWithError = (error) => {
+    if (isReset(error)) reset ??= error
+    else close(error)
+  }
+  try {
+    await send()
+  } catch (error) {
+    if (error instanceof FTPError || !(reset || isReset(error as Error)) || client.closed) throw error
+    const silence = setTimeout(() => close(reset ?? (error as Error)), REASON_MS)
+    await ftp
+      .handle(undefined, (reply, task) => {
+        if (reply instanceof Error) task.reject(reply)
+        else if (reply.code >= 200) task.resolve(reply)
+      })
+      .finally(() => clearTimeout(silence))
+    // it says that it has all, but it cannot: what went wrong is the connection
+    throw error
+  } finally {
+    ftp.closeWithError = close
+  }
+}
+
+const isReset = (error: Error): boolean =>
+  ['ECONNRESET', 'EPIPE'].includes((error as NodeJS.ErrnoException).code ?? '') || /transmission error \(data socket\)/.test(error.message)
 
 async function* endingLateWhenEmpty(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let empty = true
