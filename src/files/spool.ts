@@ -42,7 +42,11 @@ export async function rollForward(
     await makeSpoolLink(source, spool.toString(), durable)
   }
   // only publishing takes the staging name away; what the partner did with the file since is the partner's business
-  if (!staged) return 'published'
+  if (!staged) {
+    // whoever renamed it may have died before the folder's sync (folder-sync.ts): a power loss after the row's end would bring the staging name back, as an orphan
+    if (durable) await syncNamesOf(final, spool)
+    return 'published'
+  }
   if (superseded()) {
     await fs.promises.rm(staging, { force: true })
     return 'published'
@@ -162,6 +166,15 @@ export async function namesIn(folder: string): Promise<Buffer[]> {
 async function exists(path: Buffer): Promise<boolean> {
   return (await fs.promises.lstat(path).catch(nothing)) !== null
 }
+
+async function syncNamesOf(...files: readonly (Buffer | null)[]): Promise<void> {
+  for (const file of files) {
+    const handle = file && (await fs.promises.open(folderOf(file), fs.constants.O_RDONLY | fs.constants.O_DIRECTORY).catch(nothing))
+    if (handle) await handle.sync().finally(() => handle.close())
+  }
+}
+
+const folderOf = (file: Buffer): Buffer => file.subarray(0, file.lastIndexOf(0x2f) + 1)
 
 async function syncPath(path: string): Promise<void> {
   const handle = await fs.promises.open(path, 'r')

@@ -218,6 +218,42 @@ test('a commit that a crash cut short is rolled forward, into the folder it was 
   )
 })
 
+test('the row of an upload whose thread died right after the rename ends only once its names would survive a power loss', async (t) => {
+  const d = disk(t)
+  d.put('a', 'mine')
+  fs.writeFileSync(`${d.root}/spooled`, 'mine')
+  const synced: string[] = []
+  const { open } = fs.promises
+  t.teardown(() => Object.assign(fs.promises, { open }))
+  fs.promises.open = async (path, ...rest) => {
+    const handle = await open(path, ...rest)
+    const sync = handle.sync.bind(handle)
+    handle.sync = async () => {
+      await sync()
+      synced.push(fs.readlinkSync(`/proc/self/fd/${handle.fd}`))
+    }
+    return handle
+  }
+  const roll = (final: string, durable: boolean) =>
+    rollForward(
+      {
+        size: 4,
+        sha256: sha256('mine'),
+        staging: Buffer.from(join(d.root, 'staged')),
+        final: Buffer.from(final),
+        spool: Buffer.from(`${d.root}/spooled`),
+        superseded: () => false,
+      },
+      durable,
+    )
+  t.equal(await roll(join(d.home, 'a'), true), 'published')
+  t.same(synced, [fs.realpathSync(d.home), fs.realpathSync(d.root)])
+  t.equal(await roll(join(d.home, 'removed/meanwhile'), true), 'published', 'a folder that is gone has no name to keep')
+  synced.length = 0
+  t.equal(await roll(join(d.home, 'a'), false), 'published')
+  t.same(synced, [], 'nobody asked for it')
+})
+
 test('a user whose home another one holds does not follow links that one laid in the way', async (t) => {
   const d = disk(t)
   d.put('sub/a', 'inner')
