@@ -362,6 +362,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     setReload: oversight.setReload,
     close(): void {
       screens.close()
+      settler.close()
       if (dispatcher.running() === 0) store.group.now(() => store.lastRun.end())
       store.close()
     },

@@ -33,6 +33,9 @@ const LONGEST_SLEEP_MS = 60_000
 const RECORD_AGAIN_MS = 5000
 /** What has to run alone and found no quiet moment for so long gets one made: nothing is started for as long again, then the others have their turns. */
 const PATIENCE_MS = 30_000
+/** Outcomes share a transaction, as far as they come together. */
+const HELD_MS = 5
+const HELD = 32
 /** Besides as many as run at once: more than have outcomes that wait for a sync. */
 const IN_DOUBT = 1000
 const TURNS = 4
@@ -52,7 +55,7 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
   let aloneUntil: number | null = null
   const perDestination = new Map<string, number>()
   const specs = new Map<string, DestinationSpec>()
-  const held = createHeld()
+  const held = createHeld(HELD_MS, HELD)
   const probes = new Map<number, { resolve(report: ProbeReport): void; reject(error: Error): void }>()
   let nextProbe = 1
   let send: ((message: ToForwarder) => void) | null = null
@@ -256,9 +259,13 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
   function write(row: DeliveryRow, outcome: Outcome): void {
     let told: Recorded | undefined
     store.group
-      .run(() => {
-        told = outcomes.record(row, outcome)
-      }, true)
+      .run(
+        () => {
+          told = outcomes.record(row, outcome)
+          // a success that a power cut takes back is found at the far side; only what is done to the partner's file cannot wait for the next sync
+        },
+        !outcome.ok || row.after !== 'keep',
+      )
       .then(
         () => {
           testPoint('delivery.settled')

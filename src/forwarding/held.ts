@@ -1,10 +1,8 @@
 // Small work held back for a few milliseconds, so that many pieces share one sync of the disk.
 // Must not hold what somebody waits for, nor more than a handful.
 
-const LONGEST_MS = 5
-const MOST = 32
-
-export function createHeld() {
+/** @param longestMs how long a piece is held at most. @param most with so many it does not wait any longer */
+export function createHeld(longestMs: number, most: number) {
   let work: (() => void)[] = []
   let timer: NodeJS.Timeout | undefined
 
@@ -21,9 +19,14 @@ export function createHeld() {
     /** @param now with all before it, at once */
     add(one: () => void, now: boolean): void {
       work.push(one)
-      if (now || work.length >= MOST) release()
-      else timer ??= setTimeout(release, LONGEST_MS)
+      if (now || work.length >= most) release()
+      else timer ??= setTimeout(release, longestMs)
     },
     release,
+    /** What is held is not done any more. */
+    drop(): void {
+      clearTimeout(timer)
+      work = []
+    },
   }
 }

@@ -6,10 +6,15 @@ import type { Principal } from '../core/user.ts'
 import { nameFromBytes, nameToBytes, type VirtualPath } from '../core/virtual-path.ts'
 import { disposeOf, disposeOfWatched } from '../files/disposal.ts'
 import { dropSpooled } from '../files/spool.ts'
+import { createHeld } from '../forwarding/held.ts'
 import type { Store } from '../store/store.ts'
 import type { TransferRow } from '../store/transfers.ts'
 import { identityOf } from '../watching/look.ts'
 import { folderOf } from './watched.ts'
+
+/** Files that are done with share a sync. */
+const HELD_MS = 50
+const HELD = 64
 
 export interface SettleFileOptions {
   readonly store: Store
@@ -65,6 +70,23 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
   }
   /** Between the decision and its row. */
   const settling = new Set<string>()
+  const held = createHeld(HELD_MS, HELD)
+  /** The sync of this row is that of the outcomes before it, too: only then may the content go. */
+  const letGo = (transferId: string, spool: Uint8Array): void => {
+    store.group
+      .run(() => {
+        // a rename recorded meanwhile may owe it anew
+        const free = store.deliveries.countUnfinished(transferId) === 0
+        if (free) store.transfers.setSpool(transferId, null)
+        return free
+      }, true)
+      .then(
+        (free) => free && drop(spool),
+        (error: unknown) =>
+          log.error('spool.failed', 'Spooled content could not be removed.', { transfer: transferId, ...errorFields(error) }),
+      )
+      .finally(() => settling.delete(transferId))
+  }
   return {
     drop,
     /** Safe to call at any time, and again. */
@@ -80,21 +102,10 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
           ...errorFields(error),
         })
       }
-      // lost with a power cut, this is simply done once more at the next start; what was done to the partner's file is not
       settling.add(transferId)
-      store.group
-        .run(() => {
-          // a rename recorded in the same turn may owe it anew
-          const free = store.deliveries.countUnfinished(transferId) === 0
-          if (free) store.transfers.setSpool(transferId, null)
-          return free
-        }, touched)
-        .then(
-          (free) => free && drop(spool),
-          (error: unknown) =>
-            log.error('spool.failed', 'Spooled content could not be removed.', { transfer: transferId, ...errorFields(error) }),
-        )
-        .finally(() => settling.delete(transferId))
+      held.add(() => letGo(transferId, spool), touched)
     },
+    /** Nothing more is written; the next start finds what is left. */
+    close: held.drop,
   }
 }

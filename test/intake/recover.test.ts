@@ -13,7 +13,7 @@ import { createRules } from '../../src/forwarding/rules.ts'
 import { createRecorder } from '../../src/intake/record-upload.ts'
 import { recover, recoverSession } from '../../src/intake/recover.ts'
 import { createFileSettler } from '../../src/intake/settle-file.ts'
-import { ADMIN, aDueDelivery, anUpload, aSession, fakeClock, recordedLog, SHA256, tempStore } from '../store/temp-store.ts'
+import { ADMIN, aDueDelivery, anUpload, aSession, fakeClock, recordedLog, SHA256, tempStore, until } from '../store/temp-store.ts'
 
 const RETRY = { max_attempts: 3, first_delay: 1000, max_delay: 1000, give_up_after: 1e9 }
 
@@ -270,8 +270,7 @@ test('a file that was delivered but not settled before the kill is settled at th
   })
   t.ok(c.store.transfers.get('t1')?.spool)
   c.dispatcher.recover()
-  c.store.group.flush()
-  t.equal(c.store.transfers.get('t1')?.spool, null)
+  await until(() => c.store.transfers.get('t1')?.spool === null)
   while (existsSync(c.vault.spool('t1'))) await new Promise<void>((go) => setImmediate(go))
   t.equal(readFileSync(c.final('a'), 'utf8'), 'whole', 'the partner’s own file stays')
 })
@@ -335,7 +334,7 @@ test('a file that goes back to a name it was delivered under owes nothing more, 
   const { id } = c.store.deliveries.ofTransfer('t1')[0]!
   c.store.deliveries.cancel(id, c.clock.now())
   c.settler.settle('t1')
-  c.store.group.flush()
+  await until(() => c.store.transfers.get('t1')?.spool === null)
   const file = { sessionId: 's', from: toVirtualPath(ROOT, '/in/a'), to: toVirtualPath(ROOT, '/in/a'), size: 5, inode: '1:1' }
   const owed = c.recorder.commitRename(
     { ...file, spoolFolder: Buffer.from(c.vault.spoolFolder), final: Buffer.from(c.final('a')) },
