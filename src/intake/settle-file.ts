@@ -41,10 +41,10 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
   }
   /** @returns whether the partner's file was touched */
   const dispose = (transferId: string, spool: Uint8Array): boolean => {
-    const row = store.transfers.get(transferId)!
-    const wishes = new Set(store.deliveries.ofTransfer(transferId).map((delivery) => delivery.after))
+    const wishes = store.deliveries.wishes(transferId)
     const how = wishes.has('delete') ? 'delete' : wishes.has('archive') ? 'archive' : null
     if (!how) return false
+    const row = store.transfers.get(transferId)!
     const path = (row.path_bytes ? nameFromBytes(row.path_bytes) : row.path) as VirtualPath
     const date = new Date(clock.now()).toISOString().slice(0, 10)
     const result = row.protocol === 'watch' ? disposeDropped(row, path, how, date) : disposeUploaded(row.username, path, spool, how, date)

@@ -171,6 +171,7 @@ export function createDeliveryRows(db: Sqlite) {
     get: db.prepare('SELECT * FROM deliveries WHERE id = ?'),
     ofTransfer: db.prepare('SELECT * FROM deliveries WHERE transfer_id = ? ORDER BY id'),
     unfinished: db.prepare("SELECT count(*) FROM deliveries WHERE transfer_id = ? AND +state NOT IN ('delivered', 'cancelled')").pluck(),
+    wishes: db.prepare('SELECT DISTINCT after FROM deliveries WHERE transfer_id = ?').pluck(),
     undelivered: db.prepare("SELECT count(*) FROM deliveries WHERE transfer_id = ? AND +state <> 'delivered' AND shadow = 0").pluck(),
     chosen: filteredList<{ id: string }>(
       db,
@@ -307,6 +308,8 @@ export function createDeliveryRows(db: Sqlite) {
     ofTransfer: (transfer: string) => q.ofTransfer.all(transfer) as DeliveryRow[],
     /** Deliveries that still need the spooled content (dead ones may be retried). */
     countUnfinished: (transfer: string) => q.unfinished.get(transfer) as number,
+    /** What its rules want done with the partner's file. */
+    wishes: (transfer: string) => new Set(q.wishes.all(transfer) as DeliveryRow['after'][]),
     countUndelivered: (transfer: string) => q.undelivered.get(transfer) as number,
     /** Ids in order, of one state. `whole` leaves out those of suspect uploads: sending what may be half a file is asked for one by one. */
     chosen: (
