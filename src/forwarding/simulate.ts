@@ -1,6 +1,6 @@
 // What rules would do, and why: for one file, for a recorded transfer, or for all of the last days, also with rules that are only a draft.
 // Must not write anything: it asks the same rules and templates as a real arrival does.
-import type { Clock } from '../core/clock.ts'
+import { type Clock, monotonic } from '../core/clock.ts'
 import { FileFlowError } from '../core/errors.ts'
 import { type CompiledRule, DEFAULT_REMOTE_PATH, type RuleSpec } from '../core/rule.ts'
 import { renderPath } from '../core/template.ts'
@@ -35,8 +35,10 @@ interface Sending {
 
 const NO_ID = '0'.repeat(20)
 const DAY_MS = 24 * 3600_000
-/** Rows looked at in one turn of the event loop. */
+/** Rows read at once. */
 const STEP = 1000
+/** Work in one turn of the event loop, ms: with thousands of rules a single upload may take as long. */
+const TURN_MS = 10
 /** The newest so many uploads of the time that is asked about. */
 const MOST_LOOKED_AT = 200_000
 /** Entries of each list in the answer; the counts are of all. */
@@ -129,9 +131,14 @@ export function createSimulator({ store, clock, partnerOf, compiled }: Simulator
         if (found[kind].length < MOST_LISTED) found[kind].push(entry)
       }
       let truncated = false
+      let turn = monotonic()
       for (let before: string | undefined; ; ) {
         const rows = store.transfers.uploadsSince(since, before, STEP)
         for (const row of rows) {
+          if (monotonic() - turn > TURN_MS) {
+            await new Promise<void>((go) => setImmediate(go))
+            turn = monotonic()
+          }
           const subject = subjectOf(row)
           const about = { transfer: row.id, user: row.username, path: row.path, at: new Date(subject.at).toISOString() }
           const after = sendings(subject, asked)

@@ -137,3 +137,23 @@ test('one recorded transfer is explained by the rules as they are now', async (t
   t.match(simulator.transfer('a1').rules, [{ rule: 'r', matched: false, reason: /excluded by x/ }])
   t.throws(() => simulator.transfer('none'), { code: 'resource.not_found' })
 })
+
+test('a draft of very many rules over history lets others have their turns', async (t) => {
+  const { simulator, arrives } = await setUp(t)
+  for (let n = 0; n < 100; n++) arrives(`a${n}`, `/in/${'x'.repeat(100)}${n}`)
+  const rules = Array.from({ length: 1000 }, (_, n) => ({
+    name: `r${n}`,
+    source: { path: `/in/**${n}.pdf` },
+    deliver: [{ to: 'one' }],
+  }))
+  let turns = 0
+  let over = false
+  const turn = (): void => {
+    turns++
+    if (!over) setImmediate(turn)
+  }
+  turn()
+  t.equal((await simulator.history({ days: 1, rules })).counts.looked_at, 100)
+  over = true
+  t.ok(turns > 3, `${turns} turns`)
+})
