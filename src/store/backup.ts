@@ -1,7 +1,7 @@
 // Backup and restore: database, keys and certificates as one file, consistent while the gateway runs, checked before it counts.
 // Must not hold partners' files, nor replace anything before all of the backup was checked.
 import { createHash, type Hash } from 'node:crypto'
-import { createReadStream, createWriteStream, existsSync } from 'node:fs'
+import { createReadStream, createWriteStream, existsSync, readdirSync, rmSync } from 'node:fs'
 import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -15,6 +15,7 @@ import { lockDataDir } from './lock.ts'
 
 const DATABASE = 'fileflow.db'
 const MANIFEST = 'manifest.json'
+const BEGUN = ['.backup-', '.restore-']
 const KEY_NAME = /^keys\/[A-Za-z0-9_][A-Za-z0-9._-]{0,90}$/
 const KEY_MOST = 2 ** 20
 const MOST_KEYS = 200
@@ -33,7 +34,7 @@ export interface Manifest {
  * @param now ms
  */
 export async function makeBackup(db: Sqlite, dataDir: string, fileflow: string, now: number): Promise<Readable> {
-  const folder = await mkdtemp(join(dataDir, '.backup-'))
+  const folder = await mkdtemp(join(dataDir, BEGUN[0]!))
   try {
     const copy = join(folder, DATABASE)
     // page after page in turns of the event loop; what is written meanwhile is in it
@@ -54,6 +55,12 @@ export async function makeBackup(db: Sqlite, dataDir: string, fileflow: string, 
     await rm(folder, { recursive: true, force: true })
     throw error
   }
+}
+
+/** Copies of database and keys that a process left which was killed over them. Only for the one who holds the lock of `dataDir`. */
+export function dropRemains(dataDir: string): void {
+  for (const name of readdirSync(dataDir))
+    if (BEGUN.some((start) => name.startsWith(start))) rmSync(join(dataDir, name), { recursive: true, force: true })
 }
 
 /** A copy is one file, and lets no browser in that was logged in when it was made. */
@@ -155,7 +162,7 @@ export async function restoreBackup(file: string, dataDir: string, force: boolea
     if (occupied && !force) {
       throw new FileFlowError('state.conflict', `${dataDir} holds a database already. With --force it is moved aside, not deleted.`)
     }
-    const folder = await mkdtemp(join(dataDir, '.restore-'))
+    const folder = await mkdtemp(join(dataDir, BEGUN[1]!))
     try {
       await mkdir(join(folder, 'keys'), { mode: 0o700 })
       const manifest = await eachFile(file, async (entry, hash) => {

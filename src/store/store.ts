@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { createAccountRows } from './accounts.ts'
 import { createAuditLog } from './audit.ts'
-import { makeBackup } from './backup.ts'
+import { dropRemains, makeBackup } from './backup.ts'
 import { openDatabase } from './database.ts'
 import { createDeliveryRows } from './deliveries.ts'
 import { createGroupCommit, type Durability } from './group-commit.ts'
@@ -20,6 +20,7 @@ export const DATABASE_NAME = 'fileflow.db'
 /** @throws FileFlowError `database.newer`, `config.invalid` */
 export function openStore(dataDir: string, durability: Durability) {
   const db = openDatabase(join(dataDir, DATABASE_NAME))
+  dropRemains(dataDir)
   const group = createGroupCommit(db, durability)
   return {
     group,

@@ -1,10 +1,13 @@
 // Group commit, guarded changes of state, and the audit chain.
 // Must not use anything but a real store.
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
 import { test } from 'tap'
 import { createAuditLog } from '../../src/store/audit.ts'
 import { openDatabase } from '../../src/store/database.ts'
 import { createGroupCommit } from '../../src/store/group-commit.ts'
+import { openStore } from '../../src/store/store.ts'
 import { LostRace } from '../../src/store/transfers.ts'
 import { ADMIN, aDueDelivery, anUpload, aSession, SHA256, START, tempDir, tempStore, until } from './temp-store.ts'
 
@@ -305,4 +308,18 @@ test('a wait in the queue does not outlive its turn', async (t) => {
   }, false)
   await until(() => ran)
   t.ok(ran)
+})
+
+test('what a killed backup or restore left, with its copies of keys and passwords, is gone at the next start', (t) => {
+  const dir = tempDir(t)
+  for (const name of ['.backup-aB3dE6', '.restore-aB3dE6', 'before-restore-2026']) {
+    mkdirSync(join(dir, name))
+    writeFileSync(join(dir, name, 'fileflow.db'), 'copy')
+  }
+  openStore(dir, 'process').close()
+  t.same(
+    readdirSync(dir).filter((name) => !name.startsWith('fileflow.db') && name !== 'keys'),
+    ['before-restore-2026'],
+  )
+  t.end()
 })
