@@ -18,8 +18,7 @@ STATE is one of ${DELIVERY_STATES.join(', ')}. Newest first; at most 100 unless 
       { state: { type: 'string' }, json: { type: 'boolean' }, limit: { type: 'string', default: '100' } },
       [0, 0],
     )
-    if (values.state !== undefined && !(DELIVERY_STATES as readonly string[]).includes(values.state))
-      throw new UsageError(`--state: allowed: ${DELIVERY_STATES.join(', ')}`)
+    if (values.state !== undefined) checkState(values.state)
     if (!/^[1-9]\d{0,8}$/.test(values.limit)) throw new UsageError('--limit: a number from 1')
     const found: DeliveryView[] = []
     const path = `/deliveries${values.state === undefined ? '' : `?state=${values.state}`}`
@@ -49,17 +48,41 @@ STATE is one of ${DELIVERY_STATES.join(', ')}. Newest first; at most 100 unless 
   },
 }
 
+const CHOICE = { state: { type: 'string' }, rule: { type: 'string' }, destination: { type: 'string' } } as const
+
+interface Choice {
+  readonly state?: string
+  readonly rule?: string
+  readonly destination?: string
+}
+
+/** What the API is asked to choose by; null when nothing was named: then none is meant, not all. @throws UsageError */
+function choiceOf({ state, rule, destination }: Choice): Choice | null {
+  if (state !== undefined) checkState(state)
+  const named = Object.entries({ state, rule, destination }).filter(([, value]) => value !== undefined)
+  return named.length === 0 ? null : Object.fromEntries(named)
+}
+
+function checkState(state: string): void {
+  if (!(DELIVERY_STATES as readonly string[]).includes(state)) throw new UsageError(`--state: allowed: ${DELIVERY_STATES.join(', ')}`)
+}
+
 export const retry: Command = {
   name: 'retry',
   summary: 'try deliveries again now',
   usage: `Usage: fileflow retry ID… [--config FILE]
-       fileflow retry --all-dead [--config FILE]`,
+       fileflow retry --all-dead [--config FILE]
+       fileflow retry [--state STATE] [--rule NAME] [--destination NAME] [--config FILE]
+
+With --rule or --destination: all dead ones that fit, or all that are in --state (dead, cancelled, retrying or pending).`,
   async run(args, io) {
-    const { values, positionals } = parse(args, { 'all-dead': { type: 'boolean' } }, [0, 10_000])
-    if ((values['all-dead'] === true) === positionals.length > 0) throw new UsageError('give IDs, or --all-dead')
+    const { values, positionals } = parse(args, { 'all-dead': { type: 'boolean' }, ...CHOICE }, [0, 10_000])
+    const chosen = choiceOf(values)
+    const ways = [positionals.length > 0, values['all-dead'] === true, chosen !== null].filter(Boolean).length
+    if (ways !== 1) throw new UsageError('give IDs, or --all-dead, or what to choose by: --state, --rule, --destination')
     const transport = await io.transport(values.config)
-    if (values['all-dead']) {
-      const { retried } = await ask<{ retried: number }>(transport, 'POST', '/deliveries/retry', {})
+    if (positionals.length === 0) {
+      const { retried } = await ask<{ retried: number }>(transport, 'POST', '/deliveries/retry', chosen ?? {})
       io.stdout.write(`${retried} put back.\n`)
       return 0
     }
@@ -81,14 +104,22 @@ export const retry: Command = {
 export const cancel: Command = {
   name: 'cancel',
   summary: 'give a delivery up',
-  usage: 'Usage: fileflow cancel ID [--config FILE]',
+  usage: `Usage: fileflow cancel ID [--config FILE]
+       fileflow cancel [--state STATE] [--rule NAME] [--destination NAME] [--config FILE]
+
+Without an ID: all that fit and have not ended.`,
   async run(args, io) {
-    const { values, positionals } = parse(args, {}, [1, 1])
-    const delivery = await ask<DeliveryView>(
-      await io.transport(values.config),
-      'POST',
-      `/deliveries/${encodeURIComponent(positionals[0]!)}/cancel`,
-    )
+    const { values, positionals } = parse(args, CHOICE, [0, 1])
+    const chosen = choiceOf(values)
+    if ((chosen !== null) === positionals.length > 0)
+      throw new UsageError('give an ID, or what to choose by: --state, --rule, --destination')
+    const transport = await io.transport(values.config)
+    if (chosen) {
+      const { count } = await ask<{ count: number }>(transport, 'POST', '/deliveries/cancel', chosen)
+      io.stdout.write(`${count} cancelled.\n`)
+      return 0
+    }
+    const delivery = await ask<DeliveryView>(transport, 'POST', `/deliveries/${encodeURIComponent(positionals[0]!)}/cancel`)
     io.stdout.write(`${delivery.id} is ${delivery.state}.\n`)
     return 0
   },

@@ -69,6 +69,12 @@ test('bad usage ends with 2 and shows the usage', async (t) => {
     ['user'],
     ['user', 'fire', 'x'],
     ['retry'],
+    ['retry', '--all-dead', '--state', 'dead'],
+    ['retry', 'd1', '--rule', 'x'],
+    ['retry', '--state', 'lost'],
+    ['cancel'],
+    ['cancel', 'd1', '--state', 'pending'],
+    ['cancel', '--state', 'lost'],
     ['deliveries', '--state', 'lost'],
     ['simulate', '--user', 'a'],
     ['audit'],
@@ -154,6 +160,16 @@ test('deliveries are retried one by one or all the dead at once, and cancelled',
   t.match(await run(['cancel', 'd7']), { code: 0, out: /d7 is cancelled/ })
   t.match(await run(['retry', '--all-dead']), { code: 0, out: /0 put back/ })
   t.equal(control.data.deliveries.find((d) => d.id === 'd7')?.state, 'cancelled')
+})
+
+test('deliveries are retried and cancelled by state, rule and destination: just those that the API is asked for', async (t) => {
+  const { run, bodies } = await console(t)
+  t.match(await run(['retry', '--destination', 'hq', '--state', 'cancelled']), { code: 0, out: /\d+ put back/ })
+  t.match(await run(['cancel', '--rule', 'r', '--destination', 'hq']), { code: 0, out: /\d+ cancelled/ })
+  t.same(bodies, [
+    { state: 'cancelled', destination: 'hq' },
+    { rule: 'r', destination: 'hq' },
+  ])
 })
 
 test('simulate prints matches and remote names', async (t) => {
