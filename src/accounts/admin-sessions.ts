@@ -98,7 +98,11 @@ export function createAdminSessions(store: Store, guard: LoginGuard, clock: Cloc
       if (!fits) return fail(username, address, 'wrong password')
       if (row.enabled !== 1) return fail(username, address, 'disabled')
       if (row.totp_secret !== null) {
-        if (totp === undefined || totp.trim() === '') throw new FileFlowError('auth.totp_required')
+        if (totp === undefined || totp.trim() === '') {
+          // who gets this far knows the password: that must be seen
+          refused(username, address, { reason: 'code missing' })
+          throw new FileFlowError('auth.totp_required')
+        }
         if (tooManyWrongCodes(username)) {
           refused(username, address, { reason: 'too many wrong codes' })
           throw new FileFlowError('limit.rate', 'Too many wrong codes. Wait ten minutes.')

@@ -47,6 +47,11 @@ test('with a second factor the password alone lets nobody in', async (t) => {
   const { secret, uri } = await turnOn()
   t.match(uri, /^otpauth:\/\/totp\/FileFlow:admin\?secret=[A-Z2-7]{32}/)
   await t.rejects(admins.login('admin', PASSWORD, HERE), { code: 'auth.totp_required' })
+  t.match(
+    store.audit.list({ limit: 1 }),
+    [{ action: 'admin.login', outcome: 'refused', detail: { reason: 'code missing' } }],
+    'a password without its code is seen',
+  )
   await t.rejects(admins.login('admin', PASSWORD, HERE, '000000'), { code: 'auth.failed' })
   await t.rejects(admins.login('admin', 'wrong', HERE, codeOf(secret)), { code: 'auth.failed' }, 'nor the code alone')
   const { session } = await admins.login('admin', PASSWORD, HERE, codeOf(secret))
