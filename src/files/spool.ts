@@ -158,7 +158,19 @@ export async function expirePartials(vaultRoot: string, before: number): Promise
   return dropped
 }
 
-/** Names in a vault's `staging` or `spool` folder, for finding what no row speaks of. */
+/** Names in a vault's `staging` or `spool` folder, which the gateway itself gave, for finding what no row speaks of. */
+export async function* namesInSteps(folder: string, step: number): AsyncIterable<string[]> {
+  const dir = await fs.promises.opendir(folder, { bufferSize: step }).catch(nothing)
+  let names: string[] = []
+  for await (const { name } of dir ?? []) {
+    if (names.push(name) < step) continue
+    yield names
+    names = []
+  }
+  if (names.length > 0) yield names
+}
+
+/** All names in a folder of a vault. */
 export async function namesIn(folder: string): Promise<Buffer[]> {
   return (await fs.promises.readdir(folder, { encoding: 'buffer' }).catch(nothing)) ?? []
 }

@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.ts'
 import type { ErrorRecord } from '../core/errors.ts'
 import { errorFields, type Logger } from '../core/log.ts'
 import { nameFromBytes, type VirtualPath } from '../core/virtual-path.ts'
-import { dropSpooled, holdsInode, keepAsPartial, namesIn, rollForward } from '../files/spool.ts'
+import { dropSpooled, holdsInode, keepAsPartial, namesInSteps, rollForward } from '../files/spool.ts'
 import type { Vault } from '../files/vaults.ts'
 import type { Store } from '../store/store.ts'
 import type { TransferRow } from '../store/transfers.ts'
@@ -148,20 +148,22 @@ async function keep(row: TransferRow, vaults: readonly Vault[]): Promise<number>
   return 0
 }
 
-/** Staged and spooled files that no row speaks of (a kill between a file's making and its row's end). */
+/** Staged and spooled files that no row speaks of (a kill between a file's making and its row's end). Read in pieces: a spool may hold very many. */
 async function dropOrphans({ store, vaults, log }: RecoverOptions): Promise<void> {
   for (const vault of vaults) {
-    for (const name of await namesIn(`${vault.root}/staging`)) {
-      const row = store.transfers.get(name.toString())
-      if (row?.state !== 'open' && row?.state !== 'committing') await remove(`${vault.root}/staging/${name}`)
-    }
-    for (const name of await namesIn(vault.spoolFolder)) {
-      const path = `${vault.spoolFolder}/${name}`
-      if (!store.transfers.isSpooled(Buffer.from(path))) await remove(path)
-    }
+    await sweep(`${vault.root}/staging`, (name) => {
+      const state = store.transfers.get(name)?.state
+      return state === 'open' || state === 'committing'
+    })
+    await sweep(vault.spoolFolder, (name) => store.transfers.isSpooled(Buffer.from(`${vault.spoolFolder}/${name}`)))
   }
-  async function remove(path: string): Promise<void> {
-    await dropSpooled(Buffer.from(path))
-    log.info('recover.orphan', 'A staged file without a row was removed.', { name: path.slice(path.lastIndexOf('/') + 1) })
+  async function sweep(folder: string, isKnown: (name: string) => boolean): Promise<void> {
+    let removed = 0
+    for await (const names of namesInSteps(folder, STEP)) {
+      const orphans = names.filter((name) => !isKnown(name))
+      await Promise.all(orphans.map((name) => dropSpooled(Buffer.from(`${folder}/${name}`))))
+      removed += orphans.length
+    }
+    if (removed > 0) log.info('recover.orphan', 'Staged or spooled files without a row were removed.', { files: removed })
   }
 }
