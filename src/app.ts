@@ -148,10 +148,14 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
   // what moved
   const movements = createMovements(store, (row) => live.get(row.session_id)?.transfers.get(row.id))
   const transferEvent = (type: string, id: string): void =>
-    events.emit(type, () => {
-      const row = store.transfers.get(id)
-      return row ? movements.transferView(row) : { id }
-    })
+    events.emit(
+      type,
+      () => {
+        const row = store.transfers.get(id)
+        return row ? movements.transferView(row) : { id }
+      },
+      () => store.transfers.get(id) ?? { id },
+    )
   const recorder = createRecorder({
     store,
     clock,

@@ -26,8 +26,8 @@ export interface CompletedFile {
 export interface DeliveryQueue {
   /** Joins the caller's transaction; held until {@link release}. A second call for the same file and name adds nothing. @returns how many were added that can be sent */
   enqueue(file: CompletedFile, matches: readonly Match[]): number
-  /** The file is published: its deliveries may start at `at`. */
-  release(transferId: string, at: number): void
+  /** The file is published: its deliveries may start at `at`. @returns how many they are */
+  release(transferId: string, at: number): number
 }
 
 export function createDeliveryQueue(store: Store, tempNameOf: (destination: string) => string | undefined): DeliveryQueue {
@@ -81,7 +81,7 @@ export function createDeliveryQueue(store: Store, tempNameOf: (destination: stri
       }
       return owed
     },
-    release: (transferId, at) => void store.deliveries.release(transferId, at),
+    release: (transferId, at) => store.deliveries.release(transferId, at),
   }
 }
 

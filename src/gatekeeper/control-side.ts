@@ -276,8 +276,8 @@ export function createGatekeeper(
       note(
         () => recorder.published(transferId),
         'published',
-        () => {
-          recorder.afterPublished(transferId)
+        (due) => {
+          recorder.afterPublished(transferId, due)
           changed('transfer.ended', transferId)
         },
       )
@@ -381,7 +381,7 @@ export function createGatekeeper(
   }
 
   /** A notice has nobody to answer. What the database could not take (a full disk, say) is tried again; anything else is logged with its cause. */
-  function note(work: () => void, what: string, then?: () => void, tries = 0): void {
+  function note<T>(work: () => T, what: string, then?: (value: T) => void, tries = 0): void {
     group
       .run(work, false)
       .then(then, (error: unknown) => {

@@ -40,8 +40,11 @@ export function createGatekeeperClient(port: Pick<MessagePortLike, 'postMessage'
   flush(): void
 } {
   let held: Asked[] = []
-  let timed = false
+  let timer: NodeJS.Timeout | undefined
   const flush = (): void => {
+    // what is held from now on has its own time: else every file's notices would go alone, woken by the timer of the file before it
+    clearTimeout(timer)
+    timer = undefined
     if (held.length === 0) return
     const asked = held
     held = []
@@ -50,12 +53,7 @@ export function createGatekeeperClient(port: Pick<MessagePortLike, 'postMessage'
   const hold = (asked: Asked): void => {
     held.push(asked)
     if (held.length >= MOST_HELD) flush()
-    if (timed) return
-    timed = true
-    setTimeout(() => {
-      timed = false
-      flush()
-    }, NOTICE_DELAY_MS)
+    else timer ??= setTimeout(flush, NOTICE_DELAY_MS)
   }
   const caller = new Caller((message) => {
     const asked = message as Asked

@@ -56,9 +56,7 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
       rules.matching({ user: row.username, path }),
     )
 
-  const release = (transferId: string): void => {
-    queue.release(transferId, clock.now() + (likely.has(transferId) ? QUIET_WINDOW_MS : 0))
-  }
+  const release = (transferId: string): number => queue.release(transferId, clock.now() + (likely.has(transferId) ? QUIET_WINDOW_MS : 0))
 
   /** What came to this name, if the file that stands there is still that. */
   const transferAt = (file: RenamedFile, username: string): TransferRow | null => {
@@ -119,15 +117,16 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
       })
       return { deliveries: owed }
     },
-    /** Runs inside a group; not durable: recovery does the same from the disk. */
-    published(transferId: string): void {
+    /** Runs inside a group; not durable: recovery does the same from the disk. @returns how many deliveries may start */
+    published(transferId: string): number {
       transfers.publish(transferId, clock.now())
       charged.delete(transferId)
-      release(transferId)
+      return release(transferId)
     },
-    afterPublished(transferId: string): void {
+    afterPublished(transferId: string, due: number): void {
       changed('completed', transferId)
-      kick()
+      // most files of a busy hour may match no rule: the queue is not gone through for them
+      if (due > 0) kick()
     },
     confirm(transferId: string, verdict: 'confirmed' | 'suspect'): void {
       likely.delete(transferId)
