@@ -46,6 +46,7 @@ export function createGatekeeper(
 ): { gatekeeper: Gatekeeper /** The worker is gone, and all its connections with it. */; forget(): void } {
   const { store, clock, log, authenticator, guard, live, arrivals, recorder, limits, changed, moved } = options
   const { transfers, audit, accounts, group } = store
+  const quotas = createQuotas(store)
 
   /** @param bytes so far, of the whole transfer */
   const count = (transferId: string, bytes: number): void => {
@@ -54,8 +55,6 @@ export function createGatekeeper(
     moved(transfer.direction, bytes - transfer.bytes)
     transfer.bytes = bytes
   }
-
-  const quotas = createQuotas(store)
 
   const sessionOf = (id: string) => {
     const session = live.get(id)
@@ -330,10 +329,11 @@ export function createGatekeeper(
     },
 
     async commitRename(file) {
-      const session = sessionOf(file.sessionId)
+      const { principal } = sessionOf(file.sessionId)
+      await recorder.settled(principal.username, file.from)
       const owed = await group.run(() => {
-        if (file.adds) quotas.check(session.principal, file.adds.bytes, file.adds.files)
-        return recorder.commitRename(file, session.principal.username)
+        if (file.adds) quotas.check(principal, file.adds.bytes, file.adds.files)
+        return recorder.commitRename(file, principal.username)
       }, true)
       renames.add(owed.renameId)
       return owed

@@ -1,5 +1,6 @@
 // A finished file becomes obligations: one transaction writes the transfer, what the rules make of it, and the audit event.
 // Must not publish or send anything; it only makes what must happen undeniable.
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Clock, newId } from '../core/clock.ts'
 import type { ErrorRecord } from '../core/errors.ts'
 import type { Obligations, RenamedFile, RenameObligations, StagedUpload } from '../core/transfer.ts'
@@ -11,6 +12,8 @@ import type { TransferRow } from '../store/transfers.ts'
 
 /** A `likely` upload's deliveries wait this long for the session's next sign of life. */
 const QUIET_WINDOW_MS = 300
+/** A rename waits no longer for an upload whose folder cannot be synced. */
+const SETTLED_MS = 2000
 
 export interface RecorderOptions {
   readonly store: Store
@@ -40,6 +43,13 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
   const likely = new Set<string>()
   /** What a committed upload added to the quota in use, until it is published: taken back if its name cannot be taken. */
   const charged = new Map<string, { bytes: number; files: number }>()
+
+  /** Committed uploads whose names are not yet known to be durable, and who waits for that. */
+  const committing = new Map<string, PromiseWithResolvers<void>>()
+  const settle = (transferId: string): void => {
+    committing.get(transferId)?.resolve()
+    committing.delete(transferId)
+  }
 
   const owe = (row: TransferRow, path: VirtualPath): number =>
     queue.enqueue(
@@ -105,6 +115,7 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
       if (upload.verdict.confidence === 'likely') likely.add(upload.transferId)
       const charge = { bytes: upload.size - (upload.replaced ?? 0), files: upload.replaced === null ? 1 : 0 }
       charged.set(row.id, charge)
+      committing.set(row.id, Promise.withResolvers())
       accounts.users.addUsage(row.username, charge.bytes, charge.files)
       audit.append({
         at,
@@ -121,7 +132,15 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
     published(transferId: string): number {
       transfers.publish(transferId, clock.now())
       charged.delete(transferId)
-      return release(transferId)
+      const due = release(transferId)
+      settle(transferId)
+      return due
+    },
+    /** Waits for the upload that was acknowledged under this name, whichever session sent it: only then is it known what a rename moves. */
+    async settled(username: string, path: VirtualPath): Promise<void> {
+      const row = transfers.lastAt(username, toDisplay(path))
+      const wait = row?.state === 'committing' && committing.get(row.id)
+      if (wait) await Promise.race([wait.promise, delay(SETTLED_MS, undefined, { ref: false })])
     },
     afterPublished(transferId: string, due: number): void {
       changed('completed', transferId)
@@ -141,6 +160,7 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
       }
     },
     abort(transferId: string, bytes: number, error: ErrorRecord): void {
+      settle(transferId)
       const row = transfers.get(transferId)
       if (!row || !transfers.abort(transferId, clock.now(), bytes, error)) return
       likely.delete(transferId)

@@ -420,3 +420,25 @@ test('connections that do not log in count against the limits, over all threads,
   t.match(await b.admit({ ...PEER, port: 5 }), { allowed: true })
   t.match(await b.admit({ ...PEER, port: 6 }), { allowed: false }, 'said twice is gone once')
 })
+
+test('who renames by a second connection what the first has just sent is owed what the new name owes', async (t) => {
+  const { worker, user, store } = await setUp(t)
+  await user()
+  const [one, two] = [worker(), worker()]
+  const first = await one.openSession('u', PEER, 'password', '')
+  const second = await two.openSession('u', { ...PEER, port: PEER.port + 1 }, 'password', '')
+  const { transferId } = await upload(one, first.id)
+  await one.commitUpload(staged(transferId))
+  const renaming = two.commitRename({
+    sessionId: second.id,
+    from: path('/in/a'),
+    to: path('/in/b'),
+    size: 5,
+    inode: '1:2',
+    spoolFolder: Buffer.from('/v/spool'),
+    final: Buffer.from('/home/in/b'),
+  })
+  one.published(transferId)
+  t.match(await renaming, { deliveries: 1 })
+  t.equal(store.transfers.renames(null).length, 1)
+})
