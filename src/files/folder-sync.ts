@@ -1,4 +1,4 @@
-// Makes new names durable behind the client's back: an acknowledged upload is kept by its row already, which may end only when the name itself would survive a power loss.
+// Makes new names durable: an upload's row may end only when its name would survive a power loss.
 // Must not sync a folder once for each file when one sync covers many.
 import fs from 'node:fs'
 import { sync } from './file-io.ts'

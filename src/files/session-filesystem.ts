@@ -161,7 +161,6 @@ export class SessionFilesystem implements VirtualFilesystem {
 
   async rename(from: VirtualPath, to: VirtualPath, options: { overwrite: boolean }): Promise<void> {
     const access = this.#access
-    await this.#transfers.settled()
     using source = access.reach(from, REQUIRED.rename, false)
     using target = access.reach(to, REQUIRED.rename, false)
     if (access.isMountOrHoldsOne(source.path) || access.isMountOrHoldsOne(target.path)) throw new FileFlowError('permission.denied')
@@ -180,7 +179,6 @@ export class SessionFilesystem implements VirtualFilesystem {
   }
 
   async link(from: VirtualPath, to: VirtualPath): Promise<void> {
-    await this.#transfers.settled()
     await linkFile(from, to, {
       sessionId: this.sessionId,
       access: this.#access,

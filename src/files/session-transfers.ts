@@ -41,8 +41,6 @@ export class SessionTransfers {
   readonly #digests = new DigestDesk()
   readonly #uploadHost: UploadHost
   readonly #folders = new FolderSync()
-  /** Uploads that are acknowledged, but whose names a power loss could still undo. */
-  readonly #settling = new Set<Promise<void>>()
 
   constructor(options: TransfersOptions) {
     this.#options = options
@@ -160,25 +158,14 @@ export class SessionTransfers {
     return { transferId, grant: { maxSize: limits.maxFileSize, maxSizeCode: 'file.too_large' }, recorded }
   }
 
-  /** Every acknowledged upload of this session is settled: its row can be found by who renames or links it. */
-  async settled(): Promise<void> {
-    await Promise.all(this.#settling)
-  }
-
-  #published(transferId: string, folder: string): void {
+  /** @throws what the folder could not be synced for: the row stays as it is then, and the next start puts the file in place again */
+  async #published(transferId: string, folder: string): Promise<void> {
     const { ledger, durable } = this.#options
-    if (!durable) {
-      ledger.published(transferId)
-      return
-    }
-    const settling = new Promise<void>((resolve) =>
-      // a folder that cannot be synced leaves the row as it is: the next start puts the file in place again
-      this.#folders.later(folder, (error) => {
-        if (error === undefined) ledger.published(transferId)
-        resolve()
-      }),
-    ).finally(() => this.#settling.delete(settling))
-    this.#settling.add(settling)
+    if (durable)
+      await new Promise<void>((resolve, reject) =>
+        this.#folders.later(folder, (error) => (error === undefined ? resolve() : reject(error))),
+      )
+    ledger.published(transferId)
   }
 
   #hostUploads(): UploadHost {
@@ -212,7 +199,6 @@ export class SessionTransfers {
       ...[...this.#uploads].map((upload) => upload.abort(why)),
       ...[...this.#downloads].map((download) => download.end(this.#progress.of(download.transferId), why)),
     ])
-    await this.settled()
   }
 }
 

@@ -35,8 +35,8 @@ export interface UploadHost {
     sha256: string
     verdict: Verdict
   }): Promise<{ deliveries: number }>
-  /** The name holds the file. `folder` is open until this returns. */
-  published(transferId: string, folder: string): void
+  /** The name holds the file: resolves when a power loss cannot undo that, where it matters. `folder` stays open until then. */
+  published(transferId: string, folder: string): Promise<void>
   progress(transferId: string, bytes: number): void
   aborted(transferId: string, bytes: number, why: Error, partial: boolean): void
   /** Takes the upload out of the session's table. */

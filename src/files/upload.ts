@@ -268,7 +268,7 @@ export class StagedUpload implements Upload {
     else fs.renameSync(staging, place.real)
     this.#published = true
     testPoint('upload.renamed')
-    this.#host.published(this.transferId, String(place.folder.at(null)))
+    await this.#host.published(this.transferId, String(place.folder.at(null)))
     testPoint('upload.published')
     if (this.#file.replacesPartial) dropPartial(this.#file.partial)
   }

@@ -6,7 +6,7 @@ import type { LiveSession, LiveSessions, SessionOwner } from '../accounts/live-s
 import type { LoginGuard } from '../accounts/login-guard.ts'
 import { type Clock, isId, newId } from '../core/clock.ts'
 import { ERRORS, FileFlowError } from '../core/errors.ts'
-import { errorFields, type Logger } from '../core/log.ts'
+import type { Logger } from '../core/log.ts'
 import type { Direction, NewTransfer, Operation, Peer, TransferEnd, TransferGrant } from '../core/transfer.ts'
 import type { Principal } from '../core/user.ts'
 import { toDisplay } from '../core/virtual-path.ts'
@@ -14,6 +14,7 @@ import { exactBytes, type Recorder } from '../intake/record-upload.ts'
 import type { Store } from '../store/store.ts'
 import { endSession } from './end-session.ts'
 import { type Admission, type Gatekeeper, KEY_AND_PASSWORD, type LoginAttempt, type OpenedSession } from './messages.ts'
+import { createNotes } from './notes.ts'
 import { createQuotas } from './quota.ts'
 
 export interface GatekeeperOptions {
@@ -47,6 +48,7 @@ export function createGatekeeper(
   const { store, clock, log, authenticator, guard, live, arrivals, recorder, limits, changed, moved } = options
   const { transfers, audit, accounts, group } = store
   const quotas = createQuotas(store)
+  const note = createNotes(group, log)
 
   /** @param bytes so far, of the whole transfer */
   const count = (transferId: string, bytes: number): void => {
@@ -330,7 +332,7 @@ export function createGatekeeper(
 
     async commitRename(file) {
       const { principal } = sessionOf(file.sessionId)
-      await recorder.settled(principal.username, file.from)
+      await recorder.settled()
       const owed = await group.run(() => {
         if (file.adds) quotas.check(principal, file.adds.bytes, file.adds.files)
         return recorder.commitRename(file, principal.username)
@@ -339,6 +341,7 @@ export function createGatekeeper(
       return owed
     },
     async commitRenames(sessionId, files) {
+      await recorder.settled()
       const owed = await group.run(() => recorder.commitRenames(files, sessionOf(sessionId).principal.username), true)
       for (const each of owed) if (each) renames.add(each.renameId)
       return owed
@@ -378,18 +381,6 @@ export function createGatekeeper(
     forget() {
       for (const place of [...waiting.keys()]) depart(place)
     },
-  }
-
-  /** A notice has nobody to answer. What the database could not take (a full disk, say) is tried again; anything else is logged with its cause. */
-  function note<T>(work: () => T, what: string, then?: (value: T) => void, tries = 0): void {
-    group
-      .run(work, false)
-      .then(then, (error: unknown) => {
-        const again = String((error as { code?: unknown }).code ?? '').startsWith('SQLITE_')
-        log.error('gatekeeper.failed', `A notice could not be recorded: ${what}.`, { again, ...errorFields(error) })
-        if (again) setTimeout(() => note(work, what, then, tries + 1), Math.min(30_000, 500 * 2 ** tries)).unref()
-      })
-      .catch((error: unknown) => log.error('gatekeeper.failed', `What follows a notice failed: ${what}.`, errorFields(error)))
   }
 
   /** @returns whether the transfer was this worker's and had not ended. */

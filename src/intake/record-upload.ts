@@ -12,7 +12,7 @@ import type { TransferRow } from '../store/transfers.ts'
 
 /** A `likely` upload's deliveries wait this long for the session's next sign of life. */
 const QUIET_WINDOW_MS = 300
-/** A rename waits no longer for an upload whose folder cannot be synced. */
+/** A rename waits no longer for an upload that does not come to its end. */
 const SETTLED_MS = 2000
 
 export interface RecorderOptions {
@@ -44,7 +44,7 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
   /** What a committed upload added to the quota in use, until it is published: taken back if its name cannot be taken. */
   const charged = new Map<string, { bytes: number; files: number }>()
 
-  /** Committed uploads whose names are not yet known to be durable, and who waits for that. */
+  /** Committed uploads that are not known to be published yet, and who waits for that. */
   const committing = new Map<string, PromiseWithResolvers<void>>()
   const settle = (transferId: string): void => {
     committing.get(transferId)?.resolve()
@@ -136,11 +136,14 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
       settle(transferId)
       return due
     },
-    /** Waits for the upload that was acknowledged under this name, whichever session sent it: only then is it known what a rename moves. */
-    async settled(username: string, path: VirtualPath): Promise<void> {
-      const row = transfers.lastAt(username, toDisplay(path))
-      const wait = row?.state === 'committing' && committing.get(row.id)
-      if (wait) await Promise.race([wait.promise, delay(SETTLED_MS, undefined, { ref: false })])
+    /** Waits for the uploads that are being published, whichever session sent them: only then is it known what a rename moves. */
+    async settled(): Promise<void> {
+      if (committing.size === 0) return
+      const waited = [...committing]
+      const all = Promise.all(waited.map(([, { promise }]) => promise))
+      await Promise.race([all, delay(SETTLED_MS, undefined, { ref: false })])
+      // one that did not end in this time (its folder cannot be synced, say) is left to the next start, and holds up no second rename
+      for (const [transferId] of waited) settle(transferId)
     },
     afterPublished(transferId: string, due: number): void {
       changed('completed', transferId)
