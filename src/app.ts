@@ -364,9 +364,9 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
       dispatcher.kick()
     },
     setReload: oversight.setReload,
-    close(): void {
+    async close(): Promise<void> {
       screens.close()
-      settler.close()
+      await settler.close()
       if (dispatcher.running() === 0) store.group.now(() => store.lastRun.end())
       store.close()
     },

@@ -98,7 +98,7 @@ export async function startGateway({ config, loaded, output, publicDir, adminPas
   } catch (error) {
     await admin?.close()
     await app?.services.stop(0)
-    app?.close()
+    await app?.close()
     unlock()
     throw error
   }
@@ -171,7 +171,7 @@ function running(app: App, admin: AdminServer, addresses: Addresses, ending: Abo
         await app.services.stop(drainMs)
         await admin.close()
         app.log.info('stopped', 'FileFlow has stopped.')
-        app.close()
+        await app.close()
         await release()
       })()
       return stopping

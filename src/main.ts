@@ -39,7 +39,7 @@ async function openOffline(config: Config): Promise<AdminServer> {
   const admin = await createAdminServer({ config: config.admin, control: app.control, log: app.log, publicDir: PUBLIC_DIR, tls: null })
   closers.push(async () => {
     await admin.close()
-    app.close()
+    await app.close()
     await output.close()
     unlock()
   })

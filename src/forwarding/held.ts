@@ -23,10 +23,5 @@ export function createHeld(longestMs: number, most: number) {
       else timer ??= setTimeout(release, longestMs)
     },
     release,
-    /** What is held is not done any more. */
-    drop(): void {
-      clearTimeout(timer)
-      work = []
-    },
   }
 }

@@ -25,9 +25,16 @@ export interface SettleFileOptions {
 }
 
 export function createFileSettler({ store, clock, log, principalOf }: SettleFileOptions) {
-  const drop = (spool: Uint8Array): void => {
-    dropSpooled(spool).catch((error: unknown) => log.error('spool.failed', 'Spooled content could not be removed.', errorFields(error)))
+  /** Work on the disk that has begun. */
+  const begun = new Set<Promise<unknown>>()
+  const follow = (work: Promise<unknown>): void => {
+    begun.add(work)
+    void work.finally(() => begun.delete(work))
   }
+  const drop = (spool: Uint8Array): void =>
+    follow(
+      dropSpooled(spool).catch((error: unknown) => log.error('spool.failed', 'Spooled content could not be removed.', errorFields(error))),
+    )
   const disposeUploaded = (username: string, path: VirtualPath, spool: Uint8Array, how: 'delete' | 'archive', date: string) => {
     const principal = principalOf(username)
     return principal && disposeOf(principal, path, spool, how, date)
@@ -72,21 +79,22 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
   const settling = new Set<string>()
   const held = createHeld(HELD_MS, HELD)
   /** The sync of this row is that of the outcomes before it, too: only then may the content go. */
-  const letGo = (transferId: string, spool: Uint8Array): void => {
-    store.group
-      .run(() => {
-        // a rename recorded meanwhile may owe it anew
-        const free = store.deliveries.countUnfinished(transferId) === 0
-        if (free) store.transfers.setSpool(transferId, null)
-        return free
-      }, true)
-      .then(
-        (free) => free && drop(spool),
-        (error: unknown) =>
-          log.error('spool.failed', 'Spooled content could not be removed.', { transfer: transferId, ...errorFields(error) }),
-      )
-      .finally(() => settling.delete(transferId))
-  }
+  const letGo = (transferId: string, spool: Uint8Array): void =>
+    follow(
+      store.group
+        .run(() => {
+          // a rename recorded meanwhile may owe it anew
+          const free = store.deliveries.countUnfinished(transferId) === 0
+          if (free) store.transfers.setSpool(transferId, null)
+          return free
+        }, true)
+        .then(
+          (free) => free && drop(spool),
+          (error: unknown) =>
+            log.error('spool.failed', 'Spooled content could not be removed.', { transfer: transferId, ...errorFields(error) }),
+        )
+        .finally(() => settling.delete(transferId)),
+    )
   return {
     drop,
     /** Safe to call at any time, and again. */
@@ -105,7 +113,10 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
       settling.add(transferId)
       held.add(() => letGo(transferId, spool), touched)
     },
-    /** Nothing more is written; the next start finds what is left. */
-    close: held.drop,
+    /** What is held is done now. Resolves when all is, before the store may close. */
+    async close(): Promise<void> {
+      held.release()
+      while (begun.size > 0) await Promise.all(begun)
+    },
   }
 }

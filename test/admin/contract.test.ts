@@ -49,7 +49,7 @@ async function start(t: Test) {
   const server = await createAdminServer({ config: config.admin, control: app.control, log: app.log, publicDir: folder, tls: null })
   t.teardown(async () => {
     await server.close()
-    app.close()
+    await app.close()
     await output.close()
     rmSync(folder, { recursive: true, force: true })
   })

@@ -134,7 +134,7 @@ async function commandsIn(t: Test, folder: string, name: string) {
   const door = await createConsoleApp({ control: app.control, log: app.log })
   t.teardown(async () => {
     await door.close()
-    app.close()
+    await app.close()
     await output.close()
   })
   return async (argv: string[], stdin = '') => {
