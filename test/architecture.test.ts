@@ -34,6 +34,8 @@ const SAME_STEP = [['listeners', 'gatekeeper']]
 
 const WORKER_CODE = /^(listeners|files|watching|ssh|forwarding\/connectors)\//
 const CONTROL_ONLY = /^(store|accounts|admin)\//
+/** 25 MB in each thread that loads it. What a worker is sent was checked before. */
+const SCHEMA_LIBRARY = /^typebox($|\/)/
 
 /** A package, and the only files that may import it. */
 const PACKAGE_DOORS: { package: RegExp; door: RegExp; most?: number }[] = [
@@ -72,6 +74,8 @@ interface SourceFile {
   /** Own files, below src/. */
   readonly own: readonly Import[]
   readonly packages: readonly string[]
+  /** Those of them that are there at run time. */
+  readonly loads: readonly string[]
 }
 
 const IMPORT = /\b(?:import|export)\s+(type\s+)?(?:[^'";]*?\bfrom\s*)?['"]([^'"]+)['"]|\b(?:import|require)\(\s*['"]([^'"]+)['"]\s*\)/g
@@ -80,7 +84,12 @@ function sourceFile(path: string, text: string): SourceFile {
   const code = text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/ .*$/gm, '')
   const all = [...code.matchAll(IMPORT)].map(([, type, from, dynamic]) => ({ from: from ?? dynamic!, typeOnly: type !== undefined }))
   const own = all.filter(({ from }) => from.startsWith('.')).map((one) => ({ ...one, from: posix.join(posix.dirname(path), one.from) }))
-  return { path, text, code, own, packages: all.map(({ from }) => from).filter((from) => !from.startsWith('.')) }
+  const packages = all.filter(({ from }) => !from.startsWith('.'))
+  return {
+    ...{ path, text, code, own },
+    packages: packages.map(({ from }) => from),
+    loads: packages.filter(({ typeOnly }) => !typeOnly).map(({ from }) => from),
+  }
 }
 
 const folderOf = (path: string): string => path.split('/')[0]!
@@ -97,7 +106,7 @@ function wrongDirections(files: readonly SourceFile[]): string[] {
   )
 }
 
-/** Chains of imports by which worker code would load what only the control plane may hold. Types are gone at run time, but may not be named directly either. */
+/** Chains of imports by which worker code would load what only the control plane may hold, or needs. Types are gone at run time, but may not be named directly either. */
 function controlPlaneInWorkers(files: readonly SourceFile[]): string[] {
   const byPath = new Map(files.map((file) => [file.path, file]))
   const found: string[] = []
@@ -111,7 +120,9 @@ function controlPlaneInWorkers(files: readonly SourceFile[]): string[] {
         if (chain.length > 1) found.push([...chain, path].join(' → '))
         return
       }
-      for (const { from, typeOnly } of byPath.get(path)?.own ?? []) if (!typeOnly) walk(from, [...chain, path])
+      const file = byPath.get(path)
+      if (file?.loads.some((name) => SCHEMA_LIBRARY.test(name))) found.push([...chain, path, 'typebox'].join(' → '))
+      for (const { from, typeOnly } of file?.own ?? []) if (!typeOnly) walk(from, [...chain, path])
     }
     walk(worker.path, [])
   }
@@ -145,7 +156,7 @@ test('imports run one way', async (t) => {
   t.same(wrongDirections(files), [])
 })
 
-test('worker code reaches neither the database nor the accounts nor the admin pages', async (t) => {
+test('worker code reaches neither the database nor the accounts nor the admin pages, and loads no schema library', async (t) => {
   t.same(controlPlaneInWorkers(files), [])
 })
 
@@ -181,10 +192,15 @@ test('the rules find what they forbid', async (t) => {
     sourceFile('gatekeeper/g.ts', "import {\n  z,\n} from '../accounts/u.ts'\nimport 'ssh2/lib/x.js'\nconst f = require('ftp-srv')"),
     sourceFile('accounts/u.ts', "// process.exit(1) in a comment\nexport type { Q } from '../store/d.ts'"),
     sourceFile('admin/r.ts', "const later = await import('../cli/c.ts')\nprocess.exit(1)"),
-    sourceFile('files/f.ts', "import type { S } from '../store/d.ts'"),
+    sourceFile('files/f.ts', "import type { S } from '../store/d.ts'\nimport type { T } from 'typebox'\nimport { c } from '../core/c.ts'"),
+    sourceFile('core/c.ts', "import Type, { type Static } from 'typebox'"),
   ]
   t.same(wrongDirections(made), ['core/a.ts imports config/b.ts', 'admin/r.ts imports cli/c.ts'])
-  t.same(controlPlaneInWorkers(made), ['listeners/sftp/s.ts → gatekeeper/g.ts → accounts/u.ts', 'files/f.ts → store/d.ts'])
+  t.same(controlPlaneInWorkers(made), [
+    'listeners/sftp/s.ts → gatekeeper/g.ts → accounts/u.ts',
+    'files/f.ts → store/d.ts',
+    'files/f.ts → core/c.ts → typebox',
+  ])
   t.same(openDoors(made), [
     'gatekeeper/g.ts imports a package matching ^ssh2($|\\/)',
     'gatekeeper/g.ts imports a package matching ^ftp-srv($|\\/)',

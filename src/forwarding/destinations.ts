@@ -1,7 +1,8 @@
 // Destinations as verbs: check, write the row with its secrets sealed, audit, and tell the forwarder to forget old connections.
 // Must not show a secret to anyone but the forwarder.
 import type { Clock } from '../core/clock.ts'
-import { checkDestination, DEFAULT_PORT, type DestinationSpec, SECRET_KEYS } from '../core/destination.ts'
+import { type DestinationSpec, SECRET_KEYS } from '../core/destination.ts'
+import { checkDestination, DEFAULT_PORT } from '../core/destination-check.ts'
 import { FileFlowError } from '../core/errors.ts'
 import { changedKeys, type Plan, patched } from '../core/state-file.ts'
 import { checkTemplate } from '../core/template.ts'

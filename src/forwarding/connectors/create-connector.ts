@@ -1,7 +1,7 @@
 // Which code speaks to which kind of destination.
 // Must not hold more than that.
 import type { DestinationSpec } from '../../core/destination.ts'
-import { checkDestination } from '../../core/destination.ts'
+import { checkDestination } from '../../core/destination-check.ts'
 import type { Connector } from '../connector.ts'
 import { openFtp } from './ftp.ts'
 import { openLocal } from './local.ts'
