@@ -24,6 +24,13 @@ export class ApiError extends Error {
 let csrf: string | null = null
 let onLoggedOut: () => void = () => {}
 
+/** Without a touch for that long the page only watches: what it reads does not keep the login alive. */
+const WATCHING_MS = 60_000
+let touched = Date.now()
+for (const act of ['pointerdown', 'keydown', 'wheel', 'touchmove'] as const)
+  addEventListener(act, () => (touched = Date.now()), { capture: true, passive: true })
+const watching = (): Record<string, string> => (Date.now() - touched < WATCHING_MS ? {} : { 'x-fileflow-idle': '1' })
+
 /** Called whenever an answer says that nobody is logged in. */
 export const whenLoggedOut = (listener: () => void): void => {
   onLoggedOut = listener
@@ -40,6 +47,7 @@ export async function api<T>(method: Method, path: string, body?: unknown): Prom
       credentials: 'same-origin',
       headers: {
         accept: 'application/json',
+        ...watching(),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...(csrf === null || method === 'GET' ? {} : { 'x-csrf-token': csrf }),
       },

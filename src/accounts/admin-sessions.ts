@@ -141,11 +141,12 @@ export function createAdminSessions(store: Store, guard: LoginGuard, clock: Cloc
         audit({ name: row.username, address }, 'admin.logout', 'session')
       })
     },
-    bySession(session: string): { username: string; role: Role; csrf: string; totp_enabled: boolean } | null {
+    /** @param acted false where no person did anything, such as a page that reads itself anew: its idle time goes on */
+    bySession(session: string, acted = true): { username: string; role: Role; csrf: string; totp_enabled: boolean } | null {
       const row = adminSessions.get(digest(session))
       const now = clock.now()
       if (!row || row.expires_at <= now) return null
-      if (row.expires_at - now < SESSION_MS - SLIDE_MS) adminSessions.slide(row.id_hash, now + SESSION_MS)
+      if (acted && row.expires_at - now < SESSION_MS - SLIDE_MS) adminSessions.slide(row.id_hash, now + SESSION_MS)
       return { username: row.username, role: row.role, csrf: row.csrf, totp_enabled: row.totp === 1 }
     },
     /** Ends all other sessions of this admin. @throws FileFlowError `permission.denied` when `present` is wrong */

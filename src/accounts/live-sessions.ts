@@ -15,6 +15,8 @@ export interface RunningTransfer {
   readonly direction: Direction
   readonly path: string
   bytes: number
+  /** Bytes in the end, where the client announced it or the file has it; null is not known. Not believed for anything but screens. */
+  readonly total: number | null
   /** Bytes a second, over the last report. */
   rate: number
   at: number

@@ -27,12 +27,19 @@ export function identifyByHttp(control: ControlPlane): Identify {
       return token ? { name: `token:${token.name}`, address, role: token.role } : null
     }
     const cookie = request.cookies[SESSION_COOKIE]
-    const session = cookie ? control.admins.bySession(cookie) : null
+    const session = cookie ? control.admins.bySession(cookie, acted(request)) : null
     if (!session) return null
     if (!SAFE.has(request.method) && !sameSecret(request.headers['x-csrf-token'], session.csrf)) throw new FileFlowError('auth.csrf')
     return { name: session.username, address, role: session.role }
   }
 }
+
+/** Sent by the page with what it reads by itself while nobody touches it. */
+const IDLE_HEADER = 'x-fileflow-idle'
+
+/** Whether a person did this. A page that is left open keeps reading, and its event stream comes back by itself: neither may keep a login alive for ever. */
+export const acted = (request: FastifyRequest): boolean =>
+  request.headers[IDLE_HEADER] === undefined && request.routeOptions.config.unattended !== true
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 

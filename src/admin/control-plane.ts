@@ -169,7 +169,8 @@ export interface ControlPlane {
     login(username: string, password: string, address: string, totp?: string): Promise<AdminLogin>
     logout(session: string, address: string): void
     /** The admin behind a session cookie; slides its end; null when over. */
-    bySession(session: string): { username: string; role: Role; csrf: string; totp_enabled: boolean } | null
+    /** @param acted false where no person did anything: then its idle time goes on; default true */
+    bySession(session: string, acted?: boolean): { username: string; role: Role; csrf: string; totp_enabled: boolean } | null
     /** @throws `permission.denied` when the present password is wrong */
     changePassword(session: string, present: string, next: string, address: string): Promise<void>
     beginTotp(session: string, password: string, address: string): Promise<{ secret: string; uri: string }>

@@ -32,7 +32,7 @@ export function eventRoutes(app: App, context: RouteContext, identify: Identify)
 
   app.get(
     '/events',
-    { sse: 'only', schema: described('events', 'Server-sent events', { querystring: EventQuery }) },
+    { sse: 'only', config: { unattended: true }, schema: described('events', 'Server-sent events', { querystring: EventQuery }) },
     async (request, reply) => {
       const wanted = request.query.types?.split(',')
       reply.sse.keepAlive()

@@ -22,7 +22,7 @@ const iso = (at: number): string => new Date(at).toISOString()
 const isoOrNull = (at: number | null): string | null => (at === null ? null : iso(at))
 const errorOf = (json: string | null): ErrorRecord | null => (json === null ? null : (JSON.parse(json) as ErrorRecord))
 
-type Live = { readonly bytes: number; readonly rate: number } | undefined
+type Live = { readonly bytes: number; readonly total: number | null; readonly rate: number } | undefined
 type Owed = TransferView['deliveries']
 
 const transferView = (row: TransferRow, live: Live, deliveries: Owed): TransferView => ({
@@ -35,6 +35,7 @@ const transferView = (row: TransferRow, live: Live, deliveries: Owed): TransferV
   path: row.path,
   state: row.state,
   bytes: live?.bytes ?? row.bytes,
+  total: live?.total ?? null,
   rate: live?.rate ?? null,
   sha256: row.sha256,
   started_at: iso(row.started_at),

@@ -19,6 +19,10 @@ declare module 'fastify' {
     /** Set by the authentication hook; null on public routes. */
     actor: Actor | null
   }
+  interface FastifyContextConfig {
+    /** What no person asks for by hand, such as the event stream: it does not count as use of a login. */
+    unattended?: boolean
+  }
 }
 
 /** All that a group of routes is given. */

@@ -22,11 +22,12 @@ export function createSessions(
       client: session.client,
       started_at: new Date(session.startedAt).toISOString(),
       doing: session.doing,
-      transfers: [...session.transfers.values()].map(({ id: transfer, direction, path, bytes, rate }) => ({
+      transfers: [...session.transfers.values()].map(({ id: transfer, direction, path, bytes, total, rate }) => ({
         id: transfer,
         direction,
         path,
         bytes,
+        total,
         rate,
       })),
     }

@@ -51,6 +51,7 @@ const transfer = {
   path: Text,
   state: oneOf(UPLOAD_STATES),
   bytes: Count,
+  total: orNull(Count),
   rate: orNull(Type.Number()),
   sha256: orNull(Text),
   started_at: Time,
@@ -159,7 +160,7 @@ export const SHAPES: Readonly<Record<string, TSchema>> = {
     method: Text,
     client: Text,
     started_at: Time,
-    transfers: Type.Array(object({ id: Text, direction: Text, path: Text, bytes: Count, rate: Type.Number() })),
+    transfers: Type.Array(object({ id: Text, direction: Text, path: Text, bytes: Count, total: orNull(Count), rate: Type.Number() })),
   }),
   Service: object({
     name: oneOf(SERVICE_NAMES),

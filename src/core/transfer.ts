@@ -54,7 +54,12 @@ export interface NewTransfer {
   readonly heldBytes: number
   /** Bytes that are there already (a resumed upload, a download from an offset). */
   readonly offset: number
+  /** Bytes there will be in the end, where that is known: a download's length, FTP's ALLO, scp's header. For screens: nothing is decided by it. */
+  readonly expected?: number | undefined
 }
+
+/** An announced size, as it came from a client by way of a worker; null when it is none. */
+export const sizeOrNull = (size: unknown): number | null => (Number.isSafeInteger(size) && (size as number) >= 0 ? (size as number) : null)
 
 export interface TransferGrant {
   /** Most bytes the file may have in the end (quota and max_file_size); null is without limit. */

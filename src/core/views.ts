@@ -73,13 +73,7 @@ export interface SessionView {
   readonly started_at: string
   /** The command in flight (FTP); null while it waits for one. */
   readonly doing: string | null
-  readonly transfers: readonly {
-    readonly id: string
-    readonly direction: Direction
-    readonly path: string
-    readonly bytes: number
-    readonly rate: number
-  }[]
+  readonly transfers: readonly (Pick<TransferView, 'id' | 'direction' | 'path' | 'bytes' | 'total'> & { readonly rate: number })[]
 }
 
 export const DELIVERY_STATES = ['pending', 'running', 'retrying', 'delivered', 'dead', 'cancelled'] as const
@@ -134,7 +128,8 @@ export interface TransferView {
   readonly path: string
   readonly state: TransferState
   readonly bytes: number
-  /** Bytes a second now; null when it is over. */
+  /** Of one that runs: bytes in the end where the client announced them, and bytes a second; else null. */
+  readonly total: number | null
   readonly rate: number | null
   readonly sha256: string | null
   readonly started_at: string

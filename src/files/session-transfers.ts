@@ -97,7 +97,16 @@ export class SessionTransfers {
     this.#downloads.add(download)
     // nothing depends on the answer but the transfer's right to go on
     ledger
-      .beginTransfer({ id, sessionId, direction: 'download', path: file.path, offset, waits: false, heldBytes: 0 })
+      .beginTransfer({
+        id,
+        sessionId,
+        direction: 'download',
+        path: file.path,
+        offset,
+        waits: false,
+        heldBytes: 0,
+        expected: Math.max(0, file.size - offset),
+      })
       .catch((error: unknown) => download.end(this.#progress.of(id), fromErrno(error)))
     return download
   }
@@ -122,7 +131,7 @@ export class SessionTransfers {
       partial: (found) => this.partials.fileAt(place, found),
       vault: vaults.of(place.folder),
       username: access.principal.username,
-      begin: (offset) => this.#begin(place, offset),
+      begin: (offset) => this.#begin(place, offset, options.expected),
       undo: (transferId, error) => ledger.endTransfer(transferId, { state: 'aborted', bytes: 0, error: recordOf(error), partial: false }),
       host: this.#uploadHost,
     })
@@ -141,7 +150,7 @@ export class SessionTransfers {
   }
 
   /** Only a quota has to be asked for; the other limits are known here. */
-  #begin({ path, folder }: Place, offset: number): BegunUpload | Promise<BegunUpload> {
+  #begin({ path, folder }: Place, offset: number, expected: number | undefined): BegunUpload | Promise<BegunUpload> {
     const { access, ledger, vaults, sessionId } = this.#options
     const { quota, limits, username } = access.principal
     const waits = quota.bytes !== null || quota.files !== null
@@ -151,7 +160,7 @@ export class SessionTransfers {
       heldBytes = this.#uploading() + keptPartials(vault, username, vault.partial(username, path)).bytes
     }
     const transferId = newId()
-    const recorded = ledger.beginTransfer({ id: transferId, sessionId, direction: 'upload', path, offset, waits, heldBytes })
+    const recorded = ledger.beginTransfer({ id: transferId, sessionId, direction: 'upload', path, offset, waits, heldBytes, expected })
     // a refusal is the upload's to find, if it comes so far
     recorded.catch(() => {})
     if (waits) return recorded.then((grant) => ({ transferId, grant, recorded }))

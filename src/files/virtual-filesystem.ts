@@ -38,6 +38,8 @@ export interface UploadOptions {
   readonly mustExist?: boolean
   /** Permission bits for a new file; default 0644. */
   readonly fileMode?: number
+  /** Bytes that the client announced, for who watches; nothing is decided by it. */
+  readonly expected?: number | undefined
 }
 
 export type DigestAlgorithm = 'sha256' | 'sha512' | 'sha1' | 'md5' | 'crc32'

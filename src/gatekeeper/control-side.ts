@@ -7,7 +7,15 @@ import type { LoginGuard } from '../accounts/login-guard.ts'
 import { type Clock, isId, newId } from '../core/clock.ts'
 import { ERRORS, FileFlowError } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
-import type { Direction, NewTransfer, Operation, Peer, TransferEnd, TransferGrant } from '../core/transfer.ts'
+import {
+  type Direction,
+  type NewTransfer,
+  type Operation,
+  type Peer,
+  sizeOrNull,
+  type TransferEnd,
+  type TransferGrant,
+} from '../core/transfer.ts'
 import type { Principal } from '../core/user.ts'
 import { toDisplay } from '../core/virtual-path.ts'
 import { exactBytes, type Recorder } from '../intake/record-upload.ts'
@@ -228,7 +236,8 @@ export function createGatekeeper(
       const path = toDisplay(transfer.path)
       // at once: what the worker asks next comes before the row is written
       running.set(id, session)
-      session.transfers.set(id, { id, direction, path, bytes: direction === 'upload' ? offset : 0, rate: 0, at })
+      const bytes = direction === 'upload' ? offset : 0
+      session.transfers.set(id, { id, direction, path, bytes, total: sizeOrNull(transfer.expected), rate: 0, at })
       try {
         await group.run(
           () =>

@@ -311,6 +311,19 @@ test('browser sessions and tokens are kept as hashes only, and end when they sho
   t.ok(existsSync(dir))
 })
 
+test('a page that is left open does not keep its login alive for ever', async (t) => {
+  const { store, guard, clock } = setUp(t)
+  const admins = createAdmins(store, guard, clock)
+  await admins.ensureFirst('first password')
+  const { session } = await admins.login('admin', 'first password', '192.0.2.9')
+  for (let hour = 1; hour < 12; hour++) {
+    clock.advance(3600_000)
+    t.ok(admins.bySession(session, false), 'it may still watch')
+  }
+  clock.advance(3600_000)
+  t.equal(admins.bySession(session, false), null)
+})
+
 test('a login that races a change of the password or the removal of its admin loses', async (t) => {
   const { store, guard, clock } = setUp(t)
   const admins = createAdmins(store, guard, clock)

@@ -63,6 +63,26 @@ test('login sets a cookie that scripts in a page cannot read and other sites can
   t.equal((await web.inject({ url: '/api/v1/session', cookies })).statusCode, 401)
 })
 
+test('only what a person does counts as use of a login: a page that watches says so, and the event stream never counts', async (t) => {
+  const { web, login, control } = await start(t)
+  const { cookies } = await login('admin')
+  const acted: (boolean | undefined)[] = []
+  const { bySession } = control.admins
+  Object.assign(control.admins, {
+    bySession: (session: string, did?: boolean) => {
+      acted.push(did)
+      return bySession(session)
+    },
+  })
+  await web.inject({ url: '/api/v1/transfers', cookies })
+  t.same(acted, [true])
+  await web.inject({ url: '/api/v1/session', cookies, headers: { 'x-fileflow-idle': '1' } })
+  t.same(acted, [true, false, false])
+  const stream = await web.inject({ url: '/api/v1/events', cookies, headers: { accept: 'text/event-stream' }, payloadAsStream: true })
+  t.same(acted, [true, false, false, false])
+  stream.stream().destroy()
+})
+
 test('a wrong password says only that login failed', async (t) => {
   const { web } = await start(t)
   for (const username of ['admin', 'nobody']) {

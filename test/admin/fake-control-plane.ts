@@ -455,6 +455,7 @@ export function busyDay(now: number): FakeControlPlane['data'] {
     path: '/filescma/invoice-2026-11.xml',
     state: 'completed',
     bytes: 48_213,
+    total: null,
     rate: null,
     deliveries: [],
     sha256: 'ab'.repeat(32),
@@ -508,7 +509,9 @@ export function busyDay(now: number): FakeControlPlane['data'] {
         client: 'SSH-2.0-OpenSSH_9.2',
         started_at: ago(340),
         doing: null,
-        transfers: [{ id: 't9', direction: 'upload', path: '/filescma/archive-2026.tar', bytes: 734_003_200, rate: 41_000_000 }],
+        transfers: [
+          { id: 't9', direction: 'upload', path: '/filescma/archive-2026.tar', bytes: 734_003_200, total: 1_073_741_824, rate: 41_000_000 },
+        ],
       },
       {
         id: 's2',

@@ -126,6 +126,19 @@ const upload = async (gatekeeper: Gatekeeper, sessionId: string, to = '/in/a', h
   }
 }
 
+test('a size that a worker announces is shown when it is one, and believed for nothing', async (t) => {
+  const { worker, user, live } = await setUp(t)
+  await user({})
+  const door = worker()
+  const session = await door.openSession('u', PEER, 'password', '')
+  for (const expected of [-1, Number.NaN, 'much', 2 ** 60]) {
+    const id = newId()
+    const lie = { id, sessionId: session.id, direction: 'upload', path: path('/x'), offset: 0, waits: true, heldBytes: 0, expected }
+    await door.beginTransfer(lie as never)
+    t.equal(live.get(session.id)?.transfers.get(id)?.total, null)
+  }
+})
+
 test('a login, an upload and a download leave their rows, their audit and their events', async (t) => {
   const { worker, user, store, events, moved, live } = await setUp(t)
   await user({ quota: { bytes: 100 }, limits: { max_file_size: 50 } })
@@ -154,7 +167,9 @@ test('a login, an upload and a download leave their rows, their audit and their 
     offset: 2,
     waits: false,
     heldBytes: 0,
+    expected: 7,
   })
+  t.match(live.get(session.id)?.transfers.get(down.transferId), { bytes: 0, total: 7 }, 'a screen can say how long it takes')
   door.endTransfer(down.transferId, { state: 'completed', bytes: 9 })
   await until(() => store.transfers.get(down.transferId)?.state === 'completed')
   t.match(store.transfers.get(down.transferId), { path: '/café', path_bytes: Buffer.from('/caf\xe9', 'latin1'), start_offset: 2 })

@@ -4,7 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { FileFlowError } from '../../core/errors.ts'
 import { plainAddress } from '../../core/network.ts'
-import { CONSOLE, SESSION_COOKIE } from '../authentication.ts'
+import { acted, CONSOLE, SESSION_COOKIE } from '../authentication.ts'
 import { type App, actorOf, described, type RouteContext } from '../request.ts'
 
 const strict = { additionalProperties: false } as const
@@ -44,7 +44,8 @@ export function sessionRoutes(app: App, { control }: RouteContext, secure: boole
   app.get('/session', { schema: described('session', 'Who am I', {}) }, async (request) => {
     const actor = actorOf(request)
     const key = request.cookies[SESSION_COOKIE]
-    const session = key && request.headers.authorization === undefined && actor !== CONSOLE ? control.admins.bySession(key) : null
+    const session =
+      key && request.headers.authorization === undefined && actor !== CONSOLE ? control.admins.bySession(key, acted(request)) : null
     return {
       username: actor.name,
       role: actor.role,

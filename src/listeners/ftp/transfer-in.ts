@@ -30,7 +30,7 @@ export async function receiveUpload(
   opening: string,
 ): Promise<void> {
   const announced = connection.settings.allocated
-  const upload = await connection.files.beginUpload(path, options).catch((error: unknown) => {
+  const upload = await connection.files.beginUpload(path, { ...options, expected: announced ?? undefined }).catch((error: unknown) => {
     // RFC 3659 §5.4: a restart point that is not there
     throw codeOf(error) === 'request.invalid' && options.truncateTo !== undefined ? new Refusal(554, (error as Error).message) : error
   })

@@ -56,7 +56,7 @@ async function beginDownload({ session }: SftpChannel, path: VirtualPath): Promi
 async function beginUpload({ session }: SftpChannel, path: VirtualPath, flags: number, attributes: SentAttributes): Promise<OpenFile> {
   if (flags & FLAG.TRUNC && !(flags & FLAG.CREAT)) await mustExist(session.vfs, path)
   const fileMode = attributes.mode === undefined ? {} : { fileMode: attributes.mode & 0o777 }
-  const upload = await session.vfs.beginUpload(path, { ...uploadMode(flags), ...fileMode })
+  const upload = await session.vfs.beginUpload(path, { ...uploadMode(flags), ...fileMode, expected: attributes.size })
   return {
     kind: 'upload',
     upload,

@@ -112,7 +112,7 @@ async function receive(
   session.takeHandle()
   let upload: Upload
   try {
-    upload = await session.vfs.beginUpload(path, { mode: 'replace', fileMode: entry.mode & 0o777 })
+    upload = await session.vfs.beginUpload(path, { mode: 'replace', fileMode: entry.mode & 0o777, expected: entry.size })
   } catch (error) {
     session.releaseHandle()
     throw error
