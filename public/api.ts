@@ -1,6 +1,7 @@
 // The only fetch: calls of the API with the CSRF token, and problems as typed errors.
 // Must not know any page.
 import type { ErrorCode } from '../src/core/errors.ts'
+import { language } from './language.ts'
 import { strings } from './strings.ts'
 
 export interface Me {
@@ -13,8 +14,13 @@ export interface Me {
 export class ApiError extends Error {
   readonly status: number
   readonly code: ErrorCode | 'network'
-  constructor(status: number, code: ErrorCode | 'network', detail: string, cause?: unknown) {
-    super(detail, { cause })
+  /** What the gateway said beyond the words of the code; '' when nothing. */
+  readonly said: string
+  constructor(status: number, code: ErrorCode | 'network', said: string, cause?: unknown) {
+    // what it says is English, and more exact than the code's own words
+    const words = code === 'network' ? '' : (strings.codes[code] ?? '')
+    super(said === '' ? words : language === 'en' || words === '' ? said : `${words} ${said}`, { cause })
+    this.said = said
     this.name = 'ApiError'
     this.status = status
     this.code = code
@@ -59,8 +65,11 @@ export async function api<T>(method: Method, path: string, body?: unknown): Prom
   if (response.status === 204) return undefined as T
   const answer: unknown = await response.json().catch(() => null)
   if (response.ok) return answer as T
-  const problem = (answer ?? {}) as { code?: ErrorCode; detail?: string }
-  const failed = new ApiError(response.status, problem.code ?? 'internal', problem.detail ?? strings.errors.unexpected(response.status))
+  const { code, title, detail } = (answer ?? {}) as { code?: ErrorCode; title?: string; detail?: string }
+  const failed =
+    code === undefined
+      ? new ApiError(response.status, 'internal', strings.errors.unexpected(response.status))
+      : new ApiError(response.status, code, detail === undefined || detail === title ? '' : detail)
   if (failed.code === 'auth.required') onLoggedOut()
   throw failed
 }

@@ -43,7 +43,7 @@ const COLUMNS: Column<AuditView>[] = [
       </div>
     ),
   },
-  { key: 'action', label: words.action, width: '12rem', render: ({ action }) => <span className="mono">{action}</span> },
+  { key: 'action', label: words.action, width: '15rem', render: ({ action }) => <Action name={action} /> },
   { key: 'object', label: words.object, render: ({ object, detail }) => <What object={object} detail={detail} /> },
   {
     key: 'outcome',
@@ -53,6 +53,19 @@ const COLUMNS: Column<AuditView>[] = [
   },
   { key: 'seq', label: words.row, width: '5rem', align: 'end', render: ({ seq, hash }) => <span title={hash}>{seq}</span> },
 ]
+
+/** In words, with the name that filters and exports use. */
+function Action({ name }: { name: string }) {
+  const words = strings.recorded.actions[name]
+  return words === undefined ? (
+    <span className="mono">{name}</span>
+  ) : (
+    <div>
+      {words}
+      <div className="quiet mono">{name}</div>
+    </div>
+  )
+}
 
 function What({ object, detail }: Pick<AuditView, 'object' | 'detail'>) {
   const facts = Object.entries(detail)
@@ -92,7 +105,7 @@ export function Audit() {
     <TextInput
       type="date"
       size="sm"
-      className="filter"
+      className="filter date"
       label={words[key]}
       value={filters.get(key) ?? ''}
       onChange={({ currentTarget }) => change({ [key]: currentTarget.value })}

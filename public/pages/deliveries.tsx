@@ -15,7 +15,7 @@ import { FilterBar } from '../parts/filters.tsx'
 import { PageHead } from '../parts/page-head.tsx'
 import { Empty } from '../parts/panel.tsx'
 import { type Column, Paged, Table, usePages } from '../parts/table.tsx'
-import { Moment, Path, State, Trouble, Word } from '../parts/words.tsx'
+import { DeliveryBadge, Moment, Path, Trouble, Word } from '../parts/words.tsx'
 import type { PageProps } from '../registry/page.ts'
 import { Link, useFilters } from '../router.tsx'
 import { strings } from '../strings.ts'
@@ -202,7 +202,7 @@ function columnsFor(mayAct: boolean, confirm: (question: Question) => void): rea
       width: '26%',
       render: (delivery) => (
         <>
-          <State state={delivery.state} label={strings.deliveries.states[delivery.state]} />
+          <DeliveryBadge {...delivery} />
           {delivery.error && delivery.state !== 'delivered' ? <Trouble error={delivery.error} /> : null}
           <Proof delivery={delivery} />
           {delivery.state !== 'delivered' && delivery.attempts > 0 ? (
@@ -218,7 +218,7 @@ function columnsFor(mayAct: boolean, confirm: (question: Question) => void): rea
         </>
       ),
     },
-    { key: 'at', label: words.since, width: '7.5rem', render: ({ updated_at }) => <Moment at={updated_at} /> },
+    { key: 'at', label: words.since, width: '8.5rem', render: ({ updated_at }) => <Moment at={updated_at} /> },
     ...(mayAct
       ? [
           {

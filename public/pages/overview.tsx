@@ -1,5 +1,6 @@
 // The first page: is all well, what is not and why, what moves, and the acts one needs at once.
 // Must not hold what its parts show.
+import { useMediaQuery } from '@mantine/hooks'
 import { useState } from 'react'
 import { may } from '../pages.ts'
 import { Confirm, type Question } from '../parts/confirm.tsx'
@@ -20,6 +21,12 @@ import { Verdict } from './overview/verdict.tsx'
 export function Overview({ me }: PageProps) {
   const [question, setQuestion] = useState<Question | null>(null)
   const mayAct = may(me, 'operator')
+  // one column: what needs a look comes first, for the eye and the keyboard alike
+  const narrow = useMediaQuery('(max-width: 960px)', false, { getInitialValueInEffect: false })
+  const failures = <Failures mayAct={mayAct} confirm={setQuestion} />
+  const services = <Services mayAct={mayAct} confirm={setQuestion} />
+  const sessions = <Sessions mayAct={mayAct} confirm={setQuestion} />
+  const transfers = <Transfers mayAct={mayAct} />
   return (
     <>
       <PageHead title={strings.overview} />
@@ -27,18 +34,29 @@ export function Overview({ me }: PageProps) {
         <Verdict />
         <FirstSteps me={me} />
         <Numbers mayAct={mayAct} />
-        <div className="columns">
-          <div className="side">
-            <Throughput />
-            <Failures mayAct={mayAct} confirm={setQuestion} />
-            <Transfers mayAct={mayAct} />
-          </div>
-          <div className="side">
-            <Services mayAct={mayAct} confirm={setQuestion} />
+        {narrow ? (
+          <>
+            {failures}
+            {services}
             <Destinations />
-            <Sessions mayAct={mayAct} confirm={setQuestion} />
+            {sessions}
+            <Throughput />
+            {transfers}
+          </>
+        ) : (
+          <div className="columns">
+            <div className="side">
+              <Throughput />
+              {failures}
+              {transfers}
+            </div>
+            <div className="side">
+              {services}
+              <Destinations />
+              {sessions}
+            </div>
           </div>
-        </div>
+        )}
       </div>
       <Confirm question={question} onClose={() => setQuestion(null)} />
     </>

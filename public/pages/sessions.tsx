@@ -16,7 +16,7 @@ import { Moving } from '../parts/moving.tsx'
 import { PageHead } from '../parts/page-head.tsx'
 import { Empty } from '../parts/panel.tsx'
 import { type Column, Paged, Table, usePages } from '../parts/table.tsx'
-import { Moment, Word } from '../parts/words.tsx'
+import { Moment, Named, Word } from '../parts/words.tsx'
 import type { PageProps } from '../registry/page.ts'
 import { useFilters } from '../router.tsx'
 import { strings } from '../strings.ts'
@@ -61,13 +61,13 @@ export function Sessions({ me }: PageProps) {
     {
       key: 'by',
       label: words.by,
-      width: '24%',
+      width: '20%',
       render: ({ protocol, method, client }) => (
         <>
           <Badge variant="default" radius="sm" tt="uppercase" size="sm">
             {protocol}
           </Badge>{' '}
-          <Word>{method}</Word>
+          <Named of={strings.recorded.methods} name={method} />
           {client === '' ? null : (
             <div className="quiet">
               <Word>{client}</Word>
@@ -91,7 +91,7 @@ export function Sessions({ me }: PageProps) {
     {
       key: 'moves',
       label: words.moves,
-      width: '30%',
+      width: '34%',
       render: ({ transfers }) => (transfers.length === 0 ? <span className="quiet">{words.idle}</span> : <Moving transfers={transfers} />),
     },
   ]

@@ -4,7 +4,7 @@ import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { TransferDetail } from '../../src/core/views.ts'
 import { api } from '../api.ts'
-import { formatDuration, formatSize, visible } from '../format.ts'
+import { formatCount, formatDuration, formatSize, visible } from '../format.ts'
 import { may } from '../pages.ts'
 import { Confirm, type Question } from '../parts/confirm.tsx'
 import { Copy } from '../parts/copy.tsx'
@@ -12,7 +12,8 @@ import { DeliveryCard } from '../parts/delivery-card.tsx'
 import { Fact, Facts } from '../parts/facts.tsx'
 import { PageHead } from '../parts/page-head.tsx'
 import { Empty, Loaded, Panel } from '../parts/panel.tsx'
-import { Moment, State, Trouble, Word } from '../parts/words.tsx'
+import { Progress } from '../parts/progress.tsx'
+import { Moment, Named, State, Trouble, Word } from '../parts/words.tsx'
 import type { PageProps } from '../registry/page.ts'
 import { Link } from '../router.tsx'
 import { strings } from '../strings.ts'
@@ -55,7 +56,7 @@ function Found({ detail, mayAct }: { detail: TransferDetail; mayAct: boolean }) 
               ))}
             </ul>
           ) : (
-            <Empty title={upload ? words.nothingOwed : words.isDownload}>{upload ? words.nothingOwedHint : null}</Empty>
+            <NothingOwed detail={detail} />
           )}
           {upload ? <Why transfer={detail} /> : null}
         </Panel>
@@ -69,6 +70,14 @@ function Found({ detail, mayAct }: { detail: TransferDetail; mayAct: boolean }) 
       <Confirm question={question} onClose={() => setQuestion(null)} />
     </div>
   )
+}
+
+/** Why there are no deliveries: it depends on how far the transfer is. */
+function NothingOwed({ detail: { direction, state } }: { detail: TransferDetail }) {
+  if (direction === 'download') return <Empty title={words.isDownload} />
+  if (state === 'open' || state === 'committing') return <Empty title={words.notYet}>{words.notYetHint}</Empty>
+  if (state === 'completed') return <Empty title={words.nothingOwed}>{words.nothingOwedHint}</Empty>
+  return <Empty title={words.neverWhole}>{words.neverWholeHint}</Empty>
 }
 
 function TransferFacts({ detail }: { detail: TransferDetail }) {
@@ -91,11 +100,15 @@ function TransferFacts({ detail }: { detail: TransferDetail }) {
         <Fact label={words.size}>
           {formatSize(detail.bytes)}{' '}
           <span className="quiet">
-            {words.exactly(detail.bytes)}
+            {words.exactly(formatCount(detail.bytes))}
             {detail.start_offset > 0 ? `, ${words.resumed(formatSize(detail.start_offset))}` : ''}
           </span>
         </Fact>
-        {detail.rate === null ? null : <Fact label={words.rate}>{strings.sessions.rate(formatSize(detail.rate))}</Fact>}
+        {detail.state === 'open' ? (
+          <Fact label={words.progress}>
+            <Progress {...detail} />
+          </Fact>
+        ) : null}
         {ms !== null && ms > 0 ? (
           <Fact label={words.took}>
             {formatDuration(ms)}{' '}
@@ -120,7 +133,7 @@ function TransferFacts({ detail }: { detail: TransferDetail }) {
         </Fact>
         {connection ? (
           <Fact label={words.connection}>
-            <Word>{connection.method}</Word>
+            <Named of={strings.recorded.methods} name={connection.method} />
             {connection.client === '' ? null : (
               <span className="quiet">
                 {' '}
@@ -132,7 +145,7 @@ function TransferFacts({ detail }: { detail: TransferDetail }) {
             </div>
             {connection.reason === null ? null : (
               <div className="quiet">
-                <Word>{connection.reason}</Word>
+                <Named of={strings.recorded.ends} name={connection.reason} />
               </div>
             )}
           </Fact>

@@ -6,7 +6,9 @@ import { formatDuration, formatSize } from '../format.ts'
 import { FilterBar } from '../parts/filters.tsx'
 import { PageHead } from '../parts/page-head.tsx'
 import { Empty } from '../parts/panel.tsx'
+import { Progress } from '../parts/progress.tsx'
 import { type Column, Paged, Table, usePages } from '../parts/table.tsx'
+import { WentTo } from '../parts/went-to.tsx'
 import { Moment, Path, State, Word } from '../parts/words.tsx'
 import { Link, useFilters } from '../router.tsx'
 import { strings } from '../strings.ts'
@@ -27,7 +29,7 @@ export function Transfers() {
         choices={[
           { key: 'state', label: words.state, options: Object.fromEntries(TRANSFER_STATES.map((s) => [s, strings.transfers.states[s]])) },
           { key: 'direction', label: words.direction, options: { upload: strings.transfers.upload, download: strings.transfers.download } },
-          { key: 'protocol', label: words.protocol, options: { sftp: 'SFTP', ftp: 'FTP', ftps: 'FTPS' } },
+          { key: 'protocol', label: words.protocol, options: { sftp: 'SFTP', ftp: 'FTP', watch: strings.services.names.watcher } },
           { key: 'within', label: words.within, options: words.spans },
         ]}
         date={{ key: 'day', label: words.day }}
@@ -70,7 +72,7 @@ const COLUMNS: readonly Column<TransferView>[] = [
   {
     key: 'user',
     label: words.user,
-    width: '16%',
+    width: '14%',
     render: ({ user, protocol }) => (
       <>
         <Word>{user}</Word> <span className="quiet">{protocol.toUpperCase()}</span>
@@ -80,34 +82,23 @@ const COLUMNS: readonly Column<TransferView>[] = [
   {
     key: 'size',
     label: words.size,
-    width: '9rem',
+    width: '10rem',
     align: 'end',
-    render: ({ bytes, rate, state }) => (
-      <>
-        {formatSize(bytes)}
-        {state === 'open' && rate !== null ? <div className="quiet">{strings.sessions.rate(formatSize(rate))}</div> : null}
-      </>
-    ),
+    render: (transfer) => (transfer.state === 'open' ? <Progress {...transfer} /> : formatSize(transfer.bytes)),
   },
   {
     key: 'state',
     label: words.state,
-    width: '8rem',
+    width: '7.5rem',
     render: ({ state }) => <State state={state} label={strings.transfers.states[state]} />,
   },
   {
     key: 'to',
     label: words.wentTo,
-    width: '20%',
+    width: '21%',
     render: ({ deliveries, direction, state }) =>
       deliveries.length > 0 ? (
-        <ul className="chips">
-          {deliveries.map((delivery) => (
-            <li key={delivery.id}>
-              <span>{delivery.destination}</span> <State state={delivery.state} label={strings.deliveries.states[delivery.state]} />
-            </li>
-          ))}
-        </ul>
+        <WentTo deliveries={deliveries} />
       ) : direction === 'upload' && state === 'completed' ? (
         <span className="quiet">{words.noRule}</span>
       ) : null,
@@ -115,7 +106,7 @@ const COLUMNS: readonly Column<TransferView>[] = [
   {
     key: 'when',
     label: words.when,
-    width: '9.5rem',
+    width: '8rem',
     render: ({ started_at, ended_at }) => (
       <>
         <Moment at={started_at} />

@@ -14,6 +14,7 @@ import { go, Link, useFilters } from '../router.tsx'
 import { strings } from '../strings.ts'
 import '../manage.css'
 import { expired } from './users/login.ts'
+import { Usage } from './users/usage.tsx'
 
 const words = strings.users
 
@@ -49,7 +50,7 @@ const COLUMNS: Column<UserView>[] = [
         <State state="disabled" label={strings.form.disabled} />
       ),
   },
-  { key: 'protocols', label: words.protocols, width: '9rem', render: ({ protocols }) => protocols.join(', ').toUpperCase() },
+  { key: 'protocols', label: words.protocols, width: '7rem', render: ({ protocols }) => protocols.join(', ').toUpperCase() },
   {
     key: 'credentials',
     label: words.credentials,
@@ -58,9 +59,15 @@ const COLUMNS: Column<UserView>[] = [
       words.noCredentials,
   },
   {
+    key: 'usage',
+    label: words.usage,
+    width: '11rem',
+    render: (user) => <Usage user={user} />,
+  },
+  {
     key: 'login',
     label: words.lastLogin,
-    width: '11rem',
+    width: '9rem',
     render: (user) => <Moment at={user.last_login} />,
   },
   {

@@ -1,6 +1,6 @@
 // A button that copies a text.
 // Must not show the text; what stands beside it does.
-import { ActionIcon, Tooltip } from '@mantine/core'
+import { ActionIcon, Button, Tooltip } from '@mantine/core'
 import { Check, Copy as CopyIcon } from 'lucide-react'
 import { useEffect, useState } from 'react'
 import { strings } from '../strings.ts'
@@ -8,8 +8,11 @@ import { failed } from './failure.tsx'
 
 const AGAIN_MS = 2000
 
-/** @param what names it for screen readers: "the fingerprint" */
-export function Copy({ text, what }: { text: string; what: string }) {
+/**
+ * @param what names it for screen readers: "the fingerprint"
+ * @param verb shown on the button, for what is copied as a whole; otherwise it is an icon beside the text
+ */
+export function Copy({ text, what, verb }: { text: string; what: string; verb?: string }) {
   const [copied, setCopied] = useState(false)
   useEffect(() => {
     if (!copied) return
@@ -22,6 +25,12 @@ export function Copy({ text, what }: { text: string; what: string }) {
   }
   const Icon = copied ? Check : CopyIcon
   const label = copied ? strings.copy.copied : strings.copy.copy(what)
+  if (verb !== undefined)
+    return (
+      <Button size="xs" variant="default" leftSection={<Icon size={14} aria-hidden="true" />} onClick={() => void copy()}>
+        {copied ? strings.copy.copied : verb}
+      </Button>
+    )
   return (
     <Tooltip label={label}>
       <ActionIcon variant="subtle" color="gray" size="sm" aria-label={label} onClick={() => void copy()}>

@@ -8,7 +8,7 @@ import { visible } from '../format.ts'
 import { strings } from '../strings.ts'
 import { useAct } from './act.ts'
 import type { Question } from './confirm.tsx'
-import { Moment, Path, State, Trouble } from './words.tsx'
+import { DeliveryBadge, Moment, Path, Trouble } from './words.tsx'
 
 const words = strings.deliveries
 const RETRYABLE: ReadonlySet<DeliveryState> = new Set(['dead', 'cancelled', 'retrying'])
@@ -21,6 +21,8 @@ export function DeliveryActs({ delivery, confirm }: { delivery: DeliveryView; co
   const retry = useAct(() => api('POST', `${path}/retry`), { touches: TOUCHED, done: () => words.retried })
   const cancel = useAct(() => api('POST', `${path}/cancel`), { touches: TOUCHED, done: () => words.cancelled })
   const name = visible(delivery.path)
+  // never sent, whatever is done
+  if (delivery.shadow) return null
   return (
     <>
       {RETRYABLE.has(delivery.state) ? (
@@ -81,13 +83,16 @@ export function DeliveryCard({
   delivery,
   mayAct,
   confirm,
+  dense = false,
 }: {
   delivery: DeliveryView
   mayAct: boolean
   confirm?: (question: Question) => void
+  /** In one line where it fits; the path is cut, its whole is on hover. */
+  dense?: boolean
 }) {
   return (
-    <li className="delivery">
+    <li className="delivery" data-dense={dense || undefined}>
       <CornerDownRight size={14} className="direction" aria-hidden="true" />
       <div className="grow">
         <div className="line spread">
@@ -97,11 +102,12 @@ export function DeliveryCard({
             </span>
             <Path path={delivery.receipt?.remote_path ?? delivery.remote_path} />
           </span>
-          <State state={delivery.state} label={words.states[delivery.state]} />
+          <DeliveryBadge {...delivery} />
+          {dense ? <Proof delivery={delivery} /> : null}
         </div>
-        <Proof delivery={delivery} />
-        {delivery.error && delivery.state !== 'delivered' ? <Trouble error={delivery.error} /> : null}
-        {RETRYABLE.has(delivery.state) || (confirm && CANCELLABLE.has(delivery.state)) ? (
+        {dense ? null : <Proof delivery={delivery} />}
+        {delivery.error && delivery.state !== 'delivered' && !delivery.shadow ? <Trouble error={delivery.error} /> : null}
+        {!delivery.shadow && (RETRYABLE.has(delivery.state) || (confirm && CANCELLABLE.has(delivery.state))) ? (
           <div className="facts">
             <span>{words.tries(delivery.attempts)}</span>
             {delivery.state === 'retrying' && delivery.next_at ? (

@@ -66,7 +66,7 @@ export function FilterBar({ search, texts = NONE, choices = NONE, date, hidden =
           type="date"
           label={date.label}
           size="sm"
-          className="filter"
+          className="filter date"
           value={present.get(date.key) ?? ''}
           onChange={(event) => change({ [date.key]: event.currentTarget.value })}
         />

@@ -54,10 +54,11 @@ export function Section({ title, note, children }: { title: string; note?: React
 export function Refusal({ error }: { error: unknown }) {
   if (!error) return null
   const text = error instanceof ApiError && error.code !== 'network' ? strings.codes[error.code] : undefined
-  const detail = error instanceof Error ? visible(error.message) : ''
+  const detail =
+    error instanceof ApiError && text !== undefined ? visible(error.said) : error instanceof Error ? visible(error.message) : ''
   return (
     <Alert color="red" variant="light" role="alert" title={text ?? strings.errors.title} className="refusal">
-      {detail === text ? null : <bdi>{detail}</bdi>}
+      {detail === '' || detail === text ? null : <bdi>{detail}</bdi>}
     </Alert>
   )
 }

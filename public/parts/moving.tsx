@@ -1,9 +1,9 @@
-// Transfers under way in a session: what, which way, how much, how fast.
-// Must not estimate what nobody knows, such as the size of an upload.
+// Transfers under way in a session: what, which way, how much, how fast, how long.
+// Must not load anything.
 import { ArrowDown, ArrowUp } from 'lucide-react'
 import type { SessionView } from '../../src/core/views.ts'
-import { formatSize } from '../format.ts'
 import { strings } from '../strings.ts'
+import { Progress } from './progress.tsx'
 import { Path } from './words.tsx'
 
 const words = strings.sessions
@@ -17,9 +17,7 @@ export function Moving({ transfers }: { transfers: SessionView['transfers'] }) {
         <ArrowDown size={14} aria-label={words.downloading} />
       )}
       <Path path={transfer.path} />
-      <span className="amount">
-        {formatSize(transfer.bytes)} · {words.rate(formatSize(transfer.rate))}
-      </span>
+      <Progress {...transfer} />
     </div>
   ))
 }

@@ -1,6 +1,7 @@
 // Small pieces of text from outside: hostile names, moments, states.
 // Must not render anything but text.
 import type { ErrorRecord } from '../../src/core/errors.ts'
+import type { DeliveryState } from '../../src/core/views.ts'
 import { localMoment, localTime, utcTime, visible } from '../format.ts'
 import { strings } from '../strings.ts'
 
@@ -28,7 +29,13 @@ export function Moment({ at, exact = false }: { at: string | null; exact?: boole
   )
 }
 
-const TONE: Readonly<Record<string, 'good' | 'bad' | 'warn' | 'busy'>> = {
+/** A short name of the gateway in the page's words, or as it is where there are none. */
+export function Named({ of, name }: { of: Readonly<Record<string, string>>; name: string }) {
+  const words = Object.hasOwn(of, name) ? of[name] : undefined
+  return words === undefined ? <Word>{name}</Word> : <>{words}</>
+}
+
+export const TONE: Readonly<Record<string, 'good' | 'bad' | 'warn' | 'busy'>> = {
   running: 'busy',
   open: 'busy',
   committing: 'busy',
@@ -49,6 +56,16 @@ export const State = ({ state, label }: { state: string; label: string }) => (
     {label}
   </span>
 )
+
+/** How far a delivery is; one that a shadow rule recorded is said to be that, as nothing is ever sent. */
+export const DeliveryBadge = ({ state, shadow }: { state: DeliveryState; shadow: boolean }) =>
+  shadow ? (
+    <span title={strings.deliveries.shadowHint}>
+      <State state="shadow" label={strings.deliveries.shadow} />
+    </span>
+  ) : (
+    <State state={state} label={strings.deliveries.states[state]} />
+  )
 
 /** An error in words, with what the far side said where that adds something. */
 export function Trouble({ error }: { error: ErrorRecord }) {

@@ -3,6 +3,7 @@
 import Type, { type TSchema } from 'typebox'
 import { DESTINATION_TYPES } from '../core/destination.ts'
 import { ERRORS } from '../core/errors.ts'
+import { MISS_KINDS } from '../core/rule.ts'
 import { oneOf } from '../core/schema.ts'
 import { UPLOAD_STATES } from '../core/transfer.ts'
 import { PROTOCOLS } from '../core/user.ts'
@@ -230,6 +231,7 @@ export const SHAPES: Readonly<Record<string, TSchema>> = {
         rule: Text,
         matched: Flag,
         reason: orNull(Text),
+        because: orNull(object({ kind: oneOf(MISS_KINDS), what: Text })),
         deliveries: Type.Array(object({ destination: Text, remote_path: Text })),
       }),
     ),

@@ -81,7 +81,20 @@ export interface Candidate {
 
 export type MatchResult =
   | { readonly matched: true /** The part below the pattern's fixed part. */; readonly rest: string }
-  | { readonly matched: false; readonly reason: string }
+  | ({ readonly matched: false } & NoMatch)
+
+/** The first condition that a file does not meet. */
+export interface NoMatch {
+  /** In English, for the commands and the log. */
+  readonly reason: string
+  /** Which condition it is, and what it asks for: for pages in other languages. */
+  readonly because: { readonly kind: MissKind; readonly what: string }
+}
+
+export const MISS_KINDS = ['disabled', 'watch', 'other_folder', 'user', 'path', 'excluded'] as const
+export type MissKind = (typeof MISS_KINDS)[number]
+
+const miss = (kind: MissKind, what: string, reason: string): MatchResult => ({ matched: false, reason, because: { kind, what } })
 
 export interface CompiledRule {
   readonly spec: RuleSpec
@@ -106,14 +119,16 @@ export function compileRule(spec: RuleSpec, alwaysExclude: readonly string[] = [
   return {
     spec,
     match({ user, path, watch: dropped }) {
-      if (spec.enabled === false) return { matched: false, reason: 'the rule is disabled' }
-      if (watch !== undefined && dropped === undefined) return { matched: false, reason: `the rule watches ${watch}: no upload fires it` }
-      if (dropped !== watch) return { matched: false, reason: `the rule is not about the watched folder ${dropped}` }
-      if (users.size > 0 && !users.has(user))
-        return { matched: false, reason: `user ${user} is not among ${[...users].slice(0, 5).join(', ')}${users.size > 5 ? ', …' : ''}` }
-      if (!pattern(path)) return { matched: false, reason: `the path does not match ${spec.source.path}` }
+      if (spec.enabled === false) return miss('disabled', '', 'the rule is disabled')
+      if (watch !== undefined && dropped === undefined) return miss('watch', watch, `the rule watches ${watch}: no upload fires it`)
+      if (dropped !== watch) return miss('other_folder', String(dropped), `the rule is not about the watched folder ${dropped}`)
+      if (users.size > 0 && !users.has(user)) {
+        const named = `${[...users].slice(0, 5).join(', ')}${users.size > 5 ? ', …' : ''}`
+        return miss('user', named, `user ${user} is not among ${named}`)
+      }
+      if (!pattern(path)) return miss('path', spec.source.path, `the path does not match ${spec.source.path}`)
       const hit = excludes.find((e) => e.test(path))
-      if (hit) return { matched: false, reason: `the name is excluded by ${hit.text}` }
+      if (hit) return miss('excluded', hit.text, `the name is excluded by ${hit.text}`)
       return { matched: true, rest: path.slice(fixed.length).replace(/^\//, '') }
     },
   }

@@ -3,7 +3,7 @@
 import type { DestinationSpec } from './destination.ts'
 import type { ErrorRecord } from './errors.ts'
 import type { LogLevel } from './log.ts'
-import type { RuleSpec } from './rule.ts'
+import type { NoMatch, RuleSpec } from './rule.ts'
 import type { Direction, Origin, TransferState } from './transfer.ts'
 import type { Protocol, UserSpec } from './user.ts'
 
@@ -340,6 +340,7 @@ export interface SimulateResult {
     readonly mode: 'live' | 'shadow'
     /** The first condition that failed; null when it matched. */
     readonly reason: string | null
+    readonly because: NoMatch['because'] | null
     readonly deliveries: readonly {
       readonly destination: string
       readonly remote_path: string

@@ -69,6 +69,7 @@ export function createSimulator({ store, clock, partnerOf, compiled }: Simulator
         matched: result.matched,
         mode: rule.spec.mode ?? 'live',
         reason: result.matched ? null : result.reason,
+        because: result.matched ? null : result.because,
         deliveries: result.matched
           ? rule.spec.deliver.map(({ to, path }) => ({ destination: to, ...remoteName(rule.spec, path, result.rest, subject) }))
           : [],

@@ -14,7 +14,7 @@ export function endSession(
     .then(
       () => {
         changed('session.closed', id)
-        log.info('session.closed', reason, { session: id })
+        log.info('session.closed', 'A session ended.', { session: id, reason })
       },
       (error: unknown) =>
         log.error('gatekeeper.failed', 'The end of a session could not be recorded.', { session: id, ...errorFields(error) }),

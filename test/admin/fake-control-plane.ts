@@ -212,6 +212,7 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
           matched: true,
           mode: 'live',
           reason: null,
+          because: null,
           deliveries: rule.deliver.map((d) => ({ destination: d.to, remote_path: path })),
         })),
       }),

@@ -106,11 +106,17 @@ export const destinations = {
     noError: 'none',
     breaker: {
       closed: 'Deliveries go through.',
-      open: 'Paused after repeated failures.',
+      open: 'It does not take files: deliveries are held back.',
       probing: 'One delivery is trying whether it works again.',
     },
     nextProbe: 'Next try',
     since: 'since',
+    outages: {
+      title: 'Health history',
+      none: 'It has not failed since records begin.',
+      lasts: 'Does not take files',
+      lasted: (time: string) => `Did not take files for ${time}`,
+    },
     history: 'Latest deliveries',
     noHistory: 'Nothing was delivered there yet.',
     all: 'All deliveries to it',

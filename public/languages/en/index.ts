@@ -3,6 +3,7 @@
 import { manage } from './manage.ts'
 import { movements } from './movements.ts'
 import { overview } from './overview.ts'
+import { recorded } from './recorded.ts'
 import { shell } from './shell.ts'
 
 export const en = {
@@ -10,6 +11,7 @@ export const en = {
   ...overview,
   ...movements,
   ...manage,
+  ...recorded,
 }
 
 export type Strings = typeof en

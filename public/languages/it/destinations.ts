@@ -108,11 +108,17 @@ export const destinations = {
     noError: 'nessuno',
     breaker: {
       closed: 'Le consegne passano.',
-      open: 'In pausa dopo errori ripetuti.',
+      open: 'Non accetta file: le consegne sono trattenute.',
       probing: 'Una consegna sta provando se funziona di nuovo.',
     },
     nextProbe: 'Prossimo tentativo',
     since: 'da',
+    outages: {
+      title: 'Storia del funzionamento',
+      none: 'Non risulta alcun guasto.',
+      lasts: 'Non accetta file',
+      lasted: (time: string) => `Non ha accettato file per ${time}`,
+    },
     history: 'Ultime consegne',
     noHistory: 'Non vi è stato ancora consegnato nulla.',
     all: 'Tutte le sue consegne',

@@ -4,6 +4,7 @@ import type { Strings } from '../en/index.ts'
 import { manage } from './manage.ts'
 import { movements } from './movements.ts'
 import { overview } from './overview.ts'
+import { recorded } from './recorded.ts'
 import { shell } from './shell.ts'
 
 export const it: Strings = {
@@ -11,4 +12,5 @@ export const it: Strings = {
   ...overview,
   ...movements,
   ...manage,
+  ...recorded,
 }

@@ -49,11 +49,13 @@ export const overview = {
     ok: 'Bene',
     failing: 'In errore',
     paused: 'In pausa',
-    held: 'Le consegne sono trattenute; il prossimo tentativo è alle',
+    held: 'Le consegne sono trattenute. Prossimo tentativo:',
     unused: 'Mai usata',
     last: 'ultima consegna',
     delivered: (n: number) => `${n} consegnati`,
     waiting: (n: number) => `${n} in attesa`,
+    retried: (n: number) => `${n} da ritentare`,
+    dead: (n: number) => (n === 1 ? '1 fallita' : `${n} fallite`),
   },
   firstSteps: {
     title: 'Da zero al primo file consegnato',
@@ -134,7 +136,15 @@ export const overview = {
     noDeliveries: 'Nessuna regola corrispondeva: niente da consegnare.',
     deliveriesOf: (path: string) => `Consegne di ${path}`,
   },
+  progress: {
+    label: 'Avanzamento',
+    soFar: (bytes: string) => `${bytes} finora`,
+    of: (bytes: string, total: string) => `${bytes} di ${total}`,
+    left: (time: string) => `ancora ${time}`,
+  },
   deliveries: {
+    shadow: 'Ombra',
+    shadowHint: 'Registrata da una regola ombra; niente viene inviato.',
     states: {
       pending: 'In attesa',
       running: 'In corso',

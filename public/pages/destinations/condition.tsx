@@ -6,14 +6,15 @@ import { Check, X } from 'lucide-react'
 import type { DeliveryView, DestinationView, Page, StatsView } from '../../../src/core/views.ts'
 import type { ProbeReport } from '../../../src/forwarding/connector.ts'
 import { api } from '../../api.ts'
-import { formatDuration } from '../../format.ts'
+import { formatDuration, formatSize } from '../../format.ts'
 import { Copy } from '../../parts/copy.tsx'
 import { Refusal } from '../../parts/form.tsx'
 import { Empty, Loaded, Panel } from '../../parts/panel.tsx'
-import { Moment, Path, State, Trouble, Word } from '../../parts/words.tsx'
+import { DeliveryBadge, Moment, Path, State, Trouble, Word } from '../../parts/words.tsx'
 import { Link } from '../../router.tsx'
 import { strings } from '../../strings.ts'
 import { healthOf, stateOf, TONE } from './health.ts'
+import { Outages } from './outages.tsx'
 
 const words = strings.destinations
 
@@ -22,6 +23,7 @@ export function Condition({ destination, mayTest }: { destination: DestinationVi
     <div className="stack">
       <Figures destination={destination} />
       {mayTest ? <Probe name={destination.name} /> : null}
+      <Outages name={destination.name} />
       <History name={destination.name} />
     </div>
   )
@@ -74,25 +76,27 @@ function Figures({ destination }: { destination: DestinationView }) {
         ) : null}
       </dl>
       {health?.breaker && health.breaker.state !== 'closed' ? (
-        <p className="trouble">
-          {words.breaker[health.breaker.state]}
-          {health.breaker.since ? (
-            <>
-              {' '}
-              {words.since} <Moment at={health.breaker.since} />.
-            </>
-          ) : null}
-          {health.breaker.next_probe_at ? (
-            <>
-              {' '}
-              {words.nextProbe}: <Moment at={health.breaker.next_probe_at} />
-            </>
-          ) : null}
-        </p>
-      ) : null}
-      {health?.last_error ? (
-        <div>
-          <strong>{words.lastError}</strong> {<Moment at={health.last_error.at} />}
+        <div className="notice" data-tone="bad">
+          <p className="notice-title">{words.breaker[health.breaker.state]}</p>
+          {(health.breaker.error ?? health.last_error) ? <Trouble error={(health.breaker.error ?? health.last_error)!} /> : null}
+          <div className="facts">
+            {health.breaker.since ? (
+              <span>
+                {words.since} <Moment at={health.breaker.since} />
+              </span>
+            ) : null}
+            {health.breaker.next_probe_at ? (
+              <span>
+                {words.nextProbe}: <Moment at={health.breaker.next_probe_at} />
+              </span>
+            ) : null}
+          </div>
+        </div>
+      ) : health?.last_error ? (
+        <div className="notice">
+          <p className="notice-title">
+            {words.lastError} <Moment at={health.last_error.at} />
+          </p>
           <Trouble error={health.last_error} />
         </div>
       ) : null}
@@ -183,14 +187,20 @@ function History({ name }: { name: string }) {
               {items.map((delivery) => (
                 <li key={delivery.id} className="row">
                   <div className="grow">
-                    <div className="line">
-                      <Path path={delivery.path} />
-                      <State state={delivery.state} label={strings.deliveries.states[delivery.state]} />
-                      <span className="quiet">
-                        <Moment at={delivery.updated_at} />
-                      </span>
+                    <div className="line spread">
+                      <Link href={`/transfers/${delivery.transfer}`} className="plain">
+                        <Path path={delivery.path} />
+                      </Link>
+                      <DeliveryBadge {...delivery} />
                     </div>
-                    {delivery.error ? <Trouble error={delivery.error} /> : null}
+                    <div className="facts">
+                      <span>
+                        <Word>{delivery.user}</Word>
+                      </span>
+                      <span>{formatSize(delivery.size)}</span>
+                      <Moment at={delivery.updated_at} />
+                    </div>
+                    {delivery.error && !delivery.shadow ? <Trouble error={delivery.error} /> : null}
                   </div>
                 </li>
               ))}

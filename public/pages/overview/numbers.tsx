@@ -5,7 +5,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { RotateCw } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { api } from '../../api.ts'
-import { formatDuration, formatSize } from '../../format.ts'
+import { formatAge, formatDuration, formatSize } from '../../format.ts'
 import { failed, worked } from '../../parts/failure.tsx'
 import { strings } from '../../strings.ts'
 import { useStats } from './figures.ts'
@@ -22,7 +22,7 @@ export function Numbers({ mayAct }: { mayAct: boolean }) {
     onSettled: () => Promise.all(['stats', 'deliveries', 'transfers'].map((key) => queries.invalidateQueries({ queryKey: [key] }))),
   })
   const queue = data?.queue
-  const oldest = queue && queue.oldest_pending_ms !== null ? words.oldest(formatDuration(queue.oldest_pending_ms)) : ''
+  const oldest = queue && queue.oldest_pending_ms !== null ? words.oldest(formatAge(queue.oldest_pending_ms)) : ''
   return (
     <dl className="numbers" id="numbers">
       <Tile label={words.pending} value={queue?.pending} note={oldest} />

@@ -59,7 +59,7 @@ export function Services({ mayAct, confirm }: { mayAct: boolean; confirm: (quest
                     </div>
                     {service.error === null ? null : (
                       <p className="trouble">
-                        <Word>{service.error}</Word>
+                        <Fault error={service.error} />
                       </p>
                     )}
                   </div>
@@ -92,6 +92,19 @@ export function Services({ mayAct, confirm }: { mayAct: boolean; confirm: (quest
         </Loaded>
       </Panel>
     </div>
+  )
+}
+
+/** Why it does not run, in words where they are known; what the system said is shown beside them. */
+function Fault({ error }: { error: string }) {
+  const known = Object.entries(strings.recorded.faults).find(([code]) => error.includes(code))
+  return (
+    <>
+      {known ? `${known[1]} ` : ''}
+      <span className={known ? 'said' : undefined}>
+        <Word>{error}</Word>
+      </span>
+    </>
   )
 }
 

@@ -12,7 +12,7 @@ import { strings } from '../../strings.ts'
 import { useStats } from './figures.ts'
 
 const words = strings.throughput
-const HEIGHT = 190
+const HEIGHT = 180
 /** Below this a quiet line would look like a mountain range. */
 const LEAST_TOP = 64 * 1024
 const minutes = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit' })
@@ -99,7 +99,7 @@ function optionsFor(element: HTMLElement): UPlot.Options {
     cursor: { drag: { x: false, y: false } },
     scales: { y: { range: (_chart, _least, most) => [0, Math.max(most * 1.1, LEAST_TOP)] } },
     axes: [
-      { ...axis, values: (_chart, times) => times.map((at) => minutes.format(new Date(at * 1000))), space: 80 },
+      { ...axis, size: 30, values: (_chart, times) => times.map((at) => minutes.format(new Date(at * 1000))), space: 80 },
       { ...axis, values: (_chart, values) => values.map((value) => rate(value)), size: 84, incrs: STEPS },
     ],
     series: [{}, line(words.in, '--chart-in'), line(words.out, '--chart-out')],

@@ -8,6 +8,7 @@ import { api } from '../../api.ts'
 import { formatSize, visible } from '../../format.ts'
 import { DeliveryCard } from '../../parts/delivery-card.tsx'
 import { Empty, Loaded, Panel } from '../../parts/panel.tsx'
+import { Progress } from '../../parts/progress.tsx'
 import { Moment, Path, State, Trouble, Word } from '../../parts/words.tsx'
 import { Link } from '../../router.tsx'
 import { strings } from '../../strings.ts'
@@ -80,14 +81,15 @@ function Transfer({ transfer, deliveries, mayAct }: { transfer: TransferView; de
             <Word>{transfer.user}</Word>
           </span>
           <span>{transfer.protocol.toUpperCase()}</span>
-          <span>{formatSize(transfer.bytes)}</span>
+          {transfer.state === 'open' ? null : <span>{formatSize(transfer.bytes)}</span>}
           <Moment at={transfer.started_at} />
         </div>
+        {transfer.state === 'open' ? <Progress {...transfer} /> : null}
         {transfer.error ? <Trouble error={transfer.error} /> : null}
         {deliveries.length > 0 ? (
           <ul className="deliveries" aria-label={words.deliveriesOf(visible(transfer.path))}>
             {deliveries.map((delivery) => (
-              <DeliveryCard key={delivery.id} delivery={delivery} mayAct={mayAct} />
+              <DeliveryCard key={delivery.id} delivery={delivery} mayAct={mayAct} dense />
             ))}
           </ul>
         ) : upload && transfer.state === 'completed' ? (

@@ -98,16 +98,16 @@ export function TryOut({
   )
 }
 
-function One({ answer: { rule, matched, reason, deliveries } }: { answer: Answer }) {
+function One({ answer: { rule, matched, because, deliveries } }: { answer: Answer }) {
   return (
     <div className={`preview-row ${matched ? 'preview-hit' : 'preview-miss'}`}>
       <strong>
         <bdi>{rule}</bdi>
       </strong>{' '}
       <span className={matched ? 'good' : 'quiet'}>{matched ? words.takesIt : words.takesNot}</span>
-      {reason === null ? null : (
+      {because === null ? null : (
         <div className="quiet">
-          <Word>{reason}</Word>
+          <Word>{strings.recorded.misses[because.kind](because.what)}</Word>
         </div>
       )}
       {deliveries.map(({ destination, remote_path }) => (

@@ -67,7 +67,7 @@ export function Admins({ me }: { me: Me }) {
   if (may(me, 'admin')) {
     columns.push({
       key: 'change',
-      label: words.change,
+      label: '',
       width: '8rem',
       render: (admin) => (
         <Button variant="default" size="xs" aria-label={words.changeOf(admin.username)} onClick={() => setChanging(admin)}>

@@ -10,7 +10,7 @@ import { Confirm, type Question } from '../../parts/confirm.tsx'
 import { Copy } from '../../parts/copy.tsx'
 import { Empty } from '../../parts/panel.tsx'
 import { type Column, Paged, Table, usePages } from '../../parts/table.tsx'
-import { Moment, Word } from '../../parts/words.tsx'
+import { Moment } from '../../parts/words.tsx'
 import { strings } from '../../strings.ts'
 
 const words = strings.security.bans
@@ -34,14 +34,13 @@ export function Bans({ me }: { me: Me }) {
       ),
     },
     { key: 'failures', label: words.failures, width: '9rem', render: ({ failures }) => failures },
-    { key: 'reason', label: words.reason, render: ({ reason }) => <Word>{reason}</Word> },
     { key: 'since', label: words.since, width: '10rem', render: ({ since }) => <Moment at={since} /> },
     { key: 'until', label: words.until, width: '10rem', render: ({ until }) => <Moment at={until} /> },
   ]
   if (may(me, 'operator')) {
     columns.push({
       key: 'lift',
-      label: words.lift,
+      label: '',
       width: '8rem',
       render: ({ address }) => (
         <Button

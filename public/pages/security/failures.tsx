@@ -4,7 +4,7 @@ import { NativeSelect } from '@mantine/core'
 import type { AuditView } from '../../../src/core/views.ts'
 import { Empty } from '../../parts/panel.tsx'
 import { type Column, Paged, Table, usePages } from '../../parts/table.tsx'
-import { Moment, Word } from '../../parts/words.tsx'
+import { Moment, Named, Word } from '../../parts/words.tsx'
 import { useFilters } from '../../router.tsx'
 import { strings } from '../../strings.ts'
 
@@ -18,9 +18,13 @@ const COLUMNS: Column<AuditView>[] = [
   {
     key: 'by',
     label: words.by,
-    render: ({ object, detail }) => <Word>{`${object.toUpperCase()} ${text(detail.method)}`.trim()}</Word>,
+    render: ({ object, detail }) => (
+      <>
+        <Word>{object.toUpperCase()}</Word> <Named of={strings.recorded.methods} name={text(detail.method)} />
+      </>
+    ),
   },
-  { key: 'reason', label: words.reason, render: ({ detail }) => <Word>{text(detail.reason)}</Word> },
+  { key: 'reason', label: words.reason, render: ({ detail }) => <Named of={strings.recorded.refusals} name={text(detail.reason)} /> },
 ]
 
 export function Failures() {

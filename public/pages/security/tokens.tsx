@@ -39,7 +39,7 @@ export function Tokens({ me }: { me: Me }) {
     { key: 'used', label: words.lastUsed, width: '10rem', render: ({ last_used_at }) => <Moment at={last_used_at} /> },
     {
       key: 'revoke',
-      label: words.revoke,
+      label: '',
       width: '8rem',
       render: ({ name }) => (
         <Button

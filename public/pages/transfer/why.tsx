@@ -22,7 +22,7 @@ export function Why({ transfer }: { transfer: TransferView }) {
   return (
     <div className="why">
       <Button variant="subtle" size="compact-sm" onClick={toggle} aria-expanded={open}>
-        {transfer.deliveries.length === 0 ? words.whyNot : words.whyOthers}
+        {transfer.deliveries.length > 0 ? words.whyOthers : transfer.state === 'completed' ? words.whyNot : words.whatIf}
       </Button>
       <Collapse expanded={open} keepMounted={false}>
         <Loaded query={why} rows={2}>
@@ -40,9 +40,9 @@ export function Why({ transfer }: { transfer: TransferView }) {
                         <Link href={`/rules/${encodeURIComponent(rule.rule)}`}>{rule.rule}</Link>
                         <State state={rule.matched ? 'completed' : 'none'} label={rule.matched ? words.matches : words.matchesNot} />
                       </div>
-                      {rule.reason === null ? null : (
+                      {rule.because === null ? null : (
                         <p className="quiet">
-                          <Word>{rule.reason}</Word>
+                          <Word>{strings.recorded.misses[rule.because.kind](rule.because.what)}</Word>
                         </p>
                       )}
                       {rule.deliveries.map((delivery) => (

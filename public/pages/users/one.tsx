@@ -4,7 +4,6 @@ import { Tabs } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import type { UserView } from '../../../src/core/views.ts'
 import { api } from '../../api.ts'
-import { formatSize } from '../../format.ts'
 import { may } from '../../pages.ts'
 import { useDraft, useEditing } from '../../parts/form.tsx'
 import { PageHead } from '../../parts/page-head.tsx'
@@ -18,6 +17,7 @@ import { strings } from '../../strings.ts'
 import { EMPTY_USER, toDraft, toPatch, toSpec } from './draft.ts'
 import { Removal } from './removal.tsx'
 import { Sheet } from './sheet.tsx'
+import { Usage } from './usage.tsx'
 import { UserForm } from './user-form.tsx'
 
 const words = strings.users
@@ -105,7 +105,7 @@ function Account({ user, me }: { user: UserView; me: PageProps['me'] }) {
 }
 
 function Facts({ user }: { user: UserView }) {
-  const { last_login_from: from, usage } = user
+  const { last_login_from: from } = user
   return (
     <dl className="fact-list">
       <div>
@@ -129,7 +129,9 @@ function Facts({ user }: { user: UserView }) {
       </div>
       <div>
         <dt>{words.usage}</dt>
-        <dd>{words.usageText(formatSize(usage.bytes), usage.files)}</dd>
+        <dd>
+          <Usage user={user} />
+        </dd>
       </div>
       <div>
         <dt>{words.created}</dt>

@@ -53,7 +53,7 @@ export function Sheet({ user }: { user: UserView }) {
           return (
             <>
               <Group className="no-print" gap="sm">
-                <Copy text={text} what={words.theSheet} />
+                <Copy text={text} what={words.theSheet} verb={words.copy} />
                 <Button variant="default" size="xs" leftSection={<Printer size={14} aria-hidden="true" />} onClick={() => print()}>
                   {words.print}
                 </Button>
