@@ -19,7 +19,7 @@ export const shell = {
     users: 'Utenti',
     destinations: 'Destinazioni',
     rules: 'Regole',
-    audit: 'Registro delle azioni',
+    audit: 'Registro azioni',
     security: 'Sicurezza',
     settings: 'Impostazioni',
   },
