@@ -35,6 +35,9 @@ shows how each was forwarded, and leaves the admin page running until Ctrl-C (--
     const interrupted = new Promise<void>((resolve) => {
       process.once('SIGINT', resolve)
       process.once('SIGTERM', resolve)
+      // the launcher of an older Node was killed
+      process.once('disconnect', resolve)
+      process.channel?.unref()
     })
     try {
       const began = monotonic()

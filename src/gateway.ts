@@ -19,7 +19,7 @@ import { enforceRetention } from './intake/retention.ts'
 import { ensureHostKeys, ensureTlsCertificate, fingerprints, readCertificatePair } from './listeners/credentials.ts'
 import { probePorts } from './listeners/port-probe.ts'
 import type { LogOutput } from './logging/log-output.ts'
-import { lockDataDir } from './store/lock.ts'
+import { awaitDataDir } from './store/lock.ts'
 import { VERSION } from './version.ts'
 
 export interface Addresses {
@@ -49,6 +49,8 @@ export interface GatewayOptions {
 }
 
 const MINUTE = 60_000
+/** How long a start waits for a killed gateway or a command to let go of data_dir. */
+const LOCK_WAIT_MS = 5000
 const RETENTION_EVERY = 6 * 60 * MINUTE
 
 /** The built admin page. */
@@ -57,7 +59,7 @@ export const PUBLIC_DIR = join(import.meta.dirname, '..', 'dist', 'public')
 /** @throws FileFlowError when a port is taken, the configuration cannot be used, or another gateway works in data_dir */
 export async function startGateway({ config, loaded, output, publicDir, adminPassword, showPassword }: GatewayOptions): Promise<Gateway> {
   const began = monotonic()
-  const unlock = lockDataDir(config.data_dir)
+  const unlock = await awaitDataDir(config.data_dir, LOCK_WAIT_MS)
   const ending = new AbortController()
   let app: App | undefined
   let admin: AdminServer | undefined

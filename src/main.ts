@@ -6,16 +6,16 @@ import { text } from 'node:stream/consumers'
 import v8 from 'node:v8'
 import { type AdminServer, createAdminServer } from './admin/server.ts'
 import { createApp } from './app.ts'
-import { openTransport, problemOf, runningSocket, socketDownload, type Transport } from './cli/api-client.ts'
+import { problemOf, reachGateway, socketDownload, socketTransport, type Transport } from './cli/api-client.ts'
 import { ensureUiBuilt } from './cli/build-ui.ts'
 import { type Command, type CommandIo, runCommand } from './cli/command.ts'
 import { COMMANDS } from './cli/commands.ts'
-import { loadConfig } from './config/load.ts'
-import type { Config } from './config/schema.ts'
+import { type LoadedConfig, loadConfig } from './config/load.ts'
 import { createLogger, errorFields } from './core/log.ts'
 import { demo } from './demo.ts'
 import { PUBLIC_DIR } from './gateway.ts'
 import { createLogOutput } from './logging/log-output.ts'
+import { checkFiles, checkFolders } from './preflight.ts'
 import { serve } from './serve.ts'
 import { lockDataDir } from './store/lock.ts'
 
@@ -25,7 +25,9 @@ v8.setFlagsFromString('--external-memory-accounted-in-global-limit')
 const closers: (() => void | Promise<void>)[] = []
 
 /** The API over the database itself, for commands where no gateway runs. */
-async function openOffline(config: Config): Promise<AdminServer> {
+async function openOffline(loaded: LoadedConfig): Promise<AdminServer> {
+  await checkFolders(loaded, process.cwd())
+  const { config } = loaded
   const unlock = lockDataDir(config.data_dir)
   const silent = new PassThrough().resume()
   const output = createLogOutput({
@@ -58,12 +60,13 @@ const injected =
   }
 
 async function download(path: string, file?: string): Promise<Readable> {
-  const { config } = load(file)
-  const socket = await runningSocket(config.data_dir)
-  if (socket !== null) return socketDownload(socket, path)
-  const answer = await (await openOffline(config)).console.inject({ url: `/api/v1${path}`, payloadAsStream: true })
-  if (answer.statusCode === 200) return answer.stream()
-  throw problemOf(await text(answer.stream()))
+  const loaded = load(file)
+  const offline = async (): Promise<Readable> => {
+    const answer = await (await openOffline(loaded)).console.inject({ url: `/api/v1${path}`, payloadAsStream: true })
+    if (answer.statusCode === 200) return answer.stream()
+    throw problemOf(await text(answer.stream()))
+  }
+  return reachGateway<Readable>(loaded.config.data_dir, (socket) => socketDownload(socket, path), offline)
 }
 
 const buildUi: Command = {
@@ -83,9 +86,10 @@ const io: CommandIo = {
   stderr: process.stderr,
   isTTY: process.stdin.isTTY === true && process.stdout.isTTY === true,
   loadConfig: load,
+  checkFiles: (loaded) => checkFiles(loaded, process.cwd()),
   transport(file) {
-    const { config } = load(file)
-    return openTransport(config.data_dir, async () => injected(await openOffline(config)))
+    const loaded = load(file)
+    return reachGateway(loaded.config.data_dir, socketTransport, async () => injected(await openOffline(loaded)))
   },
   download,
 }

@@ -23,6 +23,7 @@ SIGHUP reads the configuration and certificates again without dropping sessions.
     const drainMs = Number(values.drain) * 1000
     if (!/^\d{1,5}$/.test(String(values.drain))) throw new UsageError('--drain takes seconds')
     const loaded = io.loadConfig(values.config)
+    await io.checkFiles(loaded)
     const { config } = loaded
     // process.stdout on a pipe is synchronous: a reader that stands still would stop the control thread with it
     const lines = io.isTTY ? io.stdout : createWriteStream('', { fd: 1, autoClose: false })
@@ -35,6 +36,13 @@ SIGHUP reads the configuration and certificates again without dropping sessions.
     })
     const log = createLogger('gateway', (line) => output.write(line))
     for (const warning of loaded.warnings) log.warn('config.warning', warning)
+    dieWithLauncher()
+    // a reload asked for before the gateway is ready must not end the process, as the signal does by itself
+    let reloadNow = (): void => {}
+    const early = new Promise<void>((asked) => {
+      reloadNow = asked
+    })
+    process.on('SIGHUP', () => reloadNow())
     try {
       const gateway = await startGateway({
         config,
@@ -58,19 +66,17 @@ SIGHUP reads the configuration and certificates again without dropping sessions.
           if (asked) done()
           asked = true
         }
-        // the launcher of an older Node is gone: nobody could stop this process by the name it was started under
-        process.on('disconnect', stop)
-        process.channel?.unref()
         process.on('SIGTERM', stop)
         process.on('SIGINT', stop)
-        process.on('SIGHUP', () => {
+        reloadNow = () => {
           reload().catch((error: unknown) =>
             log.error('reload.failed', 'The configuration was not changed.', {
               ...toErrorRecord(error),
               error: error instanceof Error ? error.message : String(error),
             }),
           )
-        })
+        }
+        void early.then(reloadNow)
         const reload = async (): Promise<ReloadView> => {
           const next = io.loadConfig(values.config)
           const result = await gateway.reload(next)
@@ -90,4 +96,16 @@ SIGHUP reads the configuration and certificates again without dropping sessions.
       if (lines !== io.stdout) await new Promise<void>((done) => lines.end(done))
     }
   },
+}
+
+/**
+ * Under an older Node the process that people start, know and kill is the launcher. It passes on all signals but SIGKILL, so when it is gone without
+ * one, this is a SIGKILL for both: a gateway that drained in its place would keep `data_dir` from the next one.
+ */
+function dieWithLauncher(): void {
+  if (process.channel === undefined) return
+  const die = (): void => void process.kill(process.pid, 'SIGKILL')
+  process.on('disconnect', die)
+  if (!process.connected) die()
+  process.channel.unref()
 }

@@ -23,6 +23,7 @@ const STEPS: Record<string, number> = {
   admin: 5,
   cli: 5,
   'version.ts': 0,
+  'preflight.ts': 6,
   'services.ts': 6,
   'app.ts': 7,
   'gateway.ts': 8,
@@ -45,7 +46,7 @@ const PACKAGE_DOORS: { package: RegExp; door: RegExp; most?: number }[] = [
   // partner files are touched in src/files alone; the others open what is named here and nothing of a partner's
   {
     package: /^(node:)?fs($|\/)/,
-    door: /^(files\/|watching\/|store\/|config\/|logging\/|cli\/|admin\/(pages|server|stats)\.ts$|listeners\/credentials\.ts$|forwarding\/connectors\/(local|spool-source)\.ts$|core\/test-point\.ts$|(app|gateway|serve|demo|version)\.ts$)/,
+    door: /^(files\/|watching\/|store\/|config\/|logging\/|cli\/|admin\/(pages|server|stats)\.ts$|listeners\/credentials\.ts$|forwarding\/connectors\/(local|spool-source)\.ts$|core\/test-point\.ts$|(app|gateway|preflight|serve|demo|version)\.ts$)/,
   },
   { package: /^(fastify|fastify-plugin|@fastify\/.*)($|\/)/, door: /^admin\// },
 ]

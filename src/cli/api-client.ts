@@ -1,8 +1,10 @@
 // The API as commands see it: over the gateway's unix socket, or whatever answers in its place when none runs.
-// Must not open the database; the caller's `openOffline` does.
+// Must not open the database; the caller does.
 import { type IncomingMessage, request } from 'node:http'
 import { createConnection } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { socketPath, withSocketAddress } from '../config/socket-path.ts'
+import { monotonic } from '../core/clock.ts'
 import { ERRORS, type ErrorCode, FileFlowError } from '../core/errors.ts'
 import type { Page } from '../core/views.ts'
 
@@ -14,10 +16,25 @@ export type Transport = (method: Method, path: string, body?: unknown) => Promis
 const PREFIX = '/api/v1'
 const LONGEST_ANSWER = 256 * 2 ** 20
 
-/** The running gateway's API, or else `openOffline()`. */
-export async function openTransport(dataDir: string, openOffline: () => Promise<Transport>): Promise<Transport> {
+/** How long a command waits for a gateway that starts or stops, or for another command. */
+const PATIENCE_MS = 10_000
+
+/**
+ * What `online` makes of the running gateway's socket, or else what `offline` makes of the database itself.
+ * @throws FileFlowError `service.unavailable` when the database stays in use and nobody answers
+ */
+export async function reachGateway<T>(dataDir: string, online: (socket: string) => T | Promise<T>, offline: () => Promise<T>): Promise<T> {
   const path = socketPath(dataDir)
-  return (await answers(path)) ? socketTransport(path) : openOffline()
+  const end = monotonic() + PATIENCE_MS
+  for (;;) {
+    if (await answers(path)) return online(path)
+    try {
+      return await offline()
+    } catch (error) {
+      if (!(error instanceof FileFlowError) || error.code !== 'service.unavailable' || monotonic() >= end) throw error
+    }
+    await sleep(100)
+  }
 }
 
 /** Whether a gateway listens. @throws FileFlowError `service.unavailable` when one does but we may not speak to it */
@@ -117,12 +134,6 @@ export function problemOf(text: string): FileFlowError {
   }
   const known = problem.code !== undefined && Object.hasOwn(ERRORS, problem.code)
   return new FileFlowError(known ? (problem.code as ErrorCode) : 'internal', problem.detail)
-}
-
-/** The socket of the running gateway, or null when none listens. */
-export async function runningSocket(dataDir: string): Promise<string | null> {
-  const path = socketPath(dataDir)
-  return (await answers(path)) ? path : null
 }
 
 /** One call's answer. @throws FileFlowError with the code and words of the problem */

@@ -18,6 +18,8 @@ export interface CommandIo {
   download(path: string, configFile?: string): Promise<Readable>
   /** @throws FileFlowError `config.invalid` */
   loadConfig(configFile?: string): LoadedConfig
+  /** Whether the folders, keys and certificates that it names can be used. @throws FileFlowError `config.invalid` naming all that cannot */
+  checkFiles(loaded: LoadedConfig): Promise<void>
 }
 
 export interface Command {

@@ -7,6 +7,8 @@ export interface CrossFault {
   /** The key to name: the one that is easiest to change. */
   readonly key: string
   readonly message: string
+  /** The same seen from the other key, for when only that one was set by the operator. */
+  readonly other?: { readonly key: string; readonly message: string }
 }
 
 /** Every pair of values that cannot be together. */
@@ -41,11 +43,18 @@ function portFaults(config: Config): CrossFault[] {
   const faults: CrossFault[] = []
   for (const [i, one] of listeners.entries()) {
     const other = listeners.slice(0, i).find((before) => before.port === one.port && overlap(before.host, one.host))
-    if (other) faults.push({ key: one.key, message: `is port ${one.port}, which ${other.key} has too` })
+    const message = (than: string): string => `is port ${one.port}, which ${than} has too`
+    if (other) faults.push({ key: one.key, message: message(other.key), other: { key: other.key, message: message(one.key) } })
   }
   const range = parsePortRange(ftp.passive.ports)
   const inside =
     range && ftp.enabled ? listeners.find((l) => l.port >= range.first && l.port <= range.last && overlap(l.host, ftp.host)) : undefined
-  if (inside) faults.push({ key: 'ftp.passive.ports', message: `holds port ${inside.port} of ${inside.key}` })
+  if (inside) {
+    faults.push({
+      key: 'ftp.passive.ports',
+      message: `holds port ${inside.port} of ${inside.key}`,
+      other: { key: inside.key, message: `is port ${inside.port}, which ftp.passive.ports holds` },
+    })
+  }
   return faults
 }

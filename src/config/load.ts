@@ -57,10 +57,24 @@ export function loadConfig(from: { file?: string | undefined; env: NodeJS.Proces
     if (line !== undefined) lines[key.name] = Number(line)
   }
   if (faults.length === 0) {
-    for (const { key, message } of crossFaults(tree as unknown as Config)) faults.push(`${placeOfKey(key, sources, yaml)}: ${message}`)
+    for (const fault of crossFaults(tree as unknown as Config)) {
+      const { key, message } = fault.other && sources[fault.key] === 'default' ? fault.other : fault
+      faults.push(`${placeOfKey(key, sources, yaml)}: ${message}`)
+    }
   }
   if (faults.length > 0) throw new FileFlowError('config.invalid', faults.join('\n'))
   return { config: freeze(tree) as unknown as Config, sources, lines, file, warnings: warningsOf(tree as unknown as Config, sources) }
+}
+
+/** Where the operator set that key, to begin a fault with: its variable, or file and line as seen from `cwd`, and its name. */
+export function placeOf({ file, sources, lines }: LoadedConfig, name: string, cwd: string): string {
+  if (sources[name] === 'environment') return CONFIG_KEYS.find((key) => key.name === name)!.variable
+  return file === null || lines[name] === undefined ? name : `${labelOf(file, cwd)}:${lines[name]} ${name}`
+}
+
+function labelOf(file: string, cwd: string): string {
+  const near = relative(cwd, file)
+  return near.startsWith('..') ? file : near
 }
 
 function findFile({ file, env, cwd }: { file?: string | undefined; env: NodeJS.ProcessEnv; cwd: string }): string | null {
@@ -71,8 +85,7 @@ function findFile({ file, env, cwd }: { file?: string | undefined; env: NodeJS.P
 }
 
 function readYaml(file: string, cwd: string, faults: string[]): YamlFile | undefined {
-  const near = relative(cwd, file)
-  const label = near.startsWith('..') ? file : near
+  const label = labelOf(file, cwd)
   let text: string
   try {
     text = readFileSync(file, 'utf8')

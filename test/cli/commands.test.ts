@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { type Test, test } from 'tap'
 import { createAdminServer } from '../../src/admin/server.ts'
-import { openTransport, type Transport } from '../../src/cli/api-client.ts'
+import { reachGateway, socketTransport, type Transport } from '../../src/cli/api-client.ts'
 import { type CommandIo, runCommand } from '../../src/cli/command.ts'
 import { COMMANDS } from '../../src/cli/commands.ts'
 import { loadConfig } from '../../src/config/load.ts'
@@ -42,6 +42,7 @@ async function console(t: Test) {
       transport: async () => inject,
       download: async (path) => Readable.from([(await server.console.inject(`/api/v1${path}`)).rawPayload]),
       loadConfig: (file) => loadConfig({ file, env: {}, cwd: folder }),
+      checkFiles: async () => {},
     }
     const code = await runCommand(COMMANDS, argv, io)
     return { code, out: String(stdout.read() ?? ''), err: String(stderr.read() ?? '') }
@@ -207,9 +208,10 @@ test('export prints YAML; audit verify counts', async (t) => {
 
 test('commands find the running gateway by its socket, and do without when none runs', async (t) => {
   const { server, folder, inject, control } = await console(t)
-  t.equal(await openTransport(folder, async () => inject), inject)
+  const openTransport = () => reachGateway(folder, socketTransport, async () => inject)
+  t.equal(await openTransport(), inject)
   await server.listenSocket(socketPath(folder))
-  const transport = await openTransport(folder, async () => inject)
+  const transport = await openTransport()
   t.not(transport, inject)
   t.match(await transport('GET', '/services'), { status: 200, body: { items: Array } })
   t.match(await transport('POST', '/users', { username: 'a' }), { status: 201 })

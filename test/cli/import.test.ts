@@ -145,6 +145,7 @@ async function commandsIn(t: Test, folder: string, name: string) {
       stderr: err,
       isTTY: false,
       loadConfig: () => loadConfig({ env: {}, cwd: folder }),
+      checkFiles: async () => {},
       download: async () => Readable.from([]),
       transport: async () => async (method, path, body) => {
         const reply = await door.inject({ method, url: `/api/v1${path}`, ...(body === undefined ? {} : { payload: body as object }) })

@@ -1,13 +1,21 @@
 // The gateway's life as an administrator meets it: commands with and without it running, first start, wrong configuration, reload, drain.
 // Must not look inside the process.
+import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import SftpClient from 'ssh2-sftp-client'
 import { type Test, test } from 'tap'
+import { ask, socketTransport } from '../../src/cli/api-client.ts'
+import type { Page } from '../../src/core/views.ts'
+import { lockDataDir } from '../../src/store/lock.ts'
 import { lftp, sftp } from '../support/clients.ts'
 import { fileflow, startGateway, until } from '../support/gateway.ts'
 
+const MAIN = join(import.meta.dirname, '../../src/main.ts')
 const EXAMPLES = join(import.meta.dirname, '../../examples')
 const PASSWORD = 'correct-horse-battery'
 
@@ -30,6 +38,43 @@ test('a wrong configuration stops the start with exit 2 and names file, line and
   const variable = await fileflow(['check'], { cwd: tmpdir(), env: { FILEFLOW_SFTP_PORT: 'ssh' } })
   t.equal(variable.code, 2)
   t.match(variable.stderr, /FILEFLOW_SFTP_PORT/)
+})
+
+test('keys, certificates and folders that cannot be used are wrong configuration: exit 2, with file, line and key', async (t) => {
+  const cwd = await folderFor(t)
+  await writeFile(join(cwd, 'broken.pem'), 'no certificate')
+  await writeFile(join(cwd, 'host_key'), 'no key')
+  await writeFile(
+    join(cwd, 'config.yaml'),
+    [
+      'data_dir: ./config.yaml/data',
+      'storage_root: ./host_key',
+      'ftp:',
+      '  tls: { cert: ./none.pem, key: ./broken.pem }',
+      'sftp:',
+      '  host_keys: [./host_key]',
+      'admin:',
+      '  tls:',
+      '    cert: ./broken.pem',
+      '    key: ./broken.pem',
+    ].join('\n'),
+  )
+  for (const command of ['serve', 'check']) {
+    const { code, stderr } = await fileflow([command], { cwd })
+    t.equal(code, 2, `${command} ends with 2`)
+    t.match(stderr, /config\.yaml:1 data_dir: .*config\.yaml is not a folder/)
+    t.match(stderr, /config\.yaml:2 storage_root: .*host_key is not a folder/)
+    t.match(stderr, /config\.yaml:4 ftp\.tls\.cert: .*none\.pem: cannot be read \(ENOENT\)/)
+    t.match(stderr, /config\.yaml:6 sftp\.host_keys: .*host_key: is not a private key/)
+    t.match(stderr, /config\.yaml:10 admin\.tls\.key: .*broken\.pem: is not a PEM private key/)
+  }
+  const command = await fileflow(['user', 'list'], { cwd })
+  t.match(command, { code: 2, stderr: /^config\.yaml:1 data_dir: .*is not a folder\nconfig\.yaml:2 storage_root: [^\n]*\n$/ })
+  const variables = { FILEFLOW_SFTP_HOST_KEYS: 'no-such-key', FILEFLOW_CONFIG: '/dev/null' }
+  t.match(await fileflow(['check'], { cwd, env: variables }), {
+    code: 2,
+    stderr: /^FILEFLOW_SFTP_HOST_KEYS: .*no-such-key: cannot be read/,
+  })
 })
 
 test('a first start makes one admin and shows its password once; nothing on disk holds it', async (t) => {
@@ -63,6 +108,49 @@ test('two gateways never work in one data directory', async (t) => {
   t.equal(code, 1)
   t.match(stdout + stderr, /Another FileFlow/)
   t.match(await gateway.api('GET', '/services'), { items: [{ state: 'running' }, { state: 'running' }, { state: 'running' }, {}] })
+})
+
+test('who kills the launcher has killed the gateway, and the next start waits for it to be gone', async (t) => {
+  const folder = await folderFor(t)
+  // as launch.mjs starts it under an older Node; its end is all that the gateway sees of a SIGKILL
+  const first = fork(MAIN, ['serve', '--drain', '60'], {
+    cwd: folder,
+    silent: true,
+    env: { ...process.env, FILEFLOW_FTP_PORT: '0', FILEFLOW_SFTP_PORT: '0', FILEFLOW_ADMIN_PORT: '0', FILEFLOW_ADMIN_PASSWORD: PASSWORD },
+  })
+  t.teardown(() => first.kill('SIGKILL'))
+  const ended = new Promise((resolve) => first.once('exit', (code, signal) => resolve(signal ?? code)))
+  let printed = ''
+  first.stdout!.on('data', (chunk: Buffer) => {
+    printed += chunk.toString()
+  })
+  await until('ready', () => printed.includes('"event":"ready"'))
+  await fileflow(['user', 'add', 'partner', '--password-stdin'], { cwd: folder, input: `${PASSWORD}\n` })
+  // a transfer in flight would hold an orderly stop
+  const port = Number(/"sftp":\{[^}]*"port":(\d+)/.exec(printed)![1])
+  const client = new SftpClient()
+  t.teardown(() => client.end().catch(() => {}))
+  await client.connect({ host: '127.0.0.1', port, username: 'partner', password: PASSWORD })
+  client.on('error', () => {})
+  client.put(new PassThrough(), '/never-ends.bin').catch(() => {})
+  const api = socketTransport(join(folder, 'data', 'control.sock'))
+  await until('the upload has begun', async () => (await ask<Page<unknown>>(api, 'GET', '/transfers?state=open')).items.length === 1)
+  first.disconnect()
+  const second = await startGateway(t, { folder })
+  t.equal(await ended, 'SIGKILL')
+  t.match(await second.transfers(), [{ state: 'aborted' }], 'the upload ended as any that a kill interrupts')
+  await second.stop()
+})
+
+test('a command that comes while the gateway starts waits for it', async (t) => {
+  const folder = await folderFor(t)
+  const release = lockDataDir(join(folder, 'data'))
+  const command = fileflow(['user', 'list'], { cwd: folder })
+  const start = startGateway(t, { folder })
+  await sleep(1000)
+  release()
+  t.match(await command, { code: 0, stderr: '' })
+  await (await start).stop()
 })
 
 test('apply makes what the file declares, a second apply changes nothing, with and without a running gateway', async (t) => {
