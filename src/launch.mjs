@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The `fileflow` command on whatever Node is installed: runs main.ts under the pinned Node 24 of node_modules.
+// The `fileflow` command on whatever Node is installed: runs main.ts under the pinned Node 24 of node_modules, with what it needs of its environment.
 // Must stay plain JavaScript that Node 18 reads, and must not do anything else.
 import { spawn } from 'node:child_process'
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs'
@@ -7,6 +7,11 @@ import module from 'node:module'
 import { fileURLToPath } from 'node:url'
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
+/**
+ * For glibc, which reads it at the start of a process only. Left to itself it takes the first 19 MiB that a password hash gives back for the measure of
+ * what to keep, in each thread: 140 MB after some thousand files.
+ */
+const MEMORY = { MALLOC_MMAP_THRESHOLD_: String(4 * 2 ** 20) }
 /** Beside src in a checkout; beside the package where it is a dependency. */
 const PLACES = ['../node_modules', '../..'].flatMap((folder) => [
   new URL(`${folder}/node-linux-${process.arch}/bin/node`, import.meta.url),
@@ -14,6 +19,10 @@ const PLACES = ['../node_modules', '../..'].flatMap((folder) => [
 ])
 
 if (Number(process.versions.node.split('.')[0]) >= 24) {
+  // the same process, begun anew; commands are over too soon to need it
+  if (process.argv[2] === 'serve' && process.platform === 'linux' && !process.channel && !('MALLOC_MMAP_THRESHOLD_' in process.env)) {
+    process.execve?.(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], { ...process.env, ...MEMORY })
+  }
   process.argv[1] = MAIN
   // files and password hashes of all threads share one pool: with Node's four, a few syncs would stop everybody
   process.env.UV_THREADPOOL_SIZE ??= '16'
@@ -50,7 +59,10 @@ function keepCompiled() {
  * @param {string} node
  */
 function run(node) {
-  const child = spawn(node, [MAIN, ...process.argv.slice(2)], { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] })
+  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    env: { ...process.env, ...MEMORY },
+  })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => {
       // Ctrl-C reaches the whole process group: sent on as well, it would count as a second, impatient one
