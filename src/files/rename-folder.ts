@@ -18,6 +18,8 @@ export interface FolderRenameContext {
   readonly ledger: TransferLedger
   readonly vault: { readonly spoolFolder: string }
   readonly durable: boolean
+  /** Throws when the session is over, or may not rename that any more. */
+  needStill(): void
 }
 
 interface Found {
@@ -34,7 +36,10 @@ export async function renameFolder(source: Place, target: Place, context: Folder
   try {
     using top = source.enter()
     const stats = fs.statSync(top.at(null))
-    for await (const batch of inBatches(filesBelow(top))) owed += await record(batch, top, source, target, context, recorded)
+    for await (const batch of inBatches(filesBelow(top))) {
+      owed += await record(batch, top, source, target, context, recorded)
+      context.needStill()
+    }
     testPoint('rename.spooled')
     if (!sameFile(fs.lstatSync(source.real), stats)) throw new FileFlowError('state.conflict', 'Another folder took the name meanwhile.')
     fs.renameSync(source.real, target.real)

@@ -22,6 +22,8 @@ export interface RenameContext {
   readonly durable: boolean
   /** Throws when what stands at the target may not be replaced. */
   needOverwrite(): void
+  /** Throws when the session is over, or may not rename that any more. */
+  needStill(): void
 }
 
 /** @throws FileFlowError `path.*`, `permission.denied` */
@@ -82,6 +84,7 @@ async function renameFinished(source: Place, target: Place, found: fs.Stats, ove
   })
   testPoint('rename.committed')
   try {
+    context.needStill()
     if (deliveries > 0 && spool) await makeSpoolLink(source.real, Buffer.from(spool).toString(), context.durable, found)
     testPoint('rename.spooled')
     if (overwrite) fs.renameSync(source.real, target.real)

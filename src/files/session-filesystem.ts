@@ -175,6 +175,9 @@ export class SessionFilesystem implements VirtualFilesystem {
       partials: this.#transfers.partials,
       durable: this.#durable,
       needOverwrite: () => access.need(REQUIRED.overwrite, target.path),
+      needStill() {
+        for (const { path } of [source, target]) access.need(REQUIRED.rename, path)
+      },
     })
   }
 

@@ -167,14 +167,17 @@ export class SessionTransfers {
     return { transferId, grant: { maxSize: limits.maxFileSize, maxSizeCode: 'file.too_large' }, recorded }
   }
 
-  /** @throws what the folder could not be synced for: the row stays as it is then, and the next start puts the file in place again */
+  /** @throws what the folder could not be synced for: nothing is acknowledged then, but the file is there, and what it owes must not wait for the next start */
   async #published(transferId: string, folder: string): Promise<void> {
     const { ledger, durable } = this.#options
-    if (durable)
-      await new Promise<void>((resolve, reject) =>
-        this.#folders.later(folder, (error) => (error === undefined ? resolve() : reject(error))),
-      )
-    ledger.published(transferId)
+    try {
+      if (durable)
+        await new Promise<void>((resolve, reject) =>
+          this.#folders.later(folder, (error) => (error === undefined ? resolve() : reject(error))),
+        )
+    } finally {
+      ledger.published(transferId)
+    }
   }
 
   #hostUploads(): UploadHost {

@@ -6,6 +6,17 @@ import { translated } from './file-io.ts'
 import type { Folder } from './jail.ts'
 import type { SpaceReport } from './virtual-filesystem.ts'
 
+/** Not worth asking about. */
+const SMALL = 2 ** 30
+
+/** Whether a file of that length can be anything but holes there: such a one would cost nothing to make, and hours to digest. @param path on the volume */
+export function fitsVolume(size: number, path: string): boolean {
+  if (size < SMALL) return true
+  const { blocks, bsize } = translated(() => fs.statfsSync(path))
+  // some volumes do not say how large they are
+  return blocks === 0 || size <= blocks * bsize
+}
+
 /** @param used what counts for the quota already */
 export function spaceIn(folder: Folder, quota: Principal['quota'], used: { bytes: number; files: number }): SpaceReport {
   const disk = translated(() => fs.statfsSync(folder.at(null)))

@@ -132,10 +132,19 @@ export async function keepAsPartial(staging: string, partial: Buffer): Promise<n
   return size
 }
 
-export async function dropSpooled(spool: Uint8Array): Promise<void> {
+/**
+ * Removes spooled content.
+ * @param partial the unfinished next version of the file. The removal is the last change of the published file too, which has the same inode: a partial that was newer
+ * must stay the newer one (partials.ts), or its uploader would go on behind the end of the old version
+ */
+export async function dropSpooled(spool: Uint8Array, partial: Buffer | null = null): Promise<void> {
+  const next = partial && (await fs.promises.lstat(partial).catch(nothing))
+  const before = next && (await fs.promises.lstat(Buffer.from(spool)).catch(nothing))
   await fs.promises.unlink(Buffer.from(spool)).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error
   })
+  // any change will do: it sets ctime
+  if (partial && before && next.ctimeMs >= before.ctimeMs) await fs.promises.lutimes(partial, next.atime, next.mtime).catch(nothing)
 }
 
 /** Removes what is older than `before` (ms) below a vault's `partials`, and folders that became empty. @returns how many. */

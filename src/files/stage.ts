@@ -73,6 +73,7 @@ export async function stage(place: Place, options: UploadOptions, context: Stage
       partial: context.vault.partial(context.username, place.path),
       replacesPartial: partial !== null,
       mustBeNew: options.mode === 'create',
+      isCopy: base !== null && !base.isPartial,
       maxSize: grant.maxSize,
       maxSizeCode: grant.maxSizeCode,
     })

@@ -56,6 +56,8 @@ export interface StagedFile {
   /** A partial of that name was there when this began. */
   readonly replacesPartial: boolean
   readonly mustBeNew: boolean
+  /** It began as a copy of what is published. */
+  readonly isCopy: boolean
   readonly maxSize: number | null
   readonly maxSizeCode: ErrorCode
 }

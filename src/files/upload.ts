@@ -11,6 +11,7 @@ import { digestOf } from './digest.ts'
 import { AT_ONCE_BYTES, fromErrno, readAt, sync, translated, truncate, writeAt, writeNow, writevAt } from './file-io.ts'
 import { dropPartial, keepPartial, partialSize } from './kept-partials.ts'
 import { moveToFree } from './plain-file.ts'
+import { fitsVolume } from './space.ts'
 import { makeSpoolLink } from './spool-link.ts'
 import type { StagedFile, UploadHost } from './upload-host.ts'
 import type { Attributes, DigestAlgorithm, DigestOptions, FileDigest, FileEntry, Upload } from './virtual-filesystem.ts'
@@ -36,6 +37,8 @@ export class StagedUpload implements Upload {
   #begun = 0
   #pending = 0
   #discarded = false
+  /** Bytes came. */
+  #wrote = false
   /** What the session's other uploads held when this one was granted its size. */
   readonly #othersThen: number
   #recorded: Promise<unknown> | null
@@ -79,6 +82,7 @@ export class StagedUpload implements Upload {
     this.#usable()
     const end = at + length
     if (!Number.isSafeInteger(end) || this.#tooLarge(end)) throw this.#fail(new FileFlowError(this.#file.maxSizeCode))
+    if (at > this.#size && !fitsVolume(end, this.#file.vault.root)) throw this.#fail(new FileFlowError('disk.full'))
     if (at <= this.#whole && end > this.#whole) this.#whole = end
     const written = this.#change(end <= AT_ONCE_BYTES ? async () => writeNow(this.#file.fd, chunks, at) : write).catch((error: unknown) => {
       this.#whole = Math.min(this.#whole, at)
@@ -90,6 +94,7 @@ export class StagedUpload implements Upload {
       this.#hashed = end
     } else if (length > 0) this.#hash = null
     await written
+    if (length > 0) this.#wrote = true
     if (length > 0 && end > this.#size) this.#size = end
     this.#host.progress(this.transferId, this.#size)
     const wait = this.#host.limiter.take(length)
@@ -159,6 +164,7 @@ export class StagedUpload implements Upload {
   async truncate(size: number): Promise<void> {
     this.#usable()
     if (this.#tooLarge(size)) throw new FileFlowError(this.#file.maxSizeCode)
+    if (size > this.#size && !fitsVolume(size, this.#file.vault.root)) throw new FileFlowError('disk.full')
     const alone = this.#pending === 0
     const change = this.#begun + 1
     const hash = this.#hash
@@ -291,7 +297,9 @@ export class StagedUpload implements Upload {
     let bytes = this.#size
     try {
       // behind a hole, resuming would publish zeros
-      bytes = this.#discarded ? 0 : partialSize(Math.min(this.#whole, fs.fstatSync(this.#file.fd).size))
+      // nor is a copy of what is published worth anything by itself: its uploader would see it in the place of the file
+      const nothing = this.#discarded || (this.#file.isCopy && !this.#wrote)
+      bytes = nothing ? 0 : partialSize(Math.min(this.#whole, fs.fstatSync(this.#file.fd).size))
       if (bytes > 0) fs.ftruncateSync(this.#file.fd, bytes)
       kept = bytes > 0 && this.#host.mayKeep(this.#file.vault) && keepPartial(this.#file.staging, this.#file.partial)
       if (!kept) fs.rmSync(this.#file.staging, { force: true })

@@ -34,6 +34,12 @@ function vaultAt(root: string): Vault {
   }
 }
 
+/** Where, in the vault that holds this spooled content, the user's unfinished upload to `path` would be kept. */
+export const partialBeside = (spool: Uint8Array, username: string, path: VirtualPath): Buffer =>
+  vaultAt(dirname(dirname(Buffer.from(spool).toString()))).partial(username, path)
+
+const PARTS = ['staging', 'spool', 'partials'] as const
+
 export class Vaults {
   readonly #byVolume = new Map<string, Vault>()
   readonly #made = new Set<string>()
@@ -48,9 +54,10 @@ export class Vaults {
   /** The vault of the volume on which the folder lies, with its folders: for who writes. */
   of(folder: Folder): Vault {
     const vault = this.find(folder)
-    if (!this.#made.has(vault.root)) {
+    // a volume may have been exchanged, or somebody tidied up
+    if (!this.#made.has(vault.root) || PARTS.some((part) => !fs.existsSync(join(vault.root, part)))) {
       translated(() => {
-        for (const part of ['staging', 'spool', 'partials']) fs.mkdirSync(join(vault.root, part), { recursive: true, mode: 0o700 })
+        for (const part of PARTS) fs.mkdirSync(join(vault.root, part), { recursive: true, mode: 0o700 })
         if (vault.root !== this.#dataDir) checkOwn(vault.root)
       })
       this.#made.add(vault.root)

@@ -24,7 +24,7 @@ export interface RecorderOptions {
   readonly kick: () => void
   readonly changed: (event: 'completed' | 'aborted' | 'suspect', transferId: string) => void
   /** A spooled file that nothing needs any more. */
-  readonly dropSpool: (spool: Uint8Array) => void
+  readonly dropSpool: (spool: Uint8Array, of: TransferRow) => void
 }
 
 /** Bytes to store beside a shown path, where that does not say it all. */
@@ -175,7 +175,7 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
         accounts.users.addUsage(row.username, -added, -files)
         if (row.spool) {
           transfers.setSpool(transferId, null)
-          dropSpool(row.spool)
+          dropSpool(row.spool, row)
         }
       }
       audit.append({
@@ -217,7 +217,7 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
       const row = transfers.get(rename.transfer_id)
       if (row?.spool && deliveries.countUnfinished(row.id) === 0) {
         transfers.setSpool(row.id, null)
-        dropSpool(row.spool)
+        dropSpool(row.spool, row)
       }
     },
     kick,

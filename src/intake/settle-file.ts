@@ -6,6 +6,7 @@ import type { Principal } from '../core/user.ts'
 import { nameFromBytes, nameToBytes, type VirtualPath } from '../core/virtual-path.ts'
 import { disposeOf, disposeOfWatched } from '../files/disposal.ts'
 import { dropSpooled } from '../files/spool.ts'
+import { partialBeside } from '../files/vaults.ts'
 import { createHeld } from '../forwarding/held.ts'
 import type { Store } from '../store/store.ts'
 import type { TransferRow } from '../store/transfers.ts'
@@ -31,9 +32,12 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
     begun.add(work)
     void work.finally(() => begun.delete(work))
   }
-  const drop = (spool: Uint8Array): void =>
+  const pathOf = (row: TransferRow): VirtualPath => (row.path_bytes ? nameFromBytes(row.path_bytes) : row.path) as VirtualPath
+  const drop = (spool: Uint8Array, row: TransferRow): void =>
     follow(
-      dropSpooled(spool).catch((error: unknown) => log.error('spool.failed', 'Spooled content could not be removed.', errorFields(error))),
+      dropSpooled(spool, row.protocol === 'watch' ? null : partialBeside(spool, row.username, pathOf(row))).catch((error: unknown) =>
+        log.error('spool.failed', 'Spooled content could not be removed.', errorFields(error)),
+      ),
     )
   const disposeUploaded = (username: string, path: VirtualPath, spool: Uint8Array, how: 'delete' | 'archive', date: string) => {
     const principal = principalOf(username)
@@ -52,7 +56,7 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
     const how = wishes.has('delete') ? 'delete' : wishes.has('archive') ? 'archive' : null
     if (!how) return false
     const row = store.transfers.get(transferId)!
-    const path = (row.path_bytes ? nameFromBytes(row.path_bytes) : row.path) as VirtualPath
+    const path = pathOf(row)
     const date = new Date(clock.now()).toISOString().slice(0, 10)
     const result = row.protocol === 'watch' ? disposeDropped(row, path, how, date) : disposeUploaded(row.username, path, spool, how, date)
     if (result === null) return false
@@ -79,7 +83,7 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
   const settling = new Set<string>()
   const held = createHeld(HELD_MS, HELD)
   /** The sync of this row is that of the outcomes before it, too: only then may the content go. */
-  const letGo = (transferId: string, spool: Uint8Array): void =>
+  const letGo = (transferId: string, spool: Uint8Array, row: TransferRow): void =>
     follow(
       store.group
         .run(() => {
@@ -89,7 +93,7 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
           return free
         }, true)
         .then(
-          (free) => free && drop(spool),
+          (free) => free && drop(spool, row),
           (error: unknown) =>
             log.error('spool.failed', 'Spooled content could not be removed.', { transfer: transferId, ...errorFields(error) }),
         )
@@ -99,7 +103,8 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
     drop,
     /** Safe to call at any time, and again. */
     settle(transferId: string): void {
-      const spool = settling.has(transferId) ? null : store.transfers.get(transferId)?.spool
+      const row = settling.has(transferId) ? undefined : store.transfers.get(transferId)
+      const spool = row?.spool
       if (!spool || store.deliveries.countUnfinished(transferId) > 0) return
       let touched = false
       try {
@@ -111,7 +116,7 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
         })
       }
       settling.add(transferId)
-      held.add(() => letGo(transferId, spool), touched)
+      held.add(() => letGo(transferId, spool, row), touched)
     },
     /** What is held is done now. Resolves when all is, before the store may close. */
     async close(): Promise<void> {

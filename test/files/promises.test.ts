@@ -1,0 +1,117 @@
+// What a session keeps to when something goes wrong around it: folders that cannot be synced, sessions that end in between, other names of the same file.
+// Must not stop at the session's own answers.
+import fs from 'node:fs'
+import { join } from 'node:path'
+import { type Test, test } from 'tap'
+import { FileFlowError } from '../../src/core/errors.ts'
+import { dropSpooled } from '../../src/files/spool.ts'
+import { partialBeside } from '../../src/files/vaults.ts'
+import { begin, bytes, cut, disk, get, outcome, put, SURE, v } from './bench.ts'
+
+const ended = new FileFlowError('session.revoked')
+
+/** Folders cannot be synced any more, until the test ends. */
+function folderSyncsFail(t: Test): void {
+  const real = fs.fsync
+  t.teardown(() => {
+    fs.fsync = real
+  })
+  fs.fsync = ((fd: number, done: (error: Error | null) => void) => {
+    if (fs.fstatSync(fd).isDirectory()) setImmediate(done, Object.assign(new Error('broken disk'), { code: 'EIO' }))
+    else real(fd, done)
+  }) as typeof fs.fsync
+}
+
+test('an upload whose folder cannot be synced is not acknowledged, but what stands under the name is recorded and sent', async (t) => {
+  const d = disk(t)
+  folderSyncsFail(t)
+  const upload = await begin(d.session({ durable: true }), '/a', 'whole')
+  t.equal(await outcome(upload.commit(SURE)), 'storage.failed')
+  t.equal(d.read('a'), 'whole')
+  t.same(d.ledger.done, [upload.transferId], 'its deliveries are held no longer, nor those of the next try behind them')
+})
+
+test('a partial stays what its uploader sees when the version before it was delivered meanwhile', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  d.ledger.deliveries = 1
+  await put(session, '/a', 'the first version')
+  const { spool } = d.ledger.committed[0]!
+  await cut(session, '/a', 'second')
+  await new Promise((go) => setTimeout(go, 20))
+  await dropSpooled(spool, partialBeside(spool, 'partner', v('/a')))
+  t.same(d.kept('spool'), [])
+  t.match(await session.stat(v('/a')), { size: 6, partial: true })
+  await put(session, '/a', ' version', { mode: 'resume' })
+  t.equal(d.read('a'), 'second version', 'and not the second behind the first')
+})
+
+test('a partial that was outdated before the spooled content went stays so', async (t) => {
+  const d = disk(t)
+  d.ledger.deliveries = 1
+  await cut(d.session(), '/a', 'mine')
+  await new Promise((go) => setTimeout(go, 20))
+  await put(d.session({ username: 'other' }), '/a', 'the other one came later')
+  const { spool } = d.ledger.committed[0]!
+  await dropSpooled(spool, partialBeside(spool, 'partner', v('/a')))
+  t.match(await d.session().stat(v('/a')), { size: 24, partial: false })
+})
+
+test('a partial older than what came to the name since is of no use', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  await cut(session, '/a', 'mine')
+  await new Promise((go) => setTimeout(go, 20))
+  await put(d.session({ username: 'other' }), '/a', 'the other one came later')
+  t.match(await session.stat(v('/a')), { size: 24, partial: false })
+})
+
+test('a session that ends while its rename is recorded renames nothing', async (t) => {
+  const d = disk(t)
+  d.put('a', 'text')
+  d.put('folder/b', 'text')
+  for (const [from, to] of [
+    ['/a', '/moved'],
+    ['/folder', '/moved'],
+  ] as const) {
+    const session = d.session()
+    d.ledger.meanwhile.commitRename = () => session.close(ended)
+    t.equal(await outcome(session.rename(v(from), v(to), { overwrite: true })), 'session.revoked')
+    t.notOk(d.has('moved'))
+    t.ok(d.has(from.slice(1)))
+  }
+  t.same([...d.ledger.renamedAs.values()], [false, false])
+})
+
+test('a permission taken away while a rename is recorded counts', async (t) => {
+  const d = disk(t)
+  d.put('a', 'text')
+  const session = d.session()
+  d.ledger.meanwhile.commitRename = () => session.setPrincipal({ ...session.principal, permissions: [{ path: v('/'), allow: ['list'] }] })
+  t.equal(await outcome(session.rename(v('/a'), v('/b'), { overwrite: true })), 'permission.denied')
+  t.ok(d.has('a'))
+})
+
+test('the gateway’s own folders are made again where someone removed them', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  await put(session, '/a', 'before')
+  for (const part of ['staging', 'spool', 'partials']) fs.rmSync(join(d.dataDir, part), { recursive: true })
+  d.ledger.deliveries = 1
+  t.equal(await outcome(put(session, '/b', 'after')), 'ok')
+  t.equal(d.read('b'), 'after')
+})
+
+test('no file can be made longer than its volume is large: only holes could fill it', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  const { blocks, bsize } = fs.statfsSync(d.home)
+  const beyond = blocks * bsize + 1
+  const upload = await begin(session, '/a', 'text')
+  t.equal(await outcome(upload.truncate(beyond)), 'disk.full')
+  t.equal(await outcome(upload.write(bytes('end'), beyond)), 'disk.full')
+  await upload.abort(ended)
+  await put(session, '/b', 'text')
+  t.equal(await outcome(session.setAttributes(v('/b'), { size: beyond })), 'disk.full')
+  t.equal(await get(session, '/b'), 'text', 'and leaves no partial in its place')
+})
