@@ -2,14 +2,18 @@
 // Must not be relied on for truth: a client that falls behind is cut off, comes back and reads again.
 import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
+import { FileFlowError } from '../core/errors.ts'
 import { errorFields } from '../core/log.ts'
 import type { Identify } from './authentication.ts'
 import type { ControlPlaneEvent } from './control-plane.ts'
-import { type App, described, type RouteContext } from './request.ts'
+import { type App, actorOf, described, type RouteContext } from './request.ts'
 
 /** Events waiting for a slow client before it is cut off. */
 const MOST_WAITING = 1000
 const RECHECK_MS = 15_000
+/** Streams at a time: a person has a few tabs open, a stolen login must not be able to use up the process. */
+const MOST_OF_ONE = 64
+const MOST_IN_ALL = 1000
 
 const EventQuery = Type.Object(
   {
@@ -26,6 +30,7 @@ const EventQuery = Type.Object(
 
 export function eventRoutes(app: App, context: RouteContext, identify: Identify): void {
   const open = new Set<() => void>()
+  const held = new Map<string, number>()
   app.addHook('preClose', async () => {
     for (const close of open) close()
   })
@@ -34,6 +39,10 @@ export function eventRoutes(app: App, context: RouteContext, identify: Identify)
     '/events',
     { sse: 'only', config: { unattended: true }, schema: described('events', 'Server-sent events', { querystring: EventQuery }) },
     async (request, reply) => {
+      const { name } = actorOf(request)
+      const streams = held.get(name) ?? 0
+      if (streams >= MOST_OF_ONE || open.size >= MOST_IN_ALL) throw new FileFlowError('limit.rate', 'Too many event streams are open.')
+      held.set(name, streams + 1)
       const wanted = request.query.types?.split(',')
       reply.sse.keepAlive()
       const waiting: ControlPlaneEvent[] = []
@@ -78,6 +87,9 @@ export function eventRoutes(app: App, context: RouteContext, identify: Identify)
         unsubscribe()
         clearInterval(recheck)
         open.delete(end)
+        const left = held.get(name)! - 1
+        if (left > 0) held.set(name, left)
+        else held.delete(name)
         waiting.length = 0
       })
       waiting.push({ type: 'hello', data: { version: context.control.version } })

@@ -18,6 +18,7 @@ export async function servePages(app: App, publicDir: string): Promise<void> {
       root: publicDir,
       index: false,
       cacheControl: false,
+      preCompressed: true,
       setHeaders: (reply, path) => {
         reply.header('cache-control', path.includes('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache')
       },

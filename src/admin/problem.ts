@@ -53,6 +53,11 @@ export function errorHandler(log: Logger) {
       return
     }
     const status = error.statusCode
+    if (status === 403) {
+      // the file server's word for paths that it does not serve: whether there is anything is nobody's business
+      sendProblem(reply, toProblem('resource.not_found', 'There is nothing under this address.'))
+      return
+    }
     if (typeof status === 'number' && status >= 400 && status < 500) {
       sendProblem(reply, toProblem('request.invalid', REFUSALS[status] ?? ERRORS['request.invalid'].text, status))
       return

@@ -331,6 +331,36 @@ test('a client that asks for some events is spared the others', async (t) => {
   request.destroy()
 })
 
+test('one login cannot hold event streams without end, and a closed one makes room', async (t) => {
+  const { server, control, asToken: headers } = await start(t)
+  const port = await server.listen()
+  const open = async () => {
+    const request = httpRequest({ port, path: '/api/v1/events', headers, agent: false })
+    request.end()
+    request.on('error', () => {})
+    const [response] = await once(request, 'response')
+    response.on('error', () => {})
+    response.resume()
+    return { request, status: response.statusCode as number }
+  }
+  const opened = await Promise.all(Array.from({ length: 64 }, open))
+  t.same([...new Set(opened.map(({ status }) => status))], [200])
+  t.equal((await open()).status, 429)
+  t.equal(control.listeners(), 64)
+  opened[0]!.request.destroy()
+  while (control.listeners() > 63) await new Promise((resolve) => setImmediate(resolve))
+  const again = await open()
+  t.equal(again.status, 200)
+  for (const { request } of [...opened, again]) request.destroy()
+})
+
+test('a new login ends the one whose cookie it replaces', async (t) => {
+  const { web, login } = await start(t)
+  const { cookies } = await login('admin')
+  await web.inject({ method: 'POST', url: '/api/v1/session', cookies, payload: { username: 'olga', password: 'olga-password' } })
+  t.equal((await web.inject({ url: '/api/v1/session', cookies })).statusCode, 401)
+})
+
 test('a browser that does not read its events is cut off', async (t) => {
   const { server, control, asToken: headers } = await start(t)
   const port = await server.listen()

@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { test } from 'tap'
 import { createAdminServer, type TlsPair } from '../../src/admin/server.ts'
 import { createLogger } from '../../src/core/log.ts'
@@ -16,13 +17,14 @@ function ui(): string {
   mkdirSync(join(folder, 'assets'))
   writeFileSync(join(folder, 'index.html'), '<title>FileFlow</title>')
   writeFileSync(join(folder, 'assets', 'index-abc123.js'), 'export {}')
+  writeFileSync(join(folder, 'assets', 'index-abc123.js.gz'), gzipSync('export {}'))
   writeFileSync(join(folder, '..', 'ff-outside.txt'), 'secret')
   return folder
 }
 
-const serve = (publicDir: string, tls: TlsPair | null = null) =>
+const serve = (publicDir: string, tls: TlsPair | null = null, trusted_proxies: readonly string[] = []) =>
   createAdminServer({
-    config: { host: '127.0.0.1', port: 0, trusted_proxies: [] },
+    config: { host: '127.0.0.1', port: 0, trusted_proxies: [...trusted_proxies] },
     control: fakeControlPlane(),
     log: createLogger('admin', () => {}),
     publicDir,
@@ -38,8 +40,19 @@ test('every page address answers with the page, hashed assets are kept for ever,
     t.match(reply.body, /FileFlow/)
     t.equal(reply.headers['cache-control'], 'no-cache')
   }
-  t.match((await server.web.inject('/assets/index-abc123.js')).headers['cache-control'], /immutable/)
-  for (const url of ['/assets/index-old.js', '/api/v2/users', '/api']) {
+  const asset = (encoding: string) => server.web.inject({ url: '/assets/index-abc123.js', headers: { 'accept-encoding': encoding } })
+  const plain = await asset('identity')
+  t.match(plain.headers['cache-control'], /immutable/)
+  t.equal(plain.body, 'export {}')
+  const packed = await asset('gzip, deflate, br')
+  t.match(packed.headers, {
+    'content-encoding': 'gzip',
+    'content-type': /javascript/,
+    'cache-control': /immutable/,
+    vary: /accept-encoding/i,
+  })
+  t.equal(gunzipSync(packed.rawPayload).toString(), 'export {}')
+  for (const url of ['/assets/index-old.js', '/assets/', '/assets/%00', '//api/v1/users', '/api/v2/users', '/api']) {
     const reply = await server.web.inject(url)
     t.equal(reply.statusCode, 404, url)
     t.equal(reply.json().code, 'resource.not_found')
@@ -78,4 +91,21 @@ test('over TLS the cookie is Secure, and a renewed certificate is shown to the n
   t.match(await login(), { cookie: /; HttpOnly; Secure; SameSite=Strict/, hsts: /max-age/, shown: 'first' })
   server.replaceTls(pair('second'))
   t.match(await login(), { shown: 'second' })
+})
+
+test('behind a proxy with TLS the cookie is Secure, too; anybody else who claims to be one is not believed', async (t) => {
+  for (const [proxies, secure] of [
+    [['127.0.0.1'], true],
+    [[], false],
+  ] as const) {
+    const server = await serve(ui(), null, proxies)
+    t.teardown(() => server.close())
+    const reply = await server.web.inject({
+      method: 'POST',
+      url: '/api/v1/session',
+      headers: { 'x-forwarded-proto': 'https' },
+      payload: { username: 'admin', password: 'admin-password' },
+    })
+    t.equal(/; Secure/.test(String(reply.headers['set-cookie'])), secure)
+  }
 })

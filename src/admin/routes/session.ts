@@ -37,7 +37,10 @@ export function sessionRoutes(app: App, { control }: RouteContext, secure: boole
     async (request, reply) => {
       const { username, password, totp } = request.body
       const login = await control.admins.login(username, password, from(request), totp)
-      reply.setCookie(SESSION_COOKIE, login.session, cookie)
+      const before = request.cookies[SESSION_COOKIE]
+      if (before) control.admins.logout(before, from(request))
+      // a trusted proxy says whether the browser spoke TLS to it
+      reply.setCookie(SESSION_COOKIE, login.session, { ...cookie, secure: secure || request.protocol === 'https' })
       return { username: login.username, role: login.role, csrf: login.csrf }
     },
   )
