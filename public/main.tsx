@@ -13,6 +13,9 @@ import { ApiError } from './api.ts'
 import { App } from './app.tsx'
 import { Boundary } from './parts/boundary.tsx'
 
+/** The head of a dialog is no banner of the page. */
+const PLAIN_HEADER = { attributes: { header: { role: 'presentation' } } }
+
 const theme = createTheme({
   primaryColor: 'blue',
   primaryShade: { light: 8, dark: 8 },
@@ -21,6 +24,7 @@ const theme = createTheme({
   headings: { fontWeight: '650' },
   cursorType: 'pointer',
   respectReducedMotion: true,
+  components: { Modal: { defaultProps: PLAIN_HEADER }, Drawer: { defaultProps: PLAIN_HEADER } },
 })
 
 const queries = new QueryClient({

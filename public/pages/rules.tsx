@@ -29,18 +29,20 @@ export function Rules({ me }: PageProps) {
   const query = useQuery({ queryKey: ['rules', 'all'], queryFn: () => api<Page<RuleView>>('GET', '/rules?limit=1000') })
   const { users, destinations } = useNames()
   const admin = may(me, 'admin')
-  const order = useAct((names: readonly string[]) => api('POST', '/rules/order', { names }), {
+  const order = useAct(({ names }: { names: readonly string[]; before: readonly string[] }) => api('POST', '/rules/order', { names }), {
     touches: ['rules'],
     done: () => words.moved,
+    undo: ({ before }) => api('POST', '/rules/order', { names: before }),
   })
   const turn = useAct(({ name, on }: { name: string; on: boolean }) => api('POST', `${addressOf(name)}/${on ? 'enable' : 'disable'}`), {
     touches: ['rules'],
     done: (_nothing, { name, on }) => (on ? strings.form.switchedOn(name) : strings.form.switchedOff(name)),
+    undo: ({ name, on }) => api('POST', `${addressOf(name)}/${on ? 'disable' : 'enable'}`),
   })
   const all = query.data?.items ?? []
   const move = (at: number, by: -1 | 1) => {
     const names = all.map(({ name }) => name)
-    order.mutate(names.with(at, names[at + by]!).with(at + by, names[at]!))
+    order.mutate({ names: names.with(at, names[at + by]!).with(at + by, names[at]!), before: names })
   }
   const columns: Column<RuleView>[] = [
     {

@@ -19,7 +19,11 @@ const TOUCHED = ['deliveries', 'transfers', 'stats']
 export function DeliveryActs({ delivery, confirm }: { delivery: DeliveryView; confirm?: ((question: Question) => void) | undefined }) {
   const path = `/deliveries/${encodeURIComponent(delivery.id)}`
   const retry = useAct(() => api('POST', `${path}/retry`), { touches: TOUCHED, done: () => words.retried })
-  const cancel = useAct(() => api('POST', `${path}/cancel`), { touches: TOUCHED, done: () => words.cancelled })
+  const cancel = useAct(() => api('POST', `${path}/cancel`), {
+    touches: TOUCHED,
+    done: () => words.cancelled,
+    undo: () => api('POST', `${path}/retry`),
+  })
   const name = visible(delivery.path)
   // never sent, whatever is done
   if (delivery.shadow) return null

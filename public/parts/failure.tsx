@@ -1,6 +1,6 @@
 // A failed load in words, with a way to try again; and notices of acts that worked or did not.
 // Must not show more than the problem's detail.
-import { Alert, Button, Stack } from '@mantine/core'
+import { Alert, Button, Group, Stack } from '@mantine/core'
 import { notifications } from '@mantine/notifications'
 import { strings } from '../strings.ts'
 
@@ -17,8 +17,38 @@ export function Failure({ error, retry }: { error: unknown; retry: () => void })
   )
 }
 
-export const worked = (message: string): void => {
-  notifications.show({ color: 'green', message, closeButtonProps: { 'aria-label': strings.errors.close } })
+/** Long enough to read it, to be startled, and to reach for the button. */
+const UNDO_MS = 12_000
+
+let notices = 0
+
+/** @param undo takes it back; offered as a button for a while */
+export const worked = (message: string, undo?: () => void): void => {
+  const id = `worked ${++notices}`
+  notifications.show({
+    id,
+    color: 'green',
+    message:
+      undo === undefined ? (
+        message
+      ) : (
+        <Group justify="space-between" gap="sm">
+          {message}
+          <Button
+            size="compact-sm"
+            variant="default"
+            onClick={() => {
+              notifications.hide(id)
+              undo()
+            }}
+          >
+            {strings.undo.undo}
+          </Button>
+        </Group>
+      ),
+    ...(undo === undefined ? {} : { autoClose: UNDO_MS }),
+    closeButtonProps: { 'aria-label': strings.errors.close },
+  })
 }
 
 export const failed = (error: unknown): void => {

@@ -85,8 +85,12 @@ test('the page is guarded, and each role sees what it may do', { skip: noBrowser
     await page.getByRole('switch', { name: 'first enabled' }).focus()
     await page.keyboard.press('Space')
     await page.getByRole('dialog').getByRole('button', { name: 'Disable' }).click()
-    await page.getByText('first is disabled.').waitFor()
+    const notice = page.getByRole('alert').filter({ hasText: 'first is disabled.' })
+    await notice.waitFor()
     t.match(await gateway.api('GET', '/rules/first'), { enabled: false })
+    await notice.getByRole('button', { name: 'Undo' }).click()
+    await page.getByText('It was taken back.').waitFor()
+    t.match(await gateway.api('GET', '/rules/first'), { enabled: true })
   })
 
   await t.test('a token is shown once, works, and is revoked', async (t) => {

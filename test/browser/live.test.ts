@@ -79,6 +79,26 @@ test('a user who is uploading is disabled: the session goes from the page and th
   await page.getByRole('row').filter({ hasText: 'big.bin' }).getByText('Aborted').waitFor()
 })
 
+test('an upload that announced its size says how far it is and how long it takes', { skip: noBrowser }, async (t) => {
+  const gateway = await startGateway(t)
+  await gateway.apply({ users: [{ username: 'customer1', password: PASSWORD, limits: { upload_rate: '256KiB' } }] })
+  const { page, open, complaints } = await signedIn(await browser(), gateway)
+  await open('/transfers')
+  await live(page)
+  const file = join(gateway.folder, 'big.bin')
+  await writeFile(file, Buffer.alloc(64 * 2 ** 20))
+  const commands = `set ssl:verify-certificate no; set ftp:use-allo yes; open -u customer1,${PASSWORD} ftp://127.0.0.1:${gateway.ports.ftp}; put ${file}`
+  const client = spawn('lftp', ['--norc', '-c', commands])
+  t.teardown(() => client.kill('SIGKILL'))
+  const row = page.getByRole('row').filter({ hasText: 'big.bin' })
+  await row.getByText(/^\d+(\.\d)? [KM]iB of 64 MiB$/).waitFor()
+  await row.getByText(/^\d+m( \d+s)? left$/).waitFor()
+  t.ok(await row.getByRole('progressbar', { name: 'Progress' }).getAttribute('aria-valuenow'))
+  await row.getByRole('link').click()
+  await page.getByText('Not yet: rules are asked once the upload is whole.').waitFor()
+  t.same(complaints, [])
+})
+
 function reachable(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')

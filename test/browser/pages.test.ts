@@ -11,6 +11,21 @@ test('the pages that show what happens are for small screens, keyboards and Ital
   const browser = await launchBrowser(t)
   const { page, open, complaints } = await signedIn(browser, gateway)
 
+  await t.test('the first page comes in less than 300 kB of scripts', async (t) => {
+    const fresh = await browser.newContext()
+    const first = await fresh.newPage()
+    const sizes: Promise<number>[] = []
+    first.on('requestfinished', (request) => {
+      if (request.resourceType() === 'script') sizes.push(request.sizes().then(({ responseBodySize }) => responseBodySize))
+    })
+    await first.goto(page.url())
+    await first.locator('input[autocomplete="username"]').waitFor()
+    await first.waitForLoadState('networkidle')
+    const bytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0)
+    t.ok(bytes > 50_000 && bytes < 300_000, `${bytes} bytes`)
+    await fresh.close()
+  })
+
   await t.test('at 390 px nothing runs over the edge, and the menu is a drawer that the keyboard opens', async (t) => {
     await page.setViewportSize({ width: 390, height: 844 })
     for (const path of PAGES) {
@@ -46,6 +61,17 @@ test('the pages that show what happens are for small screens, keyboards and Ital
     }
     await italian.open('/deliveries?state=dead')
     await italian.page.getByText('Il file esiste già nella destinazione.').waitFor()
+    // what the gateway records by short names and codes is said in Italian, too
+    await italian.open('/audit')
+    await italian.page.getByRole('table').getByText('Accesso di amministratore').first().waitFor()
+    const refused = await italian.page.evaluate("fetch('/api/v1/users/nobody').then((r) => r.json()).then((p) => p.code)")
+    t.equal(refused, 'resource.not_found')
+    await italian.open('/users/nobody')
+    await italian.page
+      .getByRole('alert')
+      .getByText(/^Non esiste\./)
+      .waitFor()
+    await italian.open('/deliveries?state=dead')
     await italian.page.getByRole('button', { name: 'Lingua' }).click()
     await italian.page.getByRole('menuitem', { name: 'English' }).click()
     await italian.page.getByRole('heading', { level: 1, name: 'Deliveries' }).waitFor()

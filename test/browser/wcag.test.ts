@@ -17,4 +17,20 @@ test('no page that shows what happens has WCAG faults, in the light or the dark'
     }
   }
   t.same(complaints, [])
+
+  const stranger = await (await page.context().browser()!.newContext()).newPage()
+  await stranger.goto(page.url())
+  await stranger.locator('input[autocomplete="username"]').waitFor()
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await stranger.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+    t.same(await wcagFaults(stranger), [], `the sign-in page (${colorScheme})`)
+  }
+
+  await open('/deliveries?state=dead')
+  await page.getByRole('button', { name: /^Give up the delivery/ }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Give up' }).waitFor()
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+    t.same(await wcagFaults(page, '[role="dialog"]'), [], `a question (${colorScheme})`)
+  }
 })

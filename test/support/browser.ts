@@ -79,21 +79,22 @@ export async function signedIn(
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-/** What axe-core finds against WCAG 2.2 AA in what is shown now: a line for each fault. */
-export async function wcagFaults(page: Page): Promise<readonly string[]> {
+/** What axe-core finds against WCAG 2.2 AA in what is shown now, or in the part `within` (a selector): a line for each fault. */
+export async function wcagFaults(page: Page, within = 'html'): Promise<readonly string[]> {
   // The page's policy forbids scripts from outside; the debugger's door is not bound by it.
   await page.evaluate(AXE)
-  return page.evaluate(async () => {
+  return page.evaluate(async (part) => {
     const { axe } = globalThis as unknown as {
       axe: {
         run(
+          context: unknown,
           options: unknown,
         ): Promise<{ violations: { id: string; help: string; nodes: { target: string[]; failureSummary: string }[] }[] }>
       }
     }
-    const { violations } = await axe.run({
+    const { violations } = await axe.run(part, {
       runOnly: { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] },
     })
     return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(' ')}: ${node.failureSummary}`))
-  })
+  }, within)
 }

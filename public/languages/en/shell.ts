@@ -81,4 +81,5 @@ export const shell = {
   },
   time: { never: 'never', utc: (iso: string) => `${iso} UTC` },
   confirm: { cancel: 'Cancel' },
+  undo: { undo: 'Undo', undone: 'It was taken back.' },
 }

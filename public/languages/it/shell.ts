@@ -78,4 +78,5 @@ export const shell = {
   },
   time: { never: 'mai', utc: (iso: string) => `${iso} UTC` },
   confirm: { cancel: 'Annulla' },
+  undo: { undo: 'Ripristina', undone: 'È tornato come prima.' },
 } satisfies Partial<Strings>

@@ -112,6 +112,7 @@ function Removal({ destination: { name, enabled, used_by } }: { destination: Des
   const turn = useAct((on: boolean) => api('POST', `${addressOf(name)}/${on ? 'enable' : 'disable'}`), {
     touches: ['destinations', 'stats'],
     done: (_nothing, on) => (on ? strings.form.switchedOn(name) : strings.form.switchedOff(name)),
+    undo: (on) => api('POST', `${addressOf(name)}/${on ? 'disable' : 'enable'}`),
   })
   const remove = useAct(() => api('DELETE', addressOf(name)), {
     touches: ['destinations', 'stats'],

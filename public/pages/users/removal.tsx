@@ -22,6 +22,7 @@ export function Removal({ user }: { user: UserView }) {
   const turn = useAct((on: boolean) => api('POST', `${addressOf(username)}/${on ? 'enable' : 'disable'}`), {
     touches: ['users', 'sessions'],
     done: (_nothing, on) => (on ? strings.form.switchedOn(username) : strings.form.switchedOff(username)),
+    undo: (on) => api('POST', `${addressOf(username)}/${on ? 'disable' : 'enable'}`),
   })
   const remove = useAct(() => api('DELETE', addressOf(username)), {
     touches: ['users', 'sessions'],
