@@ -39,6 +39,7 @@ import { createDeliveryQueue } from './forwarding/queue.ts'
 import { createRules } from './forwarding/rules.ts'
 import { createSimulator } from './forwarding/simulate.ts'
 import type { GatekeeperOptions } from './gatekeeper/control-side.ts'
+import { createJournals } from './intake/journal.ts'
 import { createRecorder } from './intake/record-upload.ts'
 import type { RecoverOptions } from './intake/recover.ts'
 import { createFileSettler } from './intake/settle-file.ts'
@@ -111,7 +112,10 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
           )
       }
     },
-    changed: () => services.watch(watched.sync()),
+    changed() {
+      services.rulesChanged()
+      services.watch(watched.sync())
+    },
   })
   const destinations = createDestinations({
     store,
@@ -166,6 +170,9 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     dropSpool: settler.drop,
   })
 
+  const journals = createJournals({ store, recorder, log, dataDir: config.data_dir, durable, dropSpool: settler.drop })
+  journals.recover()
+
   const watched = createWatched({
     store,
     clock,
@@ -187,6 +194,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     live,
     arrivals,
     recorder,
+    journals,
     limits: () => config.limits,
     moved: throughput.moved,
     changed: (event, id) => (event.startsWith('session.') ? events.emit(event, () => sessions.event(id)) : transferEvent(event, id)),
@@ -209,6 +217,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     dispatcher,
     watched,
     recovery,
+    askers: rules.askers,
     changed: (view) => events.emit(`service.${view.state}`, () => view),
   })
 
@@ -251,8 +260,17 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     note,
     settings: () => settingsOf(config, loaded),
     keys: () => keyReport(config, clock.now()),
-    makeBackup: () => store.backup(VERSION, clock.now()),
+    makeBackup() {
+      journals.pull()
+      return store.backup(VERSION, clock.now())
+    },
   })
+  const pulled =
+    <A extends unknown[], R>(look: (...args: A) => R) =>
+    (...args: A): R => {
+      journals.pull()
+      return look(...args)
+    }
   const changed = (kind: string) => (name: string) => events.emit(`${kind}.changed`, () => ({ name }))
 
   const control: ControlPlane = {
@@ -273,9 +291,10 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
       },
     },
     rules: { ...announced(rules, (spec) => spec.name, changed('rule')), simulate: simulator.path, simulateHistory: simulator.history },
-    transfers: { list: movements.transfers, get: movements.transfer, why: simulator.transfer },
+    // what a partner was answered for is seen, too
+    transfers: { list: pulled(movements.transfers), get: pulled(movements.transfer), why: pulled(simulator.transfer) },
     deliveries: {
-      list: movements.deliveries,
+      list: pulled(movements.deliveries),
       get: movements.delivery,
       receipt: movements.receipt,
       receiptKey: movements.receiptKey,

@@ -14,7 +14,7 @@ import { errorFields } from './core/log.ts'
 import type { ReloadView } from './core/views.ts'
 import { emptyTrash } from './files/clear-home.ts'
 import { expirePartials } from './files/spool.ts'
-import { recover } from './intake/recover.ts'
+import { dropAbandoned, recover } from './intake/recover.ts'
 import { enforceRetention } from './intake/retention.ts'
 import { ensureHostKeys, ensureTlsCertificate, fingerprints, readCertificatePair } from './listeners/credentials.ts'
 import { probePorts } from './listeners/port-probe.ts'
@@ -129,6 +129,7 @@ function keepHouse(app: App): void {
     app.users.endExpired()
     const before = app.clock.now() - app.config.uploads.partial_ttl
     Promise.all(app.vaults().map((vault) => expirePartials(vault.root, before))).catch(fail)
+    dropAbandoned(app.recovery()).catch(fail)
   } catch (error) {
     fail(error)
   }

@@ -34,6 +34,8 @@ export interface ServicesOptions {
   readonly dispatcher: Dispatcher
   readonly watched: Watched
   readonly recovery: () => RecoverOptions
+  /** Whose uploads rules may want. */
+  readonly askers: () => 'all' | readonly string[]
   readonly changed: (view: ServiceView) => void
 }
 
@@ -43,6 +45,7 @@ const DEFAULT_DRAIN_MS = 30_000
 
 export function createServices(options: ServicesOptions) {
   const { config, output, clock, live, dispatcher, watched, changed } = options
+  const { journals } = options.gatekeeper
   const write = (line: LogLine): void => output.write(line)
 
   const credentialsFor = async (kind: 'ftp' | 'sftp', wanted: Config): Promise<ListenerContext['credentials']> => ({
@@ -52,7 +55,9 @@ export function createServices(options: ServicesOptions) {
 
   function listener(kind: 'ftp' | 'sftp'): Service {
     const log = createLogger(kind, write)
-    const doors = new Map<Thread, { owner: SessionOwner; receive(message: ToControl): void; forget(): void }>()
+    const doors = new Map<Thread, { owner: SessionOwner; journal: string; receive(message: ToControl): void; forget(): void }>()
+    /** Where the thread of each index writes its journal. */
+    const places = new Map<number, string>()
     const send = (thread: Thread, message: ToWorker): void => thread.post(message)
     const doorOf = (thread: Thread) => {
       let door = doors.get(thread)
@@ -61,8 +66,10 @@ export function createServices(options: ServicesOptions) {
           revoked: (sessionId, reason) => send(thread, { type: 'revoked', sessionId, reason }),
           principalChanged: (sessionId, principal) => send(thread, { type: 'principal', sessionId, principal }),
         }
-        const { gatekeeper, forget } = createGatekeeper(options.gatekeeper, owner)
-        door = { owner, receive: createReceiver({ gatekeeper, log, post: (message) => send(thread, message) }), forget }
+        const { gatekeeper, journal, forget } = createGatekeeper(options.gatekeeper, owner)
+        const place = places.get(thread.index)!
+        journals.begin(place, journal)
+        door = { owner, journal: place, receive: createReceiver({ gatekeeper, log, post: (message) => send(thread, message) }), forget }
         doors.set(thread, door)
       }
       return door
@@ -73,8 +80,12 @@ export function createServices(options: ServicesOptions) {
       log,
       count: () => (config().threads[kind] === 'auto' ? AUTO_THREADS[kind] : (config().threads[kind] as number)),
       async spawn(index, port, implicitPort) {
+        const place = journals.place()
+        places.set(index, place)
         const workerData: ListenerWorkerData = {
           kind,
+          journal: place,
+          askers: options.askers(),
           config: config(),
           credentials: await credentialsFor(kind, config()),
           port: port || config()[kind].port,
@@ -82,7 +93,11 @@ export function createServices(options: ServicesOptions) {
         }
         return new Worker(new URL('./listeners/worker.ts', import.meta.url), { workerData, name: `${kind}-${index}` })
       },
-      onReady: (thread) => void doorOf(thread),
+      onReady(thread) {
+        doorOf(thread)
+        // the rules may have changed while it started
+        send(thread, { type: 'askers', users: options.askers() })
+      },
       onMessage(thread, message: ToControl) {
         if (message.type === 'log') write(message.line)
         else doorOf(thread).receive(message)
@@ -91,6 +106,7 @@ export function createServices(options: ServicesOptions) {
         const door = doors.get(thread)
         doors.delete(thread)
         if (!door) return
+        journals.end(door.journal)
         door.forget()
         abandon(door.owner, kind, crashed, log)
       },
@@ -175,6 +191,10 @@ export function createServices(options: ServicesOptions) {
   return {
     list: (): readonly ServiceView[] => Object.values(services).map((s) => s.view()),
     wanted,
+    /** The rules are others now. */
+    rulesChanged(): void {
+      for (const kind of ['ftp', 'sftp'] as const) services[kind].broadcast({ type: 'askers', users: options.askers() } satisfies ToWorker)
+    },
     /** The watched folders are others now; `any` when there is one. */
     watch(any: boolean): void {
       watching = any

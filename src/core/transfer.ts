@@ -56,6 +56,8 @@ export interface NewTransfer {
   readonly offset: number
   /** Bytes there will be in the end, where that is known: a download's length, FTP's ALLO, scp's header. For screens: nothing is decided by it. */
   readonly expected?: number | undefined
+  /** When it began, where it is told of later; ms. */
+  readonly startedAt?: number
 }
 
 /** An announced size, as it came from a client by way of a worker; null when it is none. */

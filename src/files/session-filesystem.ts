@@ -8,6 +8,7 @@ import type { Principal } from '../core/user.ts'
 import { isReservedName, nameFromBytes, nameToBytes, type VirtualPath } from '../core/virtual-path.ts'
 import { Access, REQUIRED } from './access.ts'
 import { entryAt, safeMode, toEntry } from './attributes.ts'
+import type { Arrivals } from './beginnings.ts'
 import { fromErrno, translated } from './file-io.ts'
 import { linkFile } from './hard-link.ts'
 import { renameFile } from './rename.ts'
@@ -34,6 +35,8 @@ export interface FilesystemOptions {
   readonly vaults: Vaults
   /** `uploads.durability` is `power`. */
   readonly durable: boolean
+  /** The worker's journal; without one the control plane is asked to commit each upload. */
+  readonly arrivals?: Arrivals
 }
 
 export class SessionFilesystem implements VirtualFilesystem {
@@ -44,13 +47,13 @@ export class SessionFilesystem implements VirtualFilesystem {
   readonly #access: Access
   readonly #transfers: SessionTransfers
 
-  constructor({ session, ledger, vaults, durable }: FilesystemOptions) {
+  constructor({ session, ledger, vaults, durable, arrivals }: FilesystemOptions) {
     this.sessionId = session.id
     this.#ledger = ledger
     this.#durable = durable
     this.#vaults = vaults
     this.#access = new Access(session.principal, vaults.storageRoot)
-    this.#transfers = new SessionTransfers({ sessionId: session.id, access: this.#access, ledger, vaults, durable })
+    this.#transfers = new SessionTransfers({ sessionId: session.id, access: this.#access, ledger, vaults, durable, arrivals })
   }
 
   get principal(): Principal {

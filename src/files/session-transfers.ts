@@ -1,11 +1,12 @@
 // The transfers of one session: downloads and uploads begin here, are limited and counted together, and end with the session.
 // Must not know what a transfer does to its file; download.ts, stage.ts and upload.ts do.
 import fs from 'node:fs'
-import { newId } from '../core/clock.ts'
+import { newId, systemClock } from '../core/clock.ts'
 import { FileFlowError } from '../core/errors.ts'
-import type { TransferLedger } from '../core/transfer.ts'
+import type { Obligations, TransferLedger, StagedUpload as WholeUpload } from '../core/transfer.ts'
 import type { VirtualPath } from '../core/virtual-path.ts'
 import { type Access, REQUIRED } from './access.ts'
+import { type Arrivals, Beginnings, takenRecord } from './beginnings.ts'
 import { DigestDesk, digestOf } from './digest.ts'
 import { OpenDownload } from './download.ts'
 import { fromErrno, translated } from './file-io.ts'
@@ -28,6 +29,7 @@ export interface TransfersOptions {
   readonly ledger: TransferLedger
   readonly vaults: Vaults
   readonly durable: boolean
+  readonly arrivals: Arrivals | undefined
 }
 
 export class SessionTransfers {
@@ -41,6 +43,9 @@ export class SessionTransfers {
   readonly #digests = new DigestDesk()
   readonly #uploadHost: UploadHost
   readonly #folders = new FolderSync()
+  readonly #beginnings: Beginnings
+  /** Uploads that are in the journal and not published yet, and whether a rule may want them. */
+  readonly #kept = new Map<string, boolean>()
 
   constructor(options: TransfersOptions) {
     this.#options = options
@@ -49,6 +54,7 @@ export class SessionTransfers {
     this.#upRate = new RateLimiter(limits.uploadRate)
     this.#downRate = new RateLimiter(limits.downloadRate)
     this.#progress = new ProgressReporter((id, bytes) => options.ledger.progress(id, bytes))
+    this.#beginnings = new Beginnings((transfer) => options.ledger.beginTransfer(transfer))
     this.#uploadHost = this.#hostUploads()
   }
 
@@ -123,7 +129,7 @@ export class SessionTransfers {
   }
 
   async beginUpload(path: VirtualPath, options: UploadOptions): Promise<Upload> {
-    const { access, ledger, vaults } = this.#options
+    const { access, vaults } = this.#options
     // O_EXCL does not follow a link, not even one that leads nowhere
     using place = access.reach(path, REQUIRED.upload, options.mode !== 'create')
     const upload = await stage(place, options, {
@@ -132,7 +138,7 @@ export class SessionTransfers {
       vault: vaults.of(place.folder),
       username: access.principal.username,
       begin: (offset) => this.#begin(place, offset, options.expected),
-      undo: (transferId, error) => ledger.endTransfer(transferId, { state: 'aborted', bytes: 0, error: recordOf(error), partial: false }),
+      undo: (transferId, error) => this.#aborted(transferId, 0, error, false),
       host: this.#uploadHost,
     })
     if (access.over) {
@@ -151,37 +157,90 @@ export class SessionTransfers {
 
   /** Only a quota has to be asked for; the other limits are known here. */
   #begin({ path, folder }: Place, offset: number, expected: number | undefined): BegunUpload | Promise<BegunUpload> {
-    const { access, ledger, vaults, sessionId } = this.#options
+    const { access, ledger, vaults, sessionId, arrivals } = this.#options
     const { quota, limits, username } = access.principal
-    const waits = quota.bytes !== null || quota.files !== null
+    const waits = this.#hasQuota()
     let heldBytes = 0
     if (quota.bytes !== null) {
       const vault = vaults.find(folder)
       heldBytes = this.#uploading() + keptPartials(vault, username, vault.partial(username, path)).bytes
     }
     const transferId = newId()
-    const recorded = ledger.beginTransfer({ id: transferId, sessionId, direction: 'upload', path, offset, waits, heldBytes, expected })
+    const transfer = { id: transferId, sessionId, direction: 'upload', path, offset, waits, heldBytes, expected } as const
+    const grant = { maxSize: limits.maxFileSize, maxSizeCode: 'file.too_large' } as const
+    if (arrivals && !waits) return { transferId, grant, announce: this.#beginnings.add(transfer) }
+    const recorded = ledger.beginTransfer(transfer)
     // a refusal is the upload's to find, if it comes so far
     recorded.catch(() => {})
-    if (waits) return recorded.then((grant) => ({ transferId, grant, recorded }))
-    return { transferId, grant: { maxSize: limits.maxFileSize, maxSizeCode: 'file.too_large' }, recorded }
+    const announce = () => recorded
+    return waits ? recorded.then((granted) => ({ transferId, grant: granted, announce })) : { transferId, grant, announce }
+  }
+
+  #hasQuota(): boolean {
+    const { quota } = this.#options.access.principal
+    return quota.bytes !== null || quota.files !== null
+  }
+
+  /** From here on the upload is kept, whatever is killed next. Without a quota nobody has to be asked: a line in the worker's journal does. */
+  async #commit(staged: WholeUpload): Promise<Obligations> {
+    const { access, ledger, arrivals, durable, sessionId } = this.#options
+    arrivals?.hear()
+    access.need(REQUIRED.upload, staged.path)
+    const beginning = arrivals && this.#beginnings.ending(staged.transferId)
+    if (!arrivals || !beginning) return ledger.commitUpload(staged)
+    // it has a quota since it began
+    if (this.#hasQuota()) {
+      this.#tellOf(staged.transferId)
+      return ledger.commitUpload(staged)
+    }
+    const { username, partner } = access.principal
+    const owes = arrivals.mayOwe(username)
+    const line = takenRecord(staged, beginning, { sessionId, username, partner, peer: arrivals.peer }, owes)
+    await arrivals.write(line, durable)
+    this.#kept.set(staged.transferId, owes)
+    this.#beginnings.forget(staged.transferId)
+    return { deliveries: owes ? 1 : 0 }
+  }
+
+  #tellOf(transferId: string): void {
+    this.#beginnings.tell(transferId)
+    this.#beginnings.forget(transferId)
+  }
+
+  #aborted(transferId: string, bytes: number, why: Error, partial: boolean): void {
+    this.#tellOf(transferId)
+    this.#kept.delete(transferId)
+    this.#options.ledger.endTransfer(transferId, { state: 'aborted', bytes, error: recordOf(why), partial })
   }
 
   /** @throws what the folder could not be synced for: nothing is acknowledged then, but the file is there, and what it owes must not wait for the next start */
   async #published(transferId: string, folder: string): Promise<void> {
-    const { ledger, durable } = this.#options
     try {
-      if (durable)
+      if (this.#options.durable)
         await new Promise<void>((resolve, reject) =>
           this.#folders.later(folder, (error) => (error === undefined ? resolve() : reject(error))),
         )
     } finally {
+      this.#tellPublished(transferId)
+    }
+  }
+
+  #tellPublished(transferId: string): void {
+    const { ledger, arrivals } = this.#options
+    const owes = this.#kept.get(transferId)
+    this.#kept.delete(transferId)
+    if (!arrivals || owes === undefined) return ledger.published(transferId)
+    try {
+      void arrivals.write({ kind: 'published', id: transferId, at: systemClock.now() }, false)
+      arrivals.written(owes)
+    } catch {
+      // a full disk must not take the answer back: the name holds the file, and the first line is there
       ledger.published(transferId)
     }
   }
 
   #hostUploads(): UploadHost {
-    const { access, ledger, durable } = this.#options
+    const { access, durable } = this.#options
     return {
       durable,
       limiter: this.#upRate,
@@ -191,10 +250,10 @@ export class SessionTransfers {
       digest: (work) => this.#digests.run(work),
       othersNow: (upload) => (access.principal.quota.bytes === null ? 0 : this.#uploading(upload)),
       mayKeep: (vault) => keptPartials(vault, access.principal.username, null).files < MOST_PARTIALS,
-      commit: (staged) => ledger.commitUpload(staged),
+      commit: (staged) => this.#commit(staged),
       published: (id, folder) => this.#published(id, folder),
       progress: (id, bytes) => this.#progress.report(id, bytes),
-      aborted: (id, bytes, why, partial) => ledger.endTransfer(id, { state: 'aborted', bytes, error: recordOf(why), partial }),
+      aborted: (id, bytes, why, partial) => this.#aborted(id, bytes, why, partial),
       gone: (upload) => {
         this.#uploads.delete(upload)
         this.#progress.forget(upload.transferId)

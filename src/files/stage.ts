@@ -28,8 +28,8 @@ export interface StageContext {
 export interface BegunUpload {
   readonly transferId: string
   readonly grant: TransferGrant
-  /** Settles when the control plane has answered, which a grant that was known before need not wait for. */
-  readonly recorded: Promise<unknown>
+  /** Tells the control plane, if nobody has; settles when it has answered, which a grant that was known before need not wait for. */
+  announce(): Promise<unknown>
 }
 
 const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants
@@ -48,7 +48,7 @@ export async function stage(place: Place, options: UploadOptions, context: Stage
   // the folder must be writable before the row is made, not only when the file is whole
   translated(() => fs.accessSync(place.folder.at(null), fs.constants.W_OK))
   const offset = base ? (options.truncateTo ?? base.size) : 0
-  const { transferId, grant, recorded } = await context.begin(offset)
+  const { transferId, grant, announce } = await context.begin(offset)
   const staging = context.vault.staging(transferId)
   let fd: number | undefined
   try {
@@ -64,7 +64,7 @@ export async function stage(place: Place, options: UploadOptions, context: Stage
     if (size < taken) await truncate(fd, size)
     return new StagedUpload(context.host, {
       transferId,
-      recorded,
+      announce,
       path: place.path,
       fd,
       size,

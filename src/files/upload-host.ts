@@ -45,8 +45,8 @@ export interface UploadHost {
 
 export interface StagedFile {
   readonly transferId: string
-  /** The row is there, or was refused. */
-  readonly recorded: Promise<unknown>
+  /** When it resolves the row is there; it may have been refused. Told once, however often it is asked. */
+  announce(): Promise<unknown>
   readonly path: VirtualPath
   readonly fd: number
   readonly size: number

@@ -41,7 +41,8 @@ export class StagedUpload implements Upload {
   #wrote = false
   /** What the session's other uploads held when this one was granted its size. */
   readonly #othersThen: number
-  #recorded: Promise<unknown> | null
+  /** The control plane knows of it. */
+  #recorded = false
 
   constructor(host: UploadHost, file: StagedFile) {
     this.#host = host
@@ -52,15 +53,6 @@ export class StagedUpload implements Upload {
     this.#othersThen = host.othersNow(this)
     this.#whole = file.size
     this.#hash = file.size === 0 ? createHash('sha256') : null
-    this.#recorded = file.recorded.then(
-      () => {
-        this.#recorded = null
-      },
-      (error: unknown) => {
-        throw this.#fail(fromErrno(error))
-      },
-    )
-    this.#recorded.catch(() => {})
     testPoint('upload.begun')
   }
 
@@ -101,8 +93,17 @@ export class StagedUpload implements Upload {
     if (wait) await wait
     if (end <= AT_ONCE_BYTES) return
     // from here on there is something to lose: what was taken is found again after a kill
-    if (this.#recorded) await this.#recorded
+    if (!this.#recorded) await this.#announced()
     testPoint('upload.written')
+  }
+
+  async #announced(): Promise<void> {
+    try {
+      await this.#file.announce()
+      this.#recorded = true
+    } catch (error) {
+      throw this.#fail(fromErrno(error))
+    }
   }
 
   /** Uploads side by side were each granted the same rest of a quota. */

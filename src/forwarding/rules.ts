@@ -188,6 +188,12 @@ export function createRules({ store, clock, hasDestination, exclude, checkWatch 
       })
       reload()
     },
+    /** Whose uploads any rule may want: users by name, or all. What nobody wants need not be kept for it. */
+    askers(): 'all' | readonly string[] {
+      const asked = book.map(({ spec }) => spec).filter(({ enabled, source }) => enabled !== false && source.watch === undefined)
+      if (asked.some(({ source }) => (source.users ?? []).length === 0)) return 'all'
+      return [...new Set(asked.flatMap(({ source }) => source.users ?? []))]
+    },
     async create(actor: Actor, spec: RuleSpec): Promise<RuleView> {
       if (rows.get(spec.name)) throw new FileFlowError('resource.exists', `There is a rule ${spec.name} already.`)
       await carryOut(plan(actor, spec, null))

@@ -1,11 +1,11 @@
 // The control plane's end of the door: answers every question of the listener workers, and writes down what they tell.
 // Must not trust a worker's word about another worker's sessions or transfers, nor hand anyone a secret.
 import type { Arrivals } from '../accounts/arrivals.ts'
-import type { Authenticator, Refusal } from '../accounts/authenticator.ts'
+import type { Authenticator } from '../accounts/authenticator.ts'
 import type { LiveSession, LiveSessions, SessionOwner } from '../accounts/live-sessions.ts'
 import type { LoginGuard } from '../accounts/login-guard.ts'
 import { type Clock, isId, newId } from '../core/clock.ts'
-import { ERRORS, FileFlowError } from '../core/errors.ts'
+import { FileFlowError } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
 import {
   type Direction,
@@ -16,14 +16,16 @@ import {
   type TransferEnd,
   type TransferGrant,
 } from '../core/transfer.ts'
-import type { Principal } from '../core/user.ts'
 import { toDisplay } from '../core/virtual-path.ts'
+import type { JournalDoor, Journals } from '../intake/journal.ts'
 import { exactBytes, type Recorder } from '../intake/record-upload.ts'
 import type { Store } from '../store/store.ts'
 import { endSession } from './end-session.ts'
-import { type Admission, type Gatekeeper, KEY_AND_PASSWORD, type LoginAttempt, type OpenedSession } from './messages.ts'
+import { createLogins, refused } from './logins.ts'
+import { type Admission, type Gatekeeper, KEY_AND_PASSWORD, type OpenedSession } from './messages.ts'
 import { createNotes } from './notes.ts'
 import { createQuotas } from './quota.ts'
+import { createWaitingRoom } from './waiting-room.ts'
 
 export interface GatekeeperOptions {
   readonly store: Store
@@ -34,6 +36,7 @@ export interface GatekeeperOptions {
   readonly live: LiveSessions
   readonly arrivals: Arrivals
   readonly recorder: Recorder
+  readonly journals: Journals
   readonly limits: () => { max_sessions: number; max_sessions_per_user: number; max_sessions_per_ip: number }
   /** Told as bytes of partners pass. */
   readonly moved: (direction: Direction, bytes: number) => void
@@ -43,17 +46,18 @@ export interface GatekeeperOptions {
   ) => void
 }
 
-const refused = (
-  code: 'auth.banned' | 'limit.sessions' | 'auth.tls_required' | 'permission.denied',
-  message: string = ERRORS[code].text,
-): Admission => ({ allowed: false, code, message })
-
 /** The gatekeeper as one worker sees it; `owner` is that worker. */
 export function createGatekeeper(
   options: GatekeeperOptions,
   owner: SessionOwner,
-): { gatekeeper: Gatekeeper /** The worker is gone, and all its connections with it. */; forget(): void } {
-  const { store, clock, log, authenticator, guard, live, arrivals, recorder, limits, changed, moved } = options
+): {
+  gatekeeper: Gatekeeper
+  /** Told of the uploads in the worker's journal. */
+  journal: JournalDoor
+  /** The worker is gone, and all its connections with it. */
+  forget(): void
+} {
+  const { store, clock, log, authenticator, guard, live, arrivals, recorder, journals, limits, changed, moved } = options
   const { transfers, audit, accounts, group } = store
   const quotas = createQuotas(store)
   const note = createNotes(group, log)
@@ -72,15 +76,7 @@ export function createGatekeeper(
     return session
   }
 
-  /** Connections that are let in but not logged in, by where they come from. */
-  const waiting = new Map<string, string>()
-  const placeOf = (peer: Peer): string => `${peer.address}|${peer.port}|${peer.localPort}`
-  const depart = (place: string): void => {
-    const address = waiting.get(place)
-    if (address === undefined) return
-    waiting.delete(place)
-    arrivals.leave(address)
-  }
+  const waiting = createWaitingRoom(arrivals)
 
   /** Transfers of this worker that have not ended. */
   const running = new Map<string, LiveSession>()
@@ -89,22 +85,15 @@ export function createGatekeeper(
   /** Its renames under way. */
   const renames = new Set<string>()
 
+  /** Uploads that the journal told of before their beginning was heard. */
+  const ahead = new Set<string>()
+
   const close = (sessionId: string, reason: string): void => {
+    journals.pull()
     if (live.get(sessionId)?.owner !== owner) return
     live.remove(sessionId)
     endSession(options, sessionId, reason, 'closed')
   }
-
-  const auditLogin = (attempt: LoginAttempt, refusal: Refusal | 'banned', banned: boolean): void =>
-    audit.append({
-      at: clock.now(),
-      actor: `user:${attempt.username.slice(0, 64).toWellFormed()}`,
-      address: attempt.peer.address,
-      action: 'login',
-      object: attempt.peer.protocol,
-      outcome: 'refused',
-      detail: { reason: refusal, method: attempt.credential.kind, ...(banned ? { banned } : {}) },
-    })
 
   const gatekeeper: Gatekeeper = {
     async admit(peer: Peer): Promise<Admission> {
@@ -112,46 +101,13 @@ export function createGatekeeper(
       const { max_sessions, max_sessions_per_ip } = limits()
       const full = live.count() + arrivals.count() >= max_sessions
       if (full || live.countFrom(peer.address) + arrivals.countFrom(peer.address) >= max_sessions_per_ip) return refused('limit.sessions')
-      const place = placeOf(peer)
-      depart(place)
-      waiting.set(place, peer.address)
-      arrivals.enter(peer.address)
+      waiting.enter(peer)
       return { allowed: true }
     },
 
-    departed: (peer) => depart(placeOf(peer)),
+    departed: waiting.leave,
 
-    async mayTry(peer, username, secure): Promise<Admission> {
-      if (guard.refusal(peer.address)) return refused('auth.banned')
-      return !secure && authenticator.requiresTls(username) ? refused('auth.tls_required') : { allowed: true }
-    },
-
-    async authenticate(attempt: LoginAttempt): Promise<Principal | null> {
-      const { peer, username, credential, secure } = attempt
-      if (guard.refusal(peer.address)) return null
-      const asking = credential.kind === 'publickey' && !credential.proven
-      const result = await authenticator.check(username, credential, peer, secure)
-      if (typeof result !== 'string') {
-        // one half of a login is no success yet
-        const half = credential.kind === 'publickey' && result.sshAuth === 'key+password'
-        if (!asking && !half) guard.succeeded(peer.address)
-        return result
-      }
-      // an offered key or certificate that is not the user's is no guess: clients try all they have
-      if (credential.kind !== 'password' && (result === 'unknown key' || result === 'unknown user' || result === 'method not allowed'))
-        return null
-      const refusal = result
-      const banned = guard.failed(peer.address)
-      log.info('login.refused', 'A login was refused.', {
-        user: username.slice(0, 64).toWellFormed(),
-        address: peer.address,
-        protocol: peer.protocol,
-        reason: refusal,
-      })
-      if (banned) log.warn('login.banned', 'An address failed too often and is banned for a while.', { address: peer.address })
-      await group.run(() => auditLogin(attempt, refusal, banned), false)
-      return null
-    },
+    ...createLogins(options),
 
     async openSession(username, peer, method, client): Promise<OpenedSession> {
       const standing = authenticator.standing(username, peer)
@@ -177,7 +133,7 @@ export function createGatekeeper(
         fate: { revoked: false },
       }
       live.add(session)
-      depart(placeOf(peer))
+      waiting.leave(peer)
       try {
         await group.run(() => {
           transfers.openSession({
@@ -219,7 +175,7 @@ export function createGatekeeper(
         close(id, 'The account was changed during the login.')
         throw new FileFlowError('auth.failed')
       }
-      return { id, principal: now }
+      return { id, principal: now, peer }
     },
 
     closeSession: close,
@@ -227,7 +183,9 @@ export function createGatekeeper(
     async beginTransfer(transfer: NewTransfer): Promise<TransferGrant> {
       const session = sessionOf(transfer.sessionId)
       const { id, direction, offset } = transfer
+      if (ahead.delete(id)) return { maxSize: null, maxSizeCode: 'file.too_large' }
       if (!isId(id) || running.has(id)) throw new FileFlowError('request.invalid')
+      if (transfer.waits) journals.pull()
       const at = clock.now()
       const grant =
         direction === 'upload'
@@ -249,7 +207,7 @@ export function createGatekeeper(
               path,
               path_bytes: exactBytes(transfer.path),
               start_offset: offset,
-              started_at: at,
+              started_at: transfer.startedAt ?? at,
             }),
           false,
         )
@@ -282,6 +240,7 @@ export function createGatekeeper(
     },
 
     published(transferId): void {
+      journals.pull()
       if (!forget(transferId)) return
       note(
         () => recorder.published(transferId),
@@ -293,12 +252,16 @@ export function createGatekeeper(
       )
     },
 
+    journaled: journals.poke,
+
     confirmUpload(transferId, verdict): void {
+      journals.pull()
       if (!likely.delete(transferId)) return
       note(() => recorder.confirm(transferId, verdict), 'confirmUpload')
     },
 
     endTransfer(transferId, end: TransferEnd): void {
+      journals.pull()
       count(transferId, end.bytes)
       if (!forget(transferId)) return
       likely.delete(transferId)
@@ -341,6 +304,7 @@ export function createGatekeeper(
 
     async commitRename(file) {
       const { principal } = sessionOf(file.sessionId)
+      journals.pull()
       await recorder.settled()
       const owed = await group.run(() => {
         if (file.adds) quotas.check(principal, file.adds.bytes, file.adds.files)
@@ -350,6 +314,7 @@ export function createGatekeeper(
       return owed
     },
     async commitRenames(sessionId, files) {
+      journals.pull()
       await recorder.settled()
       const owed = await group.run(() => recorder.commitRenames(files, sessionOf(sessionId).principal.username), true)
       for (const each of owed) if (each) renames.add(each.renameId)
@@ -387,9 +352,21 @@ export function createGatekeeper(
 
   return {
     gatekeeper,
-    forget() {
-      for (const place of [...waiting.keys()]) depart(place)
+    journal: {
+      taken({ id, sessionId, size, offset, verdict, begun }) {
+        if (verdict.confidence === 'likely') likely.add(id)
+        if (running.has(id)) return count(id, size)
+        moved('upload', size - offset)
+        if (begun) ahead.add(id)
+        const session = live.get(sessionId)
+        if (session) running.set(id, session)
+      },
+      published(transferId) {
+        forget(transferId)
+        changed('transfer.ended', transferId)
+      },
     },
+    forget: waiting.clear,
   }
 
   /** @returns whether the transfer was this worker's and had not ended. */

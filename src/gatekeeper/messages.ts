@@ -31,6 +31,8 @@ export interface OpenedSession {
   readonly id: string
   /** Read again from the row at this moment: a login that races a change loses. */
   readonly principal: Principal
+  /** Where it came from, as its row says. */
+  readonly peer: Peer
 }
 
 /** Every question a listener worker may ask. Refusals are thrown as FileFlowError. */
@@ -48,6 +50,8 @@ export interface Gatekeeper extends TransferLedger {
   closeSession(sessionId: string, reason: string): void
   /** The command in flight, or null, for live screens. At most twice a second a session. */
   activity(sessionId: string, doing: string | null): void
+  /** The worker's journal has more. */
+  journaled(): void
   /** Evidence after a `likely` verdict: the session lives on (release the deliveries), or died at once (suspect). */
   confirmUpload(transferId: string, verdict: 'confirmed' | 'suspect'): void
 }
@@ -70,5 +74,7 @@ export type ToWorker =
   | { readonly type: 'revoked'; readonly sessionId: string; readonly reason: ErrorRecord }
   | { readonly type: 'principal'; readonly sessionId: string; readonly principal: Principal }
   | { readonly type: 'reload'; readonly config: unknown; readonly credentials: unknown }
+  /** Whose uploads rules may want. */
+  | { readonly type: 'askers'; readonly users: 'all' | readonly string[] }
   /** No new sessions; those that move a file may finish until the deadline, the others end now. */
   | { readonly type: 'stop'; readonly deadlineMs: number }

@@ -15,6 +15,7 @@ const METHODS = {
   beginTransfer: 'call',
   commitUpload: 'call',
   published: 'notice',
+  journaled: 'notice',
   confirmUpload: 'notice',
   endTransfer: 'notice',
   usage: 'call',

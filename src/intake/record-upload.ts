@@ -3,6 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Clock, newId } from '../core/clock.ts'
 import type { ErrorRecord } from '../core/errors.ts'
+import type { TakenUpload } from '../core/journal.ts'
 import type { Obligations, RenamedFile, RenameObligations, StagedUpload } from '../core/transfer.ts'
 import { nameToBytes, toDisplay, type VirtualPath } from '../core/virtual-path.ts'
 import type { DeliveryQueue } from '../forwarding/queue.ts'
@@ -66,6 +67,15 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
       rules.matching({ user: row.username, path }),
     )
 
+  const oweTaken = ({ id, username, partner, path, size, sha256, at }: TakenUpload, order: number): number =>
+    queue.enqueue(
+      { transferId: id, user: username, partner, path, size, sha256, at, counter: order },
+      rules.matching({ user: username, path }),
+    )
+
+  const auditUpload = (at: number, username: string, address: string, object: string, detail: Record<string, unknown>): void =>
+    audit.append({ at, actor: `user:${username}`, address, action: 'upload', object, outcome: 'ok', detail })
+
   const release = (transferId: string): number => queue.release(transferId, clock.now() + (likely.has(transferId) ? QUIET_WINDOW_MS : 0))
 
   /** What came to this name, if the file that stands there is still that. */
@@ -117,16 +127,61 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
       charged.set(row.id, charge)
       committing.set(row.id, Promise.withResolvers())
       accounts.users.addUsage(row.username, charge.bytes, charge.files)
-      audit.append({
-        at,
-        actor: `user:${row.username}`,
-        address,
-        action: 'upload',
-        object: row.path,
-        outcome: 'ok',
-        detail: { transfer: row.id, size: upload.size, sha256: upload.sha256, deliveries: owed },
-      })
+      auditUpload(at, row.username, address, row.path, { transfer: row.id, size: upload.size, sha256: upload.sha256, deliveries: owed })
       return { deliveries: owed }
+    },
+    /**
+     * As {@link commit}, for an upload that a worker has written into its journal; runs inside a group.
+     * @param publishedAt its name holds the file already
+     * @returns what was made of it; null when its row says all of that
+     */
+    take(upload: TakenUpload, publishedAt: number | null): { owed: number; due: number } | null {
+      const row = transfers.get(upload.id)
+      if (row && row.state !== 'open') return null
+      const facts = {
+        id: upload.id,
+        path: toDisplay(upload.path),
+        bytes: upload.size,
+        sha256: upload.sha256,
+        staging: nameToBytes(upload.staging),
+        final: nameToBytes(upload.final),
+        spool: null,
+        evidence: upload.verdict.evidence,
+        at: upload.at,
+      }
+      if (row) transfers.commit(facts)
+      const order = row
+        ? transfers.get(upload.id)!.commit_order!
+        : transfers.arrive({
+            ...facts,
+            session_id: upload.sessionId,
+            username: upload.username,
+            partner: upload.partner,
+            protocol: upload.protocol,
+            address: upload.address,
+            path_bytes: exactBytes(upload.path),
+            start_offset: upload.offset,
+            started_at: upload.startedAt,
+            published_at: publishedAt,
+          })
+      const owed = upload.owes ? oweTaken(upload, order) : 0
+      if (owed > 0) transfers.setSpool(upload.id, nameToBytes(upload.spool))
+      if (upload.verdict.confidence === 'likely') likely.add(upload.id)
+      const charge = { bytes: upload.size - (upload.replaced ?? 0), files: upload.replaced === null ? 1 : 0 }
+      accounts.users.addUsage(upload.username, charge.bytes, charge.files)
+      auditUpload(upload.at, upload.username, upload.address, facts.path, {
+        transfer: upload.id,
+        size: upload.size,
+        sha256: upload.sha256,
+        deliveries: owed,
+      })
+      if (publishedAt === null) {
+        charged.set(upload.id, charge)
+        committing.set(upload.id, Promise.withResolvers())
+        return { owed, due: 0 }
+      }
+      if (row) transfers.publish(upload.id, publishedAt)
+      return { owed, due: owed > 0 ? release(upload.id) : 0 }
     },
     /** Runs inside a group; not durable: recovery does the same from the disk. @returns how many deliveries may start */
     published(transferId: string): number {

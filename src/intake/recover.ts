@@ -1,6 +1,6 @@
 // At start, before anyone may come in: what a killed process left half done is finished or turned into something resumable.
 // Must not guess: a committed upload is rolled forward, anything else was never acknowledged.
-import type { Clock } from '../core/clock.ts'
+import { type Clock, newId } from '../core/clock.ts'
 import type { ErrorRecord } from '../core/errors.ts'
 import { errorFields, type Logger } from '../core/log.ts'
 import { nameFromBytes, type VirtualPath } from '../core/virtual-path.ts'
@@ -31,6 +31,8 @@ const TORN: ErrorRecord = {
 }
 const KILLED: ErrorRecord = { code: 'service.unavailable', message: 'The gateway stopped during the transfer.' }
 
+/** An upload of this age has told of itself long since. */
+const ABANDONED_MS = 600_000
 /** Rows and names that are looked at together. */
 const STEP = 500
 
@@ -148,22 +150,32 @@ async function keep(row: TransferRow, vaults: readonly Vault[]): Promise<number>
   return 0
 }
 
+/** What threads that died had staged and told nobody of: too young to have a row then, too old to get one now. Called now and then. */
+export async function dropAbandoned({ store, vaults, clock, log }: RecoverOptions): Promise<void> {
+  // identifiers begin with their time
+  const old = newId(clock.now() - ABANDONED_MS).slice(0, 10)
+  for (const vault of vaults) await sweep(`${vault.root}/staging`, (name) => name >= old || hasWork(store, name), log)
+}
+
 /** Staged and spooled files that no row speaks of (a kill between a file's making and its row's end). Read in pieces: a spool may hold very many. */
 async function dropOrphans({ store, vaults, log }: RecoverOptions): Promise<void> {
   for (const vault of vaults) {
-    await sweep(`${vault.root}/staging`, (name) => {
-      const state = store.transfers.get(name)?.state
-      return state === 'open' || state === 'committing'
-    })
-    await sweep(vault.spoolFolder, (name) => store.transfers.isSpooled(Buffer.from(`${vault.spoolFolder}/${name}`)))
+    await sweep(`${vault.root}/staging`, (name) => hasWork(store, name), log)
+    await sweep(vault.spoolFolder, (name) => store.transfers.isSpooled(Buffer.from(`${vault.spoolFolder}/${name}`)), log)
   }
-  async function sweep(folder: string, isKnown: (name: string) => boolean): Promise<void> {
-    let removed = 0
-    for await (const names of namesInSteps(folder, STEP)) {
-      const orphans = names.filter((name) => !isKnown(name))
-      await Promise.all(orphans.map((name) => dropSpooled(Buffer.from(`${folder}/${name}`))))
-      removed += orphans.length
-    }
-    if (removed > 0) log.info('recover.orphan', 'Staged or spooled files without a row were removed.', { files: removed })
+}
+
+const hasWork = (store: Store, id: string): boolean => {
+  const state = store.transfers.get(id)?.state
+  return state === 'open' || state === 'committing'
+}
+
+async function sweep(folder: string, isKnown: (name: string) => boolean, log: Logger): Promise<void> {
+  let removed = 0
+  for await (const names of namesInSteps(folder, STEP)) {
+    const orphans = names.filter((name) => !isKnown(name))
+    await Promise.all(orphans.map((name) => dropSpooled(Buffer.from(`${folder}/${name}`))))
+    removed += orphans.length
   }
+  if (removed > 0) log.info('recover.orphan', 'Staged or spooled files without a row were removed.', { files: removed })
 }

@@ -1,9 +1,10 @@
 // The entry of a listener's worker thread: wires one listener to the gatekeeper's door and to its sessions' files.
 // Must not decide anything; and lets an unexpected error end the thread, so that the service starts a clean one.
 import v8 from 'node:v8'
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import type { Config } from '../config/schema.ts'
 import { createLogger } from '../core/log.ts'
+import { JournalWriter } from '../files/journal-writer.ts'
 import { SessionFilesystem } from '../files/session-filesystem.ts'
 import { Vaults } from '../files/vaults.ts'
 import type { ToControl, ToWorker } from '../gatekeeper/messages.ts'
@@ -14,6 +15,9 @@ export interface ListenerWorkerData {
   readonly kind: 'ftp' | 'sftp'
   readonly config: Config
   readonly credentials: ListenerContext['credentials']
+  /** Where it writes its journal of finished uploads. */
+  readonly journal: string
+  readonly askers: 'all' | readonly string[]
   readonly port: number
   readonly implicitPort?: number | null
 }
@@ -28,8 +32,10 @@ v8.setFlagsFromString('--external-memory-accounted-in-global-limit')
 const port = parentPort
 if (!port) throw new Error('this file is the entry of a worker thread')
 const send = (message: ToControl): void => port.postMessage(message)
-const { kind, config, credentials, port: wanted, implicitPort = null } = workerData as ListenerWorkerData
+const { kind, config, credentials, journal: place, askers, port: wanted, implicitPort = null } = workerData as ListenerWorkerData
 const { gatekeeper, settle, flush } = createGatekeeperClient(port)
+const journal = new JournalWriter(place)
+let asked = whoIsAsked(askers)
 const vaults = new Vaults(config.data_dir, config.storage_root)
 const filesystems = new Map<string, SessionFilesystem>()
 
@@ -48,13 +54,42 @@ const listener = createListener({
   port: wanted,
   implicitPort,
   openFilesystem(session) {
-    const filesystem = new SessionFilesystem({ session, ledger: gatekeeper, vaults, durable: config.uploads.durability === 'power' })
+    const filesystem = new SessionFilesystem({
+      session,
+      ledger: gatekeeper,
+      vaults,
+      durable: config.uploads.durability === 'power',
+      arrivals: {
+        peer: session.peer,
+        hear,
+        mayOwe: (username) => asked(username),
+        write: (record, durable) => journal.append(record, durable),
+        written(owes) {
+          gatekeeper.journaled()
+          // somebody waits for what follows from it
+          if (owes) flush()
+        },
+      },
+    })
     filesystems.set(session.id, filesystem)
     return filesystem
   },
 })
 
-port.on('message', (message: ToWorker) => {
+port.on('message', take)
+
+/** What the control plane has said until now: an account that was ended, or a rule that was made, before an upload's last byte counts for it. */
+function hear(): void {
+  for (let next = receiveMessageOnPort(port!); next; next = receiveMessageOnPort(port!)) take(next.message as ToWorker)
+}
+
+function whoIsAsked(users: 'all' | readonly string[]): (username: string) => boolean {
+  if (users === 'all') return () => true
+  const names = new Set(users)
+  return (username) => names.has(username)
+}
+
+function take(message: ToWorker): unknown {
   switch (message.type) {
     case 'replies':
       return settle(message)
@@ -63,6 +98,9 @@ port.on('message', (message: ToWorker) => {
     case 'principal':
       filesystems.get(message.sessionId)?.setPrincipal(message.principal)
       return listener.principalChanged(message.sessionId, message.principal)
+    case 'askers':
+      asked = whoIsAsked(message.users)
+      return
     case 'reload':
       return listener.reload(message.config as Config, message.credentials as ListenerContext['credentials'])
     case 'stop':
@@ -71,6 +109,6 @@ port.on('message', (message: ToWorker) => {
         send({ type: 'stopped' })
       })
   }
-})
+}
 
 send({ type: 'ready', port: await listener.start(), implicitPort: listener.implicitPort?.() ?? null })

@@ -19,6 +19,8 @@ export interface GroupCommit {
   run<T>(work: () => T, durable: boolean): Promise<T>
   /** At once, alone, durable. For single acts of people. */
   now<T>(work: () => T): T
+  /** At once, after all that is queued, in a transaction that waits for no sync. */
+  here<T>(work: () => T): T
   /** Waits for what is queued. */
   flush(): void
 }
@@ -73,6 +75,13 @@ export function createGroupCommit(db: Sqlite, durability: Durability): GroupComm
     for (const answer of settle) answer()
   }
 
+  const atOnce = <T>(work: () => T, sync: boolean): T => {
+    if (db.inTransaction) return work()
+    flush()
+    setSync(sync)
+    return db.transaction(work).immediate()
+  }
+
   return {
     run(work, durable) {
       return new Promise((resolve, reject) => {
@@ -84,12 +93,8 @@ export function createGroupCommit(db: Sqlite, durability: Durability): GroupComm
         }
       })
     },
-    now(work) {
-      if (db.inTransaction) return work()
-      flush()
-      setSync(true)
-      return db.transaction(work).immediate()
-    },
+    now: (work) => atOnce(work, true),
+    here: (work) => atOnce(work, false),
     flush,
   }
 }

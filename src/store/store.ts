@@ -36,6 +36,12 @@ export function openStore(dataDir: string, durability: Durability) {
     /** Database and keys as one file's stream, consistent. @param now ms */
     backup: (fileflow: string, now: number) => makeBackup(db, dataDir, fileflow, now),
     watched: createWatchedRows(db),
+    /** Writes the log back into the database, with its syncs. @returns whether all of it, so that a power loss can take nothing back */
+    checkpoint(): boolean {
+      group.flush()
+      const [state] = db.pragma('wal_checkpoint(PASSIVE)') as { busy: number; log: number; checkpointed: number }[]
+      return state?.busy === 0 && state.log === state.checkpointed
+    },
     close() {
       group.flush()
       db.pragma('optimize')

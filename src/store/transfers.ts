@@ -81,6 +81,20 @@ export interface CommitRow {
   readonly at: number
 }
 
+/** An upload that comes with all that is known of it. */
+export interface ArrivalRow extends CommitRow {
+  readonly session_id: string
+  readonly username: string
+  readonly partner: string
+  readonly protocol: Origin
+  readonly address: string
+  readonly path_bytes: Uint8Array | null
+  readonly start_offset: number
+  readonly started_at: number
+  /** When its name held the file; null: not yet. */
+  readonly published_at: number | null
+}
+
 /** A guarded UPDATE that hit nothing: someone else was first, or the row is not what the caller believes. */
 export class LostRace extends Error {}
 
@@ -99,6 +113,15 @@ export function createTransferRows(db: Sqlite) {
     begin:
       db.prepare(`INSERT INTO transfers (id, session_id, username, partner, protocol, address, direction, path, path_bytes, state, start_offset, started_at)
       SELECT @id, id, username, @partner, protocol, address, @direction, @path, @path_bytes, 'open', @start_offset, @started_at FROM sessions WHERE id = @session_id AND state = 'open'`),
+    arrive: db
+      .prepare(`INSERT INTO transfers (id, session_id, username, partner, protocol, address, direction, path, path_bytes, state, start_offset, bytes, sha256, started_at, committed_at,
+      commit_order, ended_at, staging, final, spool, evidence_json)
+      VALUES (@id, @session_id, @username, @partner, @protocol, @address, 'upload', @path, @path_bytes, @state, @start_offset, @bytes, @sha256, @started_at, @at,
+      (SELECT coalesce(max(commit_order), 0) + 1 FROM transfers WHERE commit_order IS NOT NULL), @published_at, @staging, @final, @spool, @evidence) RETURNING commit_order`)
+      .pluck(),
+    adoptSession: db.prepare(
+      "INSERT OR IGNORE INTO sessions VALUES (@id, @username, @protocol, @address, 0, '', '', 'aborted', @started_at, @started_at, @reason)",
+    ),
     commit:
       db.prepare(`UPDATE transfers SET state = 'committing', path = @path, bytes = @bytes, sha256 = @sha256, staging = @staging, final = @final, spool = @spool, evidence_json = @evidence,
       committed_at = @at, commit_order = (SELECT coalesce(max(commit_order), 0) + 1 FROM transfers WHERE commit_order IS NOT NULL) WHERE id = @id AND state = 'open'`),
@@ -175,6 +198,19 @@ export function createTransferRows(db: Sqlite) {
     }) {
       must(q.begin.run(row).changes, `session ${row.session_id} is not open`)
     },
+    /** Committing, or completed at once. @returns its place in the order of commits */
+    arrive(row: ArrivalRow): number {
+      const done = row.published_at !== null
+      return q.arrive.get({
+        ...row,
+        state: done ? 'completed' : 'committing',
+        staging: done ? null : row.staging,
+        evidence: JSON.stringify(row.evidence),
+      }) as number
+    },
+    /** For a transfer whose session's row a power loss took. */
+    adoptSession: (row: Pick<SessionRow, 'id' | 'username' | 'protocol' | 'address' | 'started_at' | 'reason'>) =>
+      void q.adoptSession.run(row),
     commit(row: CommitRow) {
       must(q.commit.run({ ...row, evidence: JSON.stringify(row.evidence) }).changes, `transfer ${row.id} is not open`)
     },

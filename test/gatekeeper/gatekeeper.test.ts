@@ -13,6 +13,7 @@ import { FileFlowError } from '../../src/core/errors.ts'
 import type { Peer, StagedUpload } from '../../src/core/transfer.ts'
 import type { UserSpec } from '../../src/core/user.ts'
 import { nameFromBytes, ROOT, toVirtualPath } from '../../src/core/virtual-path.ts'
+import { JournalWriter } from '../../src/files/journal-writer.ts'
 import { createDestinations } from '../../src/forwarding/destinations.ts'
 import { createDeliveryQueue } from '../../src/forwarding/queue.ts'
 import { createRules } from '../../src/forwarding/rules.ts'
@@ -20,6 +21,7 @@ import { createGatekeeper } from '../../src/gatekeeper/control-side.ts'
 import type { Gatekeeper, LoginAttempt, ToWorker } from '../../src/gatekeeper/messages.ts'
 import { createReceiver } from '../../src/gatekeeper/receive.ts'
 import { createGatekeeperClient, isCall, isNotice } from '../../src/gatekeeper/worker-side.ts'
+import { createJournals } from '../../src/intake/journal.ts'
 import { createRecorder } from '../../src/intake/record-upload.ts'
 import { ADMIN, fakeClock, recordedLog, SHA256, tempStore, until } from '../store/temp-store.ts'
 import { sshKeyPair } from '../support/ssh-keys.ts'
@@ -50,6 +52,7 @@ async function setUp(t: Test, limits = { max_sessions: 10, max_sessions_per_user
     changed: () => {},
     dropSpool: () => {},
   })
+  const journals = createJournals({ store, recorder, log, dataDir: dir, durable: false, dropSpool: () => {} })
   const authenticator = createAuthenticator(store, users.principalOf, clock)
   const arrivals = createArrivals()
   const events: string[] = []
@@ -74,6 +77,7 @@ async function setUp(t: Test, limits = { max_sessions: 10, max_sessions_per_user
         live,
         arrivals,
         recorder,
+        journals,
         limits: () => limits,
         changed: (event) => events.push(event),
         moved: (direction, bytes) => moved.push([direction, bytes]),
@@ -86,7 +90,7 @@ async function setUp(t: Test, limits = { max_sessions: 10, max_sessions_per_user
     return gatekeeper
   }
   const user = (spec: Partial<UserSpec> = {}) => users.create(ADMIN, { username: 'u', password: 'x', ...spec })
-  return { store, clock, live, users, guard, worker, user, events, told, moved, lines, recorder }
+  return { store, clock, live, users, guard, worker, user, events, told, moved, lines, recorder, journals }
 }
 
 const attempt = (over: Partial<LoginAttempt> = {}): LoginAttempt => ({
@@ -455,5 +459,54 @@ test('who renames by a second connection what the first has just sent is owed wh
   })
   one.published(transferId)
   t.match(await renaming, { deliveries: 1 })
+  t.equal(store.transfers.renames(null).length, 1)
+})
+
+test('a rename by a second connection finds what the first one’s thread has only written into its journal', async (t) => {
+  const { worker, user, store, journals } = await setUp(t)
+  await user()
+  const [one, two] = [worker(), worker()]
+  const first = await one.openSession('u', PEER, 'password', '')
+  const second = await two.openSession('u', { ...PEER, port: PEER.port + 1 }, 'password', '')
+  const place = journals.place()
+  journals.begin(place, { taken() {}, published() {} })
+  const writer = new JournalWriter(place)
+  const id = newId()
+  writer.append(
+    {
+      kind: 'taken',
+      id,
+      sessionId: first.id,
+      username: 'u',
+      partner: '',
+      protocol: 'sftp',
+      address: PEER.address,
+      path: path('/in/a'),
+      offset: 0,
+      startedAt: 1,
+      at: 1,
+      size: 5,
+      sha256: SHA256,
+      replaced: null,
+      staging: '/v/staging/a',
+      final: '/home/in/a',
+      spool: `/v/spool/${id}`,
+      verdict: { confidence: 'certain', evidence: ['sftp close'] },
+      owes: true,
+      begun: false,
+    },
+    false,
+  )
+  writer.append({ kind: 'published', id, at: 2 }, false)
+  const renamed = await two.commitRename({
+    sessionId: second.id,
+    from: path('/in/a'),
+    to: path('/in/b'),
+    size: 5,
+    inode: '1:2',
+    spoolFolder: Buffer.from('/v/spool'),
+    final: Buffer.from('/home/in/b'),
+  })
+  t.match(renamed, { deliveries: 1 })
   t.equal(store.transfers.renames(null).length, 1)
 })

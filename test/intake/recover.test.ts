@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
+import { newId } from '../../src/core/clock.ts'
 import { ROOT, toVirtualPath } from '../../src/core/virtual-path.ts'
 import { Vaults, vaultsOf } from '../../src/files/vaults.ts'
 import { createDestinations } from '../../src/forwarding/destinations.ts'
@@ -11,7 +12,7 @@ import { createDispatcher } from '../../src/forwarding/dispatcher.ts'
 import { createDeliveryQueue } from '../../src/forwarding/queue.ts'
 import { createRules } from '../../src/forwarding/rules.ts'
 import { createRecorder } from '../../src/intake/record-upload.ts'
-import { recover, recoverSession } from '../../src/intake/recover.ts'
+import { dropAbandoned, recover, recoverSession } from '../../src/intake/recover.ts'
 import { createFileSettler } from '../../src/intake/settle-file.ts'
 import { ADMIN, aDueDelivery, anUpload, aSession, fakeClock, recordedLog, SHA256, tempStore, until } from '../store/temp-store.ts'
 
@@ -353,4 +354,13 @@ test('a committed upload without a rule is published and keeps no second copy', 
   await c.recoverTwice()
   t.equal(readFileSync(c.final('a'), 'utf8'), 'whole')
   t.same(readdirSync(c.vault.spoolFolder), [])
+})
+
+test('what a thread that died had staged and told nobody of goes after a while; what is young, or has a row, stays', async (t) => {
+  const c = await setUp(t)
+  const [old, young, known] = [newId(c.clock.now() - 3600_000), newId(c.clock.now()), newId(c.clock.now() - 3600_001)]
+  for (const id of [old, young, known]) writeFileSync(c.vault.staging(id), 'begun')
+  anUpload(c.store, known)
+  await dropAbandoned(c.options)
+  t.same(readdirSync(join(c.vault.root, 'staging')).sort(), [known, young].sort())
 })

@@ -270,10 +270,10 @@ export class FakeGatekeeper implements Gatekeeper {
     if (sshAuth === 'key+password' && credential.kind === 'password' && !credential.keyProven) return null
     return good ? user.principal : null
   }
-  async openSession(username: string, _peer: Peer, method: string, client: string) {
+  async openSession(username: string, peer: Peer, method: string, client: string) {
     this.methods.push(method)
     this.clients.push(client)
-    return { id: `s${++this.#serial}`, principal: this.users.get(username)!.principal }
+    return { id: `s${++this.#serial}`, principal: this.users.get(username)!.principal, peer }
   }
   closeSession(sessionId: string): void {
     this.closed.push(sessionId)
@@ -291,6 +291,7 @@ export class FakeGatekeeper implements Gatekeeper {
     throw new Error('the fake filesystem does not ask')
   }
   published(): void {}
+  journaled(): void {}
   confirmUpload(): void {}
   endTransfer(): void {}
   activity(): void {}
