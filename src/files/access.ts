@@ -35,7 +35,7 @@ export class Access {
 
   constructor(principal: Principal, storageRoot: string) {
     this.#principal = principal
-    this.#jail = new Jail(principal.home, principal.mounts, storageRoot)
+    this.#jail = new Jail(principal.home, principal.mounts, storageRoot, true)
   }
 
   get principal(): Principal {
@@ -54,6 +54,7 @@ export class Access {
   /** From here on nothing is reached any more. */
   end(why: Error): void {
     this.#over ??= why
+    this.#jail.close()
   }
 
   may(permission: Permission, path: VirtualPath): boolean {

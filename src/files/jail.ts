@@ -4,8 +4,19 @@ import fs from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
 import { FileFlowError } from '../core/errors.ts'
 import type { Mount } from '../core/user.ts'
-import { isReservedName, nameFromBytes, nameToBytes, PATH_MAX, split, type VirtualPath } from '../core/virtual-path.ts'
+import {
+  baseOf,
+  isReservedName,
+  nameFromBytes,
+  nameToBytes,
+  PATH_MAX,
+  parentOf,
+  ROOT,
+  split,
+  type VirtualPath,
+} from '../core/virtual-path.ts'
 import { fromErrno, translated } from './file-io.ts'
+import { KeptFolder } from './kept-folder.ts'
 
 /** Linux open(2): the handle only names the folder. Not in fs.constants; the same value on x86-64 and arm64. */
 export const O_PATH = 0x200000
@@ -20,6 +31,8 @@ export class Folder implements Disposable {
   readonly fd: number | null
   readonly #path: string
   #volume: string | undefined
+  #holders = 1
+  #writable = false
 
   constructor(fd: number | null, path: string) {
     this.fd = fd
@@ -51,8 +64,21 @@ export class Folder implements Disposable {
     return `${dev}:${mount?.[1] ?? ''}`
   }
 
+  /** @throws errno unless names can be made in it */
+  mustBeWritable(): void {
+    if (this.#writable) return
+    fs.accessSync(this.at(null), fs.constants.W_OK)
+    this.#writable = true
+  }
+
+  /** One more who will dispose of it. */
+  share(): this {
+    this.#holders++
+    return this
+  }
+
   [Symbol.dispose](): void {
-    if (this.fd !== null) fs.closeSync(this.fd)
+    if (--this.#holders === 0 && this.fd !== null) fs.closeSync(this.fd)
   }
 }
 
@@ -76,12 +102,15 @@ export class Place implements Disposable {
   /** Without links. */
   readonly path: VirtualPath
   readonly readOnly: boolean
+  /** What stood there when the place was resolved, where that was looked at: the first question's answer. */
+  #seen: fs.Stats | null | undefined
 
-  constructor(folder: Folder, name: Buffer | null, path: VirtualPath, readOnly: boolean) {
+  constructor(folder: Folder, name: Buffer | null, path: VirtualPath, readOnly: boolean, seen?: fs.Stats | null) {
     this.folder = folder
     this.name = name
     this.path = path
     this.readOnly = readOnly
+    this.#seen = seen
   }
 
   get real(): Buffer | string {
@@ -90,6 +119,9 @@ export class Place implements Disposable {
 
   /** null when there is nothing of that name. */
   lstat(): fs.Stats | null {
+    const seen = this.#seen
+    this.#seen = undefined
+    if (seen !== undefined) return seen
     return fs.lstatSync(this.real, { throwIfNoEntry: false }) ?? null
   }
 
@@ -107,10 +139,12 @@ export class Jail {
   readonly #home: string
   readonly #mounts: readonly Mount[]
   readonly #storageRoot: string | null
+  readonly #kept: KeptFolder | null
 
-  /** @param storageRoot below it no part of a home or mount target may be a link: another user's home may hold this one, and its links with it */
-  constructor(home: string, mounts: readonly Mount[], storageRoot: string | null) {
+  /** @param storageRoot below it no part of a home or mount target may be a link: another user's home may hold this one, and its links with it. @param keeps the last folder is kept open, until {@link close} */
+  constructor(home: string, mounts: readonly Mount[], storageRoot: string | null, keeps = false) {
     this.#home = home
+    this.#kept = keeps ? new KeptFolder() : null
     this.#mounts = mounts
     this.#storageRoot = storageRoot === null ? null : resolvePath(storageRoot)
   }
@@ -133,10 +167,31 @@ export class Jail {
    */
   resolve(path: VirtualPath, followLast: boolean): Place {
     try {
-      return this.#walk(split(path), followLast)
+      const near = this.#kept && this.#near(path, followLast, this.#kept)
+      if (near) return near
+      const place = this.#walk(split(path), followLast)
+      // only what needed no link
+      if (this.#kept && place.name !== null && place.path === path) this.#kept.keep(parentOf(path), place.folder, place.readOnly)
+      return place
     } catch (error) {
       throw fromErrno(error)
     }
+  }
+
+  /** No folder is kept open any more. */
+  close(): void {
+    this.#kept?.drop()
+  }
+
+  /** The place in the kept folder, unless it takes a walk to find it. */
+  #near(path: VirtualPath, followLast: boolean, keeper: KeptFolder): Place | null {
+    if (path === ROOT || this.#mounts.some((mount) => mount.path === path)) return null
+    const kept = keeper.find(parentOf(path))
+    if (!kept) return null
+    const name = nameToBytes(baseOf(path))
+    if (!followLast) return new Place(kept.folder.share(), name, path, kept.readOnly)
+    const seen = fs.lstatSync(kept.folder.at(name), { throwIfNoEntry: false }) ?? null
+    return seen?.isSymbolicLink() ? null : new Place(kept.folder.share(), name, path, kept.readOnly, seen)
   }
 
   #walk(wanted: string[], followLast: boolean): Place {

@@ -46,7 +46,7 @@ export async function stage(place: Place, options: UploadOptions, context: Stage
   const base = options.mode === 'resume' ? resumable(partial, found, options) : null
   if (base) context.need('resume')
   // the folder must be writable before the row is made, not only when the file is whole
-  translated(() => fs.accessSync(place.folder.at(null), fs.constants.W_OK))
+  translated(() => place.folder.mustBeWritable())
   const offset = base ? (options.truncateTo ?? base.size) : 0
   const { transferId, grant, announce } = await context.begin(offset)
   const staging = context.vault.staging(transferId)
@@ -58,7 +58,7 @@ export async function stage(place: Place, options: UploadOptions, context: Stage
       safeMode(options.fileMode ?? 0o644, 'file'),
     )
     // what was looked at before the row was made may have changed since: what was taken over counts
-    const taken = fs.fstatSync(fd).size
+    const taken = base ? fs.fstatSync(fd).size : 0
     if (options.truncateTo !== undefined && options.truncateTo > taken) throw behindTheEnd(options.truncateTo, taken)
     const size = options.truncateTo ?? taken
     if (size < taken) await truncate(fd, size)

@@ -249,3 +249,8 @@ export async function get(session: SessionFilesystem, path: string): Promise<str
 
 /** Open descriptors of this process, but for the one that counts. */
 export const descriptors = (): number => fs.readdirSync('/proc/self/fd').length - 1
+
+/** Waits until no more are open than `before`: a session keeps its last folder open for a moment. The test's own timeout ends a wait for ever. */
+export async function closedAgain(before: number): Promise<void> {
+  while (descriptors() > before) await new Promise((go) => setTimeout(go, 50))
+}

@@ -5,9 +5,26 @@ import fs from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
+import { FileFlowError } from '../../src/core/errors.ts'
 import { toVirtualPath } from '../../src/core/virtual-path.ts'
 import type { SessionFilesystem } from '../../src/files/session-filesystem.ts'
-import { begin, cut, type Disk, descriptors, disk, entries, filesBelow, get, names, outcome, put, raw, SURE, v } from './bench.ts'
+import {
+  begin,
+  closedAgain,
+  cut,
+  type Disk,
+  descriptors,
+  disk,
+  entries,
+  filesBelow,
+  get,
+  names,
+  outcome,
+  put,
+  raw,
+  SURE,
+  v,
+} from './bench.ts'
 
 /** Links that try to leave, by name; made as another local process may make them. */
 function hostileLinks(d: Disk): string[] {
@@ -149,7 +166,7 @@ test('a missing mount target is answered as missing and costs no descriptor', as
   const session = d.session({ mounts: [{ path: '/gone', target: join(d.root, 'nowhere') }] })
   const before = descriptors()
   for (let i = 0; i < 50; i++) t.equal(await outcome(session.stat(v('/gone/x'))), 'path.not_found')
-  t.equal(descriptors(), before)
+  await closedAgain(before)
   d.put('a', 'mine')
   t.equal(await get(session, '/a'), 'mine')
 })
@@ -317,4 +334,58 @@ test('a listing shows links as links and other kinds as such, and follows a link
   t.equal((await session.lstat(v('/l'))).kind, 'link')
   t.equal((await session.stat(v('/l'))).kind, 'directory')
   t.equal((await session.stat(v('/l'))).name, 'l')
+})
+
+test('the folder that a session worked in last is looked for again: moved, exchanged for a link, removed or made anew, nothing is written where it was', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  const inside = join(d.home, 'in')
+  fs.mkdirSync(inside)
+  await put(session, '/in/first', 'first')
+
+  // another local process takes the folder out of the home, and lays a link in its place
+  fs.renameSync(inside, join(d.outside, 'taken'))
+  fs.symlinkSync(join(d.outside, 'taken'), inside)
+  t.not(await outcome(put(session, '/in/second', 'second')), 'ok')
+  t.same(fs.readdirSync(join(d.outside, 'taken')), ['first'])
+  fs.renameSync(join(d.outside, 'taken'), join(d.home, 'back'))
+
+  // a link within the home leads where it says
+  fs.rmSync(inside)
+  fs.symlinkSync('back', inside)
+  await put(session, '/in/third', 'third')
+  t.same(fs.readdirSync(join(d.home, 'back')).sort(), ['first', 'third'])
+
+  // removed, and made anew under the same name
+  fs.rmSync(inside)
+  fs.renameSync(join(d.home, 'back'), inside)
+  await put(session, '/in/fourth', 'fourth')
+  fs.rmSync(inside, { recursive: true })
+  t.equal(await outcome(put(session, '/in/fifth', 'fifth')), 'path.not_found')
+  fs.mkdirSync(inside)
+  await put(session, '/in/sixth', 'sixth')
+  t.same(fs.readdirSync(inside), ['sixth'])
+})
+
+test('a name in the folder that a session worked in last may become a link: it is walked like any other', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  await put(session, '/a', 'whole')
+  fs.rmSync(join(d.home, 'a'))
+  fs.symlinkSync(join(d.outside, 'secret'), join(d.home, 'a'))
+  const before = d.outsideState()
+  t.not(await outcome(get(session, '/a')), 'ok')
+  t.not(await outcome(put(session, '/a', 'mine')), 'ok')
+  t.same(d.outsideState(), before)
+})
+
+test('a session that is over, or idle for a moment, keeps no folder open', async (t) => {
+  const d = disk(t)
+  const before = descriptors()
+  const [one, two] = [d.session(), d.session()]
+  await put(one, '/a', 'whole')
+  await put(two, '/b', 'whole')
+  await one.close(new FileFlowError('session.revoked'))
+  t.ok(descriptors() <= before + 1)
+  await closedAgain(before)
 })
