@@ -28,7 +28,9 @@ const METHODS = {
 } as const satisfies { [M in keyof Gatekeeper]: ReturnType<Gatekeeper[M]> extends Promise<unknown> ? 'call' : 'notice' }
 
 /** What nobody waits for goes with the next question, or after this time: each message wakes the other thread, which costs more than what it does then. */
-const NOTICE_DELAY_MS = 5
+const NOTICE_DELAY_MS = 20
+/** Deliveries wait for these. */
+const URGENT = new Set<string>(['published', 'confirmUpload', 'renamed'] satisfies (keyof Gatekeeper)[])
 const MOST_HELD = 100
 
 export const isCall = (method: string): boolean => Object.hasOwn(METHODS, method) && METHODS[method as keyof Gatekeeper] === 'call'
@@ -66,7 +68,10 @@ export function createGatekeeperClient(port: Pick<MessagePortLike, 'postMessage'
     gatekeeper[method] =
       kind === 'call'
         ? (...args: unknown[]) => caller.call(method, args)
-        : (...args: unknown[]) => hold({ type: 'notice', method, args } as Asked)
+        : (...args: unknown[]) => {
+            hold({ type: 'notice', method, args } as Asked)
+            if (URGENT.has(method)) flush()
+          }
   }
   return {
     gatekeeper: gatekeeper as unknown as Gatekeeper,

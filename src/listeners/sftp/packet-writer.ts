@@ -3,6 +3,8 @@
 import { nameToBytes } from '../../core/virtual-path.ts'
 
 const SLAB = 64 * 1024
+/** So little is copied, and leaves with what else is answered. */
+const SMALL = 4096
 
 export class PacketWriter {
   readonly #write: (bytes: Buffer) => void
@@ -63,13 +65,25 @@ export class PacketWriter {
   end(): void {
     this.#slab.writeUInt32BE(this.#at - this.#start - 4, this.#start)
     this.#start = this.#at
+    this.#plan()
+  }
+
+  /** Once all that this turn of the event loop answers is there: a tick comes after the last microtask. */
+  #plan(): void {
     if (this.#planned) return
     this.#planned = true
-    queueMicrotask(() => this.flush())
+    process.nextTick(() => this.flush())
   }
 
   /** Whole packets made elsewhere, in order behind what was written before. */
   raw(packets: Buffer): void {
+    if (packets.length <= SMALL) {
+      this.#start = this.#at
+      this.plain(packets)
+      this.#start = this.#at
+      this.#plan()
+      return
+    }
     this.flush()
     this.#write(packets)
   }
