@@ -229,7 +229,10 @@ export class SessionTransfers {
     const { ledger, arrivals } = this.#options
     const owes = this.#kept.get(transferId)
     this.#kept.delete(transferId)
-    if (!arrivals || owes === undefined) return ledger.published(transferId)
+    if (!arrivals || owes === undefined) {
+      ledger.published(transferId)
+      return
+    }
     try {
       void arrivals.write({ kind: 'published', id: transferId, at: systemClock.now() }, false)
       arrivals.written(owes)
