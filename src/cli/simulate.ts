@@ -47,7 +47,8 @@ no longer be sent (-) or be named differently (~) under these rules, and ends wi
     if (result.rules.length === 0) io.stdout.write('There are no rules.\n')
     for (const rule of result.rules) {
       io.stdout.write(rule.matched ? `match     ${rule.rule}\n` : `no match  ${rule.rule}: ${printable(rule.reason ?? '')}\n`)
-      for (const { destination, remote_path } of rule.deliveries) io.stdout.write(`          → ${destination}: ${printable(remote_path)}\n`)
+      for (const { destination, remote_path, error } of rule.deliveries)
+        io.stdout.write(`          → ${destination}: ${error === undefined ? printable(remote_path) : `no name: ${printable(error)}`}\n`)
     }
     return matched ? 0 : 1
   },

@@ -1,6 +1,7 @@
 // A state file read from disk: its content, or every fault with file, line and key.
 // Must not apply it.
 import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
 import { FileFlowError } from '../core/errors.ts'
 import { type StateFile, stateFileChecker } from '../core/state-file.ts'
@@ -38,7 +39,34 @@ export function readStateFile(file: string): StateFile {
       ),
     )
   }
-  return value as StateFile
+  return withNamedFiles(value as StateFile, file, (pointer) => at(offsetOf(document.contents, pointer)))
+}
+
+/** Certificates and keys of destinations that are given as the name of a file, seen from the state file's folder, are read from it. */
+function withNamedFiles(state: StateFile, file: string, place: (pointer: string) => string): StateFile {
+  const faults: string[] = []
+  const read = (value: string | null | undefined, index: number, key: string): string | null | undefined => {
+    if (typeof value !== 'string' || value === '' || value.includes('\n') || value.includes('-----BEGIN')) return value
+    try {
+      return readFileSync(resolve(dirname(file), value), 'utf8')
+    } catch (error) {
+      const name = `destinations.${index}.${key}`
+      faults.push(
+        `${place(`/${name.replaceAll('.', '/')}`)} ${name}: PEM text, or a file: ${value} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`,
+      )
+      return value
+    }
+  }
+  const destinations = state.destinations?.map((destination, index) => {
+    const { tls, private_key } = destination
+    return {
+      ...destination,
+      ...(private_key === undefined ? {} : { private_key: read(private_key, index, 'private_key') }),
+      ...(tls?.ca === undefined ? {} : { tls: { ...tls, ca: read(tls.ca, index, 'tls.ca') } }),
+    } as typeof destination
+  })
+  if (faults.length > 0) fail(faults)
+  return destinations === undefined ? state : { ...state, destinations }
 }
 
 function toPlain(document: ReturnType<typeof parseDocument>, file: string): unknown {

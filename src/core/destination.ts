@@ -16,7 +16,10 @@ export const DestinationFields = {
     Type.Union(
       [
         Type.Array(
-          Type.String({ pattern: '^SHA256:[A-Za-z0-9+/]{43}=?$', description: 'a fingerprint as ssh-keygen -l prints it: SHA256:…' }),
+          Type.String({
+            pattern: '^(SHA256:[A-Za-z0-9+/]{43}=?|insecure)$',
+            description: 'a fingerprint as ssh-keygen -l prints it: SHA256:…; or insecure alone',
+          }),
           { minItems: 1, maxItems: 20 },
         ),
         Type.Literal('insecure'),

@@ -111,7 +111,7 @@ export function compileRule(spec: RuleSpec, alwaysExclude: readonly string[] = [
   checkSource(spec, wanted)
   if (spec.dedupe !== undefined && !((parseDuration(spec.dedupe) ?? 0) > 0 && parseDuration(spec.dedupe)! <= LONGEST_DEDUPE_MS))
     throw new FileFlowError('request.invalid', `rule ${spec.name}: dedupe is a time from 1s to 400d, as in 24h`)
-  for (const target of spec.deliver) checkTemplate(target.path ?? DEFAULT_REMOTE_PATH)
+  for (const target of spec.deliver) checkTemplate(target.path ?? DEFAULT_REMOTE_PATH, `rule ${spec.name}: `)
   const users = new Set(spec.source.users ?? [])
   const pattern = globMatcher(wanted)
   const excludes = [...alwaysExclude, ...(spec.exclude ?? [])].map((text) => ({ text, test: excluder(text) }))

@@ -63,26 +63,33 @@ const WORDS: Record<string, Word> = {
 
 const PLACE = /\{([^{}]*)\}/g
 
-/** @throws FileFlowError `template.invalid` naming the unknown word. */
-export function checkTemplate(template: string): void {
+/**
+ * @param whose begins the message: which rule or destination it is
+ * @throws FileFlowError `template.invalid` naming the unknown word.
+ */
+export function checkTemplate(template: string, whose = ''): void {
+  const refuse = (message: string): never => {
+    throw new FileFlowError('template.invalid', `${whose}${message}`)
+  }
   for (const [, body] of template.matchAll(PLACE)) {
     const [word, argument] = cut(body!)
     if (!Object.hasOwn(WORDS, word)) {
-      throw new FileFlowError(
-        'template.invalid',
-        `unknown word {${body}}; known: ${Object.keys(WORDS)
-          .map((w) => `{${w}}`)
-          .join(' ')}`,
-      )
+      const known = Object.keys(WORDS).map((w) => `{${w}}`)
+      refuse(`unknown word {${body}}; known: ${known.join(' ')}`)
     }
-    if (word === 'counter' && argument !== undefined && !/^[1-9]$/.test(argument))
-      throw new FileFlowError('template.invalid', '{counter:N} takes 1 to 9 digits')
-    if (argument === '') throw new FileFlowError('template.invalid', `{${body}}: the format after : is missing`)
-    if (argument !== undefined && !['date', 'time', 'counter'].includes(word))
-      throw new FileFlowError('template.invalid', `{${word}} takes no format`)
+    if (word === 'counter' && argument !== undefined && !/^[1-9]$/.test(argument)) refuse('{counter:N} takes 1 to 9 digits')
+    if (argument === '') refuse(`{${body}}: the format after : is missing`)
+    if (argument !== undefined && !['date', 'time', 'counter'].includes(word)) refuse(`{${word}} takes no format`)
   }
-  if (template.endsWith('/')) throw new FileFlowError('template.invalid', 'it ends with /: name the file, too, as in /incoming/{filename}')
-  if (/[{}]/.test(template.replace(PLACE, ''))) throw new FileFlowError('template.invalid', 'a { or } without its partner')
+  if (template.endsWith('/')) refuse('it ends with /: name the file, too, as in /incoming/{filename}')
+  if (/[{}]/.test(template.replace(PLACE, ''))) refuse('a { or } without its partner')
+}
+
+/** What no file could ever make good: asked when a rule is saved, not of the rules on record. @throws FileFlowError `template.invalid` */
+export function checkRemotePath(template: string, whose: string): void {
+  if (template.split('/').includes('..')) {
+    throw new FileFlowError('template.invalid', `${whose}${template}: it leaves the base path; .. is no part of a remote name`)
+  }
 }
 
 const cut = (body: string): [string, string | undefined] => {

@@ -2,7 +2,7 @@
 // Must not show a secret to anyone but the forwarder.
 import type { Clock } from '../core/clock.ts'
 import { type DestinationSpec, SECRET_KEYS } from '../core/destination.ts'
-import { checkDestination, DEFAULT_PORT } from '../core/destination-check.ts'
+import { checkDestination, DEFAULT_PORT, normalDestination } from '../core/destination-check.ts'
 import { FileFlowError } from '../core/errors.ts'
 import { changedKeys, type Plan, patched } from '../core/state-file.ts'
 import { checkTemplate } from '../core/template.ts'
@@ -83,9 +83,9 @@ export function createDestinations({ store, clock, changed, usedBy }: Destinatio
       old && keepSecrets && SECRET_KEYS.every((key) => declared[key] === undefined)
         ? Object.fromEntries(Object.entries(split(old).secret))
         : {}
-    const spec = { ...declared, ...kept } as DestinationSpec
+    const spec = normalDestination({ ...declared, ...kept } as DestinationSpec)
     checkDestination(spec)
-    if (spec.temp_name) checkTemplate(spec.temp_name)
+    if (spec.temp_name) checkTemplate(spec.temp_name, `destination ${spec.name}: temp_name: `)
     const { name, enabled, open, secret } = split(spec)
     const keys = old ? changedKeys(old, { ...spec, enabled }) : Object.keys(open).sort()
     const change = !before ? 'create' : keys.length === 0 ? 'same' : 'update'

@@ -2,8 +2,9 @@
 // Must not deliver: what a file owes is written by queue.ts.
 import type { Clock } from '../core/clock.ts'
 import { FileFlowError } from '../core/errors.ts'
-import { type Candidate, type CompiledRule, compileRule, type RuleSpec, watchedFolder } from '../core/rule.ts'
+import { type Candidate, type CompiledRule, compileRule, DEFAULT_REMOTE_PATH, type RuleSpec, watchedFolder } from '../core/rule.ts'
 import { changedKeys, type Plan, patched } from '../core/state-file.ts'
+import { checkRemotePath } from '../core/template.ts'
 import type { Actor, Page, PageRequest, Patch, RuleView } from '../core/views.ts'
 import type { RuleRow } from '../store/routing.ts'
 import type { Store } from '../store/store.ts'
@@ -82,6 +83,7 @@ export function createRules({ store, clock, hasDestination, exclude, checkWatch 
   /** @param coming destinations that the same transaction makes */
   function plan(actor: Actor, spec: RuleSpec, position: number | null, coming: ReadonlySet<string> = new Set()): Plan {
     compileRule(spec, excluded)
+    for (const { path } of spec.deliver) checkRemotePath(path ?? DEFAULT_REMOTE_PATH, `rule ${spec.name}: `)
     if (spec.source.watch !== undefined)
       checkWatch(
         watchedFolder(spec.source.watch),

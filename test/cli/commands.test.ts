@@ -115,6 +115,22 @@ test('apply names file, line and key of every fault, and does nothing', async (t
   t.equal(control.acts.length, 0)
 })
 
+test('a state file may name the files of certificates and keys, seen from its own folder', async (t) => {
+  const { run, file, bodies } = await console(t)
+  file('ca.pem', '-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n')
+  file('id', '-----BEGIN OPENSSH PRIVATE KEY-----\nQUJD\n-----END OPENSSH PRIVATE KEY-----\n')
+  const destinations = (ca: string, key: string) =>
+    `destinations:\n  - { name: a, type: ftps, host: h, username: u, tls: { ca: ${ca} } }\n  - { name: b, type: sftp, host: h, username: u, host_keys: [insecure], private_key: ${key} }\n`
+  t.match(await run(['apply', file('state.yaml', destinations('ca.pem', './id'))]), { code: 0 })
+  t.match(bodies.at(-1), {
+    destinations: [{ tls: { ca: /^-----BEGIN CERT.*END CERTIFICATE-----\n$/s } }, { private_key: /^-----BEGIN OPENSSH/ }],
+  })
+  const missing = await run(['apply', file('missing.yaml', destinations('none.pem', '/no/such/key'))])
+  t.equal(missing.code, 2)
+  t.match(missing.err, /missing\.yaml:2:\d+ destinations\.0\.tls\.ca: PEM text, or a file: none\.pem cannot be read \(ENOENT\)/)
+  t.match(missing.err, /missing\.yaml:3:\d+ destinations\.1\.private_key: .*ENOENT/)
+})
+
 test('a password comes from stdin, never from an argument', async (t) => {
   const { run, bodies, control } = await console(t)
   t.match(await run(['user', 'add', 'customer1', '--password-stdin'], 'correct horse\n'), { code: 0, out: /added/ })

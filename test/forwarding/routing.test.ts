@@ -127,7 +127,12 @@ test('a destination that could not work, or that is still needed, is refused', a
   await refused({ username: undefined }, /username is missing/)
   await refused({ type: 'local' }, /base_path is missing/)
   await refused({ type: 'ftps', private_key: 'x' }, /sftp only/)
-  await t.rejects(destinations.create(ADMIN, { ...HQ, temp_name: '{nonsense}' }), { code: 'template.invalid' })
+  await t.rejects(destinations.create(ADMIN, { ...HQ, temp_name: '{nonsense}' }), {
+    code: 'template.invalid',
+    message: /^destination hq: temp_name: unknown word \{nonsense\}/,
+  })
+  await refused({ host_keys: ['insecure', `SHA256:${'A'.repeat(43)}`] }, /insecure.*alone/)
+  await refused({ type: 'ftps', tls: { ca: '/etc/ssl/ca.pem' } }, /tls\.ca: PEM text/)
   await destinations.create(ADMIN, HQ)
   await t.rejects(destinations.create(ADMIN, HQ), { code: 'resource.exists' })
   await t.rejects(destinations.update(ADMIN, 'none', {}), { code: 'resource.not_found' })
@@ -141,6 +146,28 @@ test('a destination that could not work, or that is still needed, is refused', a
     })
   }, 'both may go in one transaction')
   t.notOk(destinations.has('hq'))
+})
+
+test('insecure may be spelled out as a word or as a list of it', async (t) => {
+  const { destinations } = setUp(t)
+  t.equal((await destinations.create(ADMIN, { ...HQ, host_keys: ['insecure'] })).host_keys, 'insecure')
+  t.match(destinations.plan(ADMIN, { ...HQ, host_keys: ['insecure'] }).change, { change: 'same' })
+})
+
+test('a rule whose remote name would leave the base path is refused when it is saved', async (t) => {
+  const { destinations, rules } = setUp(t)
+  await destinations.create(ADMIN, HQ)
+  for (const path of ['/../{path}', '..', '/in/../../{filename}', '/{user}/..']) {
+    await t.rejects(rules.create(ADMIN, { ...RULE, deliver: [{ to: 'hq', path }] }), {
+      code: 'template.invalid',
+      message: /^rule r: .*leaves the base path/,
+    })
+  }
+  await t.rejects(rules.create(ADMIN, { ...RULE, deliver: [{ to: 'hq', path: '/{bogus}' }] }), {
+    code: 'template.invalid',
+    message: /^rule r: unknown word \{bogus\}/,
+  })
+  await rules.create(ADMIN, { ...RULE, deliver: [{ to: 'hq', path: '/..{filename}' }] })
 })
 
 test('a destination with waiting deliveries stays', async (t) => {
