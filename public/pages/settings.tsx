@@ -40,6 +40,9 @@ const written = (value: unknown): string =>
         ? value.map((one) => (typeof one === 'string' ? one : JSON.stringify(one))).join(', ')
         : JSON.stringify(value)
 
+/** What a key is for, in the page's language where there are words. */
+const meaningOf = ({ key, description }: Pick<SettingView, 'key' | 'description'>): string => strings.keys[key] ?? description
+
 const COLUMNS: Column<SettingView>[] = [
   {
     key: 'key',
@@ -47,7 +50,7 @@ const COLUMNS: Column<SettingView>[] = [
     render: ({ key, description }) => (
       <div>
         <span className="mono">{key}</span>
-        <div className="quiet">{description}</div>
+        <div className="quiet">{meaningOf({ key, description })}</div>
       </div>
     ),
   },
@@ -189,7 +192,8 @@ function Configuration() {
           {({ items }) => {
             const rows = items.filter(
               ({ key, description, source }) =>
-                (!only || source !== 'default') && (key.toLowerCase().includes(q) || description.toLowerCase().includes(q)),
+                (!only || source !== 'default') &&
+                (key.toLowerCase().includes(q) || meaningOf({ key, description }).toLowerCase().includes(q)),
             )
             return rows.length === 0 ? (
               <Empty title={words.none} />

@@ -41,6 +41,8 @@ export async function serveDescription(app: App, identify: Identify, page: boole
   if (!page) return
   await app.register(swaggerUi, {
     routePrefix: '/api/docs',
+    // no field for another document's address: this page describes this gateway
+    theme: { title: 'FileFlow API', css: [{ filename: 'fileflow.css', content: '.topbar { display: none }' }] },
     uiConfig: { docExpansion: 'none', filter: true, tryItOutEnabled: false },
     uiHooks: {
       onRequest: async (request) => {

@@ -74,6 +74,8 @@ test('the pages of set-up and guarding are for everybody', { skip: noBrowser }, 
     }
     await visit(page, '/users', 'Utenti')
     await page.getByText('Müller \\u202eGmbH').waitFor()
+    await visit(page, '/settings', 'Impostazioni')
+    await page.getByText('la porta SSH; 0 ne sceglie una libera').waitFor()
     t.same(complaints, [])
   })
 })

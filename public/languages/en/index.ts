@@ -1,5 +1,6 @@
 // Every word the page says, in English, one file per area. This is the model: another language is a folder of this shape.
 // Must not hold words itself.
+import { keys } from './keys.ts'
 import { manage } from './manage.ts'
 import { movements } from './movements.ts'
 import { overview } from './overview.ts'
@@ -12,6 +13,7 @@ export const en = {
   ...movements,
   ...manage,
   ...recorded,
+  ...keys,
 }
 
 export type Strings = typeof en

@@ -1,0 +1,3 @@
+// English: the configuration's schema explains its keys itself.
+// Must not hold anything: what stands here would only repeat it.
+export const keys = { keys: {} as Record<string, string> }

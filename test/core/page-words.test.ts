@@ -1,0 +1,38 @@
+// The admin page has words, in each language, for what the gateway says by short names.
+// Must not look at the page; its string files are plain data.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'tap'
+import { recorded as english } from '../../public/languages/en/recorded.ts'
+import { codes } from '../../public/languages/it/codes.ts'
+import { keys } from '../../public/languages/it/keys.ts'
+import { recorded as italian } from '../../public/languages/it/recorded.ts'
+import { CONFIG_KEYS } from '../../src/config/keys.ts'
+import { ERRORS } from '../../src/core/errors.ts'
+
+const SRC = join(import.meta.dirname, '../../src')
+
+test('Italian has words for every error code, and both languages for every act that the audit log is given by name', async (t) => {
+  t.same(
+    Object.keys(ERRORS).filter((code) => !Object.hasOwn(codes, code)),
+    [],
+  )
+  t.same(Object.keys(italian.recorded), Object.keys(english.recorded))
+  for (const part of Object.keys(english.recorded) as (keyof typeof english.recorded)[])
+    t.same(Object.keys(italian.recorded[part]).sort(), Object.keys(english.recorded[part]).sort(), part)
+  const sources = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
+  const named = sources.flatMap((name) =>
+    [...readFileSync(join(SRC, name), 'utf8').matchAll(/(?:note|audit)\((?:actor|[^,()]+, )?,? ?'([a-z_]+\.[a-z0-9_]+)'/g)].map(
+      (found) => found[1]!,
+    ),
+  )
+  t.ok(named.length > 10)
+  t.same(
+    [...new Set(named)].filter((action) => !Object.hasOwn(english.recorded.actions, action)),
+    [],
+  )
+})
+
+test('Italian explains every key of the configuration, and none that is not there', async (t) => {
+  t.same(Object.keys(keys.keys).sort(), CONFIG_KEYS.map(({ name }) => name).sort())
+})
