@@ -65,8 +65,23 @@ export interface Connector {
 
 // ── the wire between dispatcher (control plane) and forwarder worker ──
 
+/** So many small files share one connection, where the protocol lets them. */
+export const SHARE = 4
+
+/** How many places there are: in all, and for one destination. Each destination with something to do has one in any case; small files may share one. */
+export interface Places {
+  readonly concurrency: number
+  readonly per_destination: number
+}
+
 export type ToForwarder =
-  | { readonly type: 'attempt'; readonly delivery: Delivery; readonly destination: DestinationSpec }
+  /** More than may be at work at once wait in the forwarder, in this order: the next one begins without a question. */
+  | {
+      readonly type: 'attempts'
+      readonly deliveries: readonly Delivery[]
+      readonly destination: DestinationSpec
+      readonly places: Places
+    }
   | { readonly type: 'cancel'; readonly deliveryId: string }
   | { readonly type: 'probe'; readonly id: number; readonly destination: DestinationSpec }
   /** Nobody waits for it any more; it is answered all the same. */
@@ -78,14 +93,21 @@ export type Outcome =
   | { readonly ok: true; readonly receipt: Receipt }
   | { readonly ok: false; readonly error: ErrorRecord /** The far side may have the file all the same. */; readonly unclear: boolean }
 
+export interface Settled {
+  readonly deliveryId: string
+  readonly attempt: number
+  /** Since it began. */
+  readonly durationMs: number
+  readonly outcome: Outcome
+}
+
 export type FromForwarder =
   | { readonly type: 'ready' }
+  /** What ended in one turn of the event loop; then what was handed over and will not be begun. */
   | {
       readonly type: 'settled'
-      readonly deliveryId: string
-      readonly attempt: number
-      readonly durationMs: number
-      readonly outcome: Outcome
+      readonly settled: readonly Settled[]
+      readonly returned: readonly { readonly deliveryId: string; readonly attempt: number }[]
     }
   | { readonly type: 'probed'; readonly id: number; readonly report: ProbeReport }
   | { readonly type: 'log'; readonly line: LogLine }

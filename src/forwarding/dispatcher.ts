@@ -10,10 +10,12 @@ import type { DeliveryRow } from '../store/deliveries.ts'
 import type { Store } from '../store/store.ts'
 import { LostRace } from '../store/transfers.ts'
 import { type Breakers, createBreakers } from './breakers.ts'
-import type { FromForwarder, Outcome, ProbeReport, ToForwarder } from './connector.ts'
+import { type Delivery, type FromForwarder, type Outcome, type ProbeReport, type Settled, SHARE, type ToForwarder } from './connector.ts'
 import type { Destinations } from './destinations.ts'
-import { createHeld } from './held.ts'
-import { createOutcomes, type Recorded } from './outcomes.ts'
+import { createOutcomes } from './outcomes.ts'
+import { createProbes } from './probes.ts'
+import { createSettlement } from './settlement.ts'
+import { createPaces, shareOut } from './shares.ts'
 
 export interface DispatcherOptions {
   readonly store: Store
@@ -30,19 +32,13 @@ export interface DispatcherOptions {
 }
 
 const LONGEST_SLEEP_MS = 60_000
-const RECORD_AGAIN_MS = 5000
 /** What has to run alone and found no quiet moment for so long gets one made: nothing is started for as long again, then the others have their turns. */
 const PATIENCE_MS = 30_000
-/** Outcomes share a transaction, as far as they come together. */
-const HELD_MS = 5
-const HELD = 32
 /** Besides as many as run at once: more than have outcomes that wait for a sync. */
 const IN_DOUBT = 1000
 const TURNS = 4
 /** A suspect that has run alone for so long gets company again, unless it was there at more than one crash: a long file must not stop all others. */
 const ALONE_MS = 30_000
-/** Tests of destinations at once. */
-const MOST_PROBES = 8
 
 export type Dispatcher = ReturnType<typeof createDispatcher>
 
@@ -55,9 +51,8 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
   let aloneUntil: number | null = null
   const perDestination = new Map<string, number>()
   const specs = new Map<string, DestinationSpec>()
-  const held = createHeld(HELD_MS, HELD)
-  const probes = new Map<number, { resolve(report: ProbeReport): void; reject(error: Error): void }>()
-  let nextProbe = 1
+  const probes = createProbes()
+  const paces = createPaces()
   let send: ((message: ToForwarder) => void) | null = null
   let timer: NodeJS.Timeout | undefined
   let kicked = false
@@ -82,6 +77,8 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
       }
     })
   }
+
+  const settlement = createSettlement({ store, clock, log, breakers, outcomes, changed, destinationChanged, finished, kick })
 
   const sleepUntil = (at: number | null): void => {
     clearTimeout(timer)
@@ -116,28 +113,28 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     sleepUntil(next.length > 0 ? Math.min(...(next as number[])) : null)
   }
 
-  /** One delivery a destination and round, so that a long backlog of one does not starve the others. */
+  /**
+   * Each destination its share, so that a long backlog or a slow far side does not starve the others; and for one that takes files fast some more, which wait in
+   * the forwarder. Those are claimed many at a time.
+   */
   function pick(names: readonly string[], now: number): DeliveryRow[] {
     const { concurrency, per_destination } = limits()
     const due = new Map<string, DeliveryRow[]>()
+    const wants = new Map<string, number>()
     for (const name of names) {
-      const free = breakers.allows(name, Math.min(per_destination - countOf(name), concurrency - running.size), now)
-      if (free > 0) due.set(name, rows.due(name, now, free))
+      const have = countOf(name)
+      const ahead = paces.ahead(name, per_destination)
+      const enough = have >= per_destination && have - per_destination >= ahead / 2
+      const free = enough ? 0 : breakers.allows(name, per_destination + ahead - have, now)
+      const found = free > 0 ? rows.due(name, now, free) : []
+      due.set(name, found)
+      wants.set(name, Math.min(per_destination, have + found.length))
     }
-    turn++
-    const order = names.map((_, i) => names[(i + turn) % names.length]!)
-    const picked: DeliveryRow[] = []
-    for (let more = true; more && running.size + picked.length < concurrency; ) {
-      more = false
-      for (const name of order) {
-        const row = running.size + picked.length < concurrency ? due.get(name)?.shift() : undefined
-        if (row) {
-          picked.push(row)
-          more = true
-        }
-      }
-    }
-    return picked
+    const shares = shareOut(wants, concurrency, turn++)
+    return names.flatMap((name) => {
+      const share = shares.get(name) ?? 0
+      return due.get(name)!.slice(0, Math.max(0, share + paces.ahead(name, share) - countOf(name)))
+    })
   }
 
   /** The first of those that ran when the forwarder's thread ended, if its destination may be sent to. */
@@ -154,27 +151,26 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
   async function start(picked: readonly DeliveryRow[]): Promise<void> {
     claiming = true
     const at = clock.now()
-    const begun: DeliveryRow[] = []
-    const claims = picked.map(({ id }) =>
-      store.group.run(() => {
-        const row = rows.start(id, at)
-        begun.push(row)
-        // from here on it can be cancelled and given back like any other
-        begin(row)
-        return row
-      }, false),
-    )
-    const results = await Promise.allSettled(claims)
-    claiming = false
-    const started = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
-    // undone with its transaction
-    for (const row of begun) if (!started.includes(row) && running.get(row.id) === row) done(row)
-    if (running.size === 0) aloneUntil = null
-    const failed = results.find((result) => result.status === 'rejected' && !(result.reason instanceof LostRace))
-    if (failed?.status === 'rejected') {
-      log.error('dispatcher.failed', 'Due deliveries could not be claimed.', errorFields(failed.reason))
+    let started: DeliveryRow[] = []
+    let failed = false
+    try {
+      await store.group.run(() => {
+        started = picked.flatMap((row) => claimOne(row, at))
+        // from here on they can be cancelled and given back like any other
+        for (const row of started) begin(row)
+      }, false)
+    } catch (error) {
+      failed = true
+      // undone with their transaction
+      for (const row of started) if (running.get(row.id) === row) done(row)
+      started = []
+      log.error('dispatcher.failed', 'Due deliveries could not be claimed.', errorFields(error))
       sleepUntil(clock.now() + 1000)
     }
+    claiming = false
+    if (running.size === 0) aloneUntil = null
+    const earlier = new Map(picked.map((row) => [row.id, row]))
+    const ready = new Map<string, Delivery[]>()
     for (const row of started) {
       // cancelled or given back in the meantime
       if (running.get(row.id) !== row) continue
@@ -182,19 +178,38 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
       testPoint('delivery.started')
       try {
         if (!send) throw new FileFlowError('service.draining')
-        // it waited while a later version went out (a retry by hand, say)
-        if (rows.newerDelivered(row.id)) throw new FileFlowError('delivery.superseded')
-        hand(row)
+        // it waited while a later version went out (a retry by hand, say); nobody can overtake one that was never touched
+        const untouched = earlier.get(row.id)!.updated_at === row.created_at
+        if (!untouched && rows.newerDelivered(row.id)) throw new FileFlowError('delivery.superseded')
+        const delivery = deliveryOf(row)
+        const others = ready.get(row.destination)
+        if (others) others.push(delivery)
+        else ready.set(row.destination, [delivery])
       } catch (error) {
-        settle(row.id, row.attempt, { ok: false, error: toErrorRecord(error), unclear: false })
-        if (!(error instanceof FileFlowError))
-          log.error('delivery.failed', 'A delivery could not be handed to the forwarder.', { delivery: row.id, ...errorFields(error) })
+        fail(row, error)
       }
     }
+    for (const [name, deliveries] of ready) hand(name, deliveries)
     if (lookAgain || started.length < picked.length) {
       lookAgain = false
       if (!failed) kick()
     }
+  }
+
+  /** None when it was cancelled since it was looked at. */
+  function claimOne({ id }: DeliveryRow, at: number): DeliveryRow[] {
+    try {
+      return [rows.start(id, at)]
+    } catch (error) {
+      if (error instanceof LostRace) return []
+      throw error
+    }
+  }
+
+  function fail(row: DeliveryRow, error: unknown): void {
+    settle({ deliveryId: row.id, attempt: row.attempt, durationMs: 0, outcome: { ok: false, error: toErrorRecord(error), unclear: false } })
+    if (!(error instanceof FileFlowError))
+      log.error('delivery.failed', 'A delivery could not be handed to the forwarder.', { delivery: row.id, ...errorFields(error) })
   }
 
   function begin(row: DeliveryRow): void {
@@ -210,27 +225,33 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     return spec
   }
 
-  function hand(row: DeliveryRow): void {
+  /** @throws FileFlowError `template.invalid`, `spool.missing` */
+  function deliveryOf(row: DeliveryRow): Delivery {
     // its template could not be filled in: there is no name to send it under
     if (row.remote_path === '' || row.temp_name === '') throw new FileFlowError('template.invalid')
-    const transfer = store.transfers.get(row.transfer_id)
-    if (!transfer?.spool) throw new FileFlowError('spool.missing')
-    send?.({
-      type: 'attempt',
-      destination: specOf(row.destination),
-      delivery: {
-        id: row.id,
-        attempt: row.attempt,
-        spool: transfer.spool,
-        size: row.size,
-        sha256: row.sha256,
-        mtimeMs: transfer.ended_at ?? transfer.started_at,
-        remotePath: row.remote_path,
-        tempName: row.temp_name,
-        onConflict: row.on_conflict,
-        unclear: row.unclear === 1,
-      },
-    })
+    const content = rows.content(row.transfer_id)
+    if (!content?.spool) throw new FileFlowError('spool.missing')
+    return {
+      id: row.id,
+      attempt: row.attempt,
+      spool: content.spool,
+      size: row.size,
+      sha256: row.sha256,
+      mtimeMs: content.at,
+      remotePath: row.remote_path,
+      tempName: row.temp_name,
+      onConflict: row.on_conflict,
+      unclear: row.unclear === 1,
+    }
+  }
+
+  function hand(name: string, deliveries: readonly Delivery[]): void {
+    try {
+      const { concurrency, per_destination } = limits()
+      send?.({ type: 'attempts', destination: specOf(name), deliveries, places: { concurrency, per_destination } })
+    } catch (error) {
+      for (const { id } of deliveries) fail(running.get(id)!, error)
+    }
   }
 
   const done = (row: DeliveryRow): void => {
@@ -243,57 +264,27 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     kick()
   }
 
-  function settle(id: string, attempt: number, outcome: Outcome): void {
-    const row = running.get(id)
+  function settle({ deliveryId, attempt, durationMs, outcome }: Settled): void {
+    const row = running.get(deliveryId)
     if (!row || row.attempt !== attempt) return
+    if (outcome.ok) paces.took(row.destination, durationMs)
+    else paces.forget(row.destination)
     finish(row, outcome)
   }
 
-  function finish(row: DeliveryRow, outcome: Outcome): void {
-    if (!outcome.ok) breakers.undecided(row.destination)
-    done(row)
-    // a process that ends before it is written finds the file at the far side: an outcome can wait for others, while there are any
-    held.add(() => write(row, outcome), !outcome.ok || running.size === 0)
+  /** Handed over and never begun: as if it had not been claimed. */
+  function takeBack(given: readonly DeliveryRow[]): void {
+    if (given.length === 0) return
+    for (const row of given) {
+      paces.forget(row.destination)
+      done(row)
+    }
+    settlement.giveBack(given)
   }
 
-  function write(row: DeliveryRow, outcome: Outcome): void {
-    let told: Recorded | undefined
-    store.group
-      .run(
-        () => {
-          told = outcomes.record(row, outcome)
-          // a success that a power cut takes back is found at the far side; only what is done to the partner's file cannot wait for the next sync
-        },
-        !outcome.ok || row.after !== 'keep',
-      )
-      .then(
-        () => {
-          testPoint('delivery.settled')
-          if (!outcome.ok) breakers.decided(row.destination)
-          changed(told!.event, row.id)
-          for (const id of told!.expired) changed('dead', id)
-          if (told!.breaker) destinationChanged(row.destination)
-          if (told!.event === 'delivered') finished(row.transfer_id)
-          // given back or to be tried again: its time may be now
-          kick()
-        },
-        (error: unknown) => {
-          if (error instanceof LostRace) {
-            if (!outcome.ok) breakers.decided(row.destination)
-            kick()
-            return changed('cancelled', row.id)
-          }
-          // a full disk, say: the row is `running` still, and nobody but this outcome can end that
-          log.error('delivery.settle_failed', 'The outcome of a delivery could not be recorded; it is tried again.', {
-            delivery: row.id,
-            ...errorFields(error),
-          })
-          setTimeout(() => write(row, outcome), RECORD_AGAIN_MS).unref()
-        },
-      )
-      .catch((error: unknown) =>
-        log.error('delivery.failed', 'What follows a delivery failed.', { delivery: row.id, ...errorFields(error) }),
-      )
+  function finish(row: DeliveryRow, outcome: Outcome): void {
+    done(row)
+    settlement.add(row, outcome, running.size > 0)
   }
 
   /** What ran in a worker that is gone: the attempt did not count, but its end is unclear. One that crashed may do so again. */
@@ -301,11 +292,18 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     const error: ErrorRecord = crashed
       ? { code: 'delivery.crashes', message: ERRORS['delivery.crashes'].text }
       : { code: 'service.draining', message: 'The forwarder stopped.' }
+    const { per_destination } = limits()
+    const begun = new Map<string, number>()
+    const waited: DeliveryRow[] = []
     for (const row of [...running.values()]) {
-      finish(row, { ok: false, error, unclear: true })
+      const before = begun.get(row.destination) ?? 0
+      begun.set(row.destination, before + 1)
+      // the forwarder begins them in the order in which they came: what is behind cannot have begun
+      if (before < per_destination * SHARE) finish(row, { ok: false, error, unclear: true })
+      else waited.push(row)
     }
-    for (const { reject } of probes.values()) reject(new FileFlowError('service.unavailable', 'The forwarder stopped.'))
-    probes.clear()
+    takeBack(waited)
+    probes.lost()
   }
 
   return {
@@ -328,25 +326,30 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     pause(): void {
       send = null
       clearTimeout(timer)
-      held.release()
+      settlement.release()
     },
     /** @param crashed the worker ended by a fault of its own */
     disconnect(crashed = false): void {
       send = null
       clearTimeout(timer)
-      held.release()
+      settlement.release()
       giveBackRunning(crashed)
     },
     receive(message: FromForwarder): void {
-      if (message.type === 'settled') settle(message.deliveryId, message.attempt, message.outcome)
-      else if (message.type === 'probed') {
-        probes.get(message.id)?.resolve(message.report)
-        probes.delete(message.id)
-      }
+      if (message.type === 'probed') probes.answered(message.id, message.report)
+      if (message.type !== 'settled') return
+      for (const one of message.settled) settle(one)
+      takeBack(
+        message.returned.flatMap(({ deliveryId, attempt }) => {
+          const row = running.get(deliveryId)
+          return row?.attempt === attempt ? [row] : []
+        }),
+      )
     },
     /** It was changed or removed: old connections go, and it is tried anew. */
     forget(destination: string): void {
       specs.delete(destination)
+      paces.forget(destination)
       send?.({ type: 'forget', destination })
       if (destinations.has(destination)) breakers.hurry(destination, clock.now())
       else breakers.forget(destination)
@@ -370,19 +373,7 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
       const destination = destinations.secretSpec(name)
       const to = send
       if (!to) throw new FileFlowError('service.unavailable', 'The forwarder is not running.')
-      if (probes.size >= MOST_PROBES) throw new FileFlowError('limit.rate', 'Other destinations are being tested. Wait a moment.')
-      return new Promise((resolve, reject) => {
-        if (signal.aborted) return reject(new FileFlowError('remote.timeout'))
-        const id = nextProbe++
-        // it counts until the forwarder has let go of it
-        probes.set(id, { resolve, reject })
-        const giveUp = (): void => {
-          if (probes.has(id)) to({ type: 'unprobe', id })
-          reject(new FileFlowError('remote.timeout'))
-        }
-        signal.addEventListener('abort', giveUp, { once: true })
-        to({ type: 'probe', id, destination })
-      })
+      return probes.ask(destination, to, signal)
     },
     running: (): number => running.size,
   }

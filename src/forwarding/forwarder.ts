@@ -1,14 +1,16 @@
 // The forwarder worker's loop: attempts and probes as the dispatcher asks for them, each answered exactly once.
-// Must not know the queue: how many run at once and what comes after a failure is decided by the dispatcher.
+// Must not know the queue: how many may be at work, and what comes after a failure, is decided by the dispatcher.
 import { isDeepStrictEqual } from 'node:util'
 import { monotonic } from '../core/clock.ts'
 import type { DestinationSpec } from '../core/destination.ts'
-import { FileFlowError, toErrorRecord } from '../core/errors.ts'
+import { DESTINATION_WIDE, ERRORS, type ErrorCode, FileFlowError, toErrorRecord } from '../core/errors.ts'
 import { createLogger, errorFields } from '../core/log.ts'
 import { testPoint } from '../core/test-point.ts'
-import type { Connector, Delivery, FromForwarder, Outcome, ProbeReport, ToForwarder } from './connector.ts'
+import type { Connector, Delivery, FromForwarder, Outcome, Places, ProbeReport, Settled, ToForwarder } from './connector.ts'
 import { createConnector } from './connectors/create-connector.ts'
 import { AttemptError } from './connectors/errors.ts'
+import { MAX_CONNECTIONS, placeOf } from './connectors/remote-connector.ts'
+import { createTurns } from './turns.ts'
 
 /** What a MessagePort and a worker's parentPort have in common, as far as it is used here. */
 export interface MessagePortLike {
@@ -20,6 +22,20 @@ interface Known {
   readonly destination: DestinationSpec
   readonly connector: Connector
 }
+
+interface Handed {
+  readonly delivery: Delivery
+  readonly destination: DestinationSpec
+  /** Since when it waits, monotonic ms. */
+  readonly since: number
+}
+
+/** What has waited so long for its turn is behind something slow: it goes back to those that wait, so that nothing is called running for hours that never began. */
+const LONGEST_WAIT_MS = 5000
+
+/** After one of these it is the dispatcher's to say whether the destination is asked again, and when. */
+const isTheirs = (code: ErrorCode): boolean =>
+  DESTINATION_WIDE.has(code) || (code.startsWith('remote.') && ERRORS[code].retry !== 'permanent')
 
 /** Answers until a `stop` message; after `stopped` nothing more is posted. */
 export function runForwarder(port: MessagePortLike): void {
@@ -54,17 +70,67 @@ export function runForwarder(port: MessagePortLike): void {
     running.add(tracked)
   }
 
-  async function attempt(delivery: Delivery, destination: DestinationSpec): Promise<void> {
+  /** What one turn of the event loop has to say is one message. */
+  let settled: Settled[] = []
+  let returned: { deliveryId: string; attempt: number }[] = []
+  let telling = false
+  function tellSoon(): void {
+    if (telling) return
+    telling = true
+    setImmediate(tell)
+  }
+  function tell(): void {
+    telling = false
+    if (settled.length === 0 && returned.length === 0) return
+    port.postMessage({ type: 'settled', settled, returned })
+    settled = []
+    returned = []
+  }
+
+  const turns = createTurns<Handed>(
+    (handed) => track(attempt(handed)),
+    ({ delivery, destination }) => placeOf(destination, delivery),
+  )
+  const giveBack = (fits: (handed: Handed, name: string) => boolean): void => {
+    for (const { delivery } of turns.withdraw(fits)) returned.push({ deliveryId: delivery.id, attempt: delivery.attempt })
+    if (returned.length > 0) tellSoon()
+  }
+  let watch: NodeJS.Timeout | undefined
+  /** Runs only while something waits. */
+  function watchWaiting(): void {
+    watch ??= setTimeout(() => {
+      watch = undefined
+      const now = monotonic()
+      giveBack(({ since }) => now - since >= LONGEST_WAIT_MS)
+      if (turns.waiting() > 0) watchWaiting()
+    }, LONGEST_WAIT_MS / 2)
+  }
+
+  function take(deliveries: readonly Delivery[], destination: DestinationSpec, places: Places): void {
+    if (stopping) {
+      for (const { id, attempt } of deliveries) returned.push({ deliveryId: id, attempt })
+      tellSoon()
+      return
+    }
+    const since = monotonic()
+    const handed = deliveries.map((delivery) => ({ delivery, destination, since }))
+    turns.add(destination.name, handed, destination.max_connections ?? MAX_CONNECTIONS, places)
+    if (turns.waiting() > 0) watchWaiting()
+  }
+
+  async function attempt(handed: Handed): Promise<void> {
+    const { delivery, destination } = handed
     const since = monotonic()
     const abort = new AbortController()
+    attempts.set(delivery.id, abort)
     const settle = (outcome: Outcome) => {
       if (attempts.get(delivery.id) === abort) attempts.delete(delivery.id)
-      const durationMs = Math.round(monotonic() - since)
-      port.postMessage({ type: 'settled', deliveryId: delivery.id, attempt: delivery.attempt, durationMs, outcome })
+      settled.push({ deliveryId: delivery.id, attempt: delivery.attempt, durationMs: Math.round(monotonic() - since), outcome })
+      tellSoon()
+      if (!outcome.ok && isTheirs(outcome.error.code)) giveBack((_, name) => name === destination.name)
+      turns.ended(destination.name, handed)
     }
     try {
-      if (stopping) throw new FileFlowError('service.draining')
-      attempts.set(delivery.id, abort)
       const receipt = await connectorOf(destination).put(delivery, abort.signal)
       testPoint('delivery.sent')
       settle({ ok: true, receipt })
@@ -96,22 +162,32 @@ export function runForwarder(port: MessagePortLike): void {
   async function stop(deadlineMs: number): Promise<void> {
     if (stopping) return
     stopping = true
+    giveBack(() => true)
     for (const abort of probes.values()) abort.abort(new FileFlowError('service.draining'))
     const deadline = setTimeout(() => {
       for (const abort of attempts.values()) abort.abort(new FileFlowError('service.draining'))
     }, deadlineMs)
     while (running.size > 0) await Promise.all(running)
     clearTimeout(deadline)
+    clearTimeout(watch)
     await Promise.all([...known.values()].map(({ connector }) => connector.close()))
+    tell()
     port.postMessage({ type: 'stopped' })
   }
 
   const handlers: { readonly [T in ToForwarder['type']]: (message: Extract<ToForwarder, { type: T }>) => void } = {
-    attempt: ({ delivery, destination }) => track(attempt(delivery, destination)),
-    cancel: ({ deliveryId }) => attempts.get(deliveryId)?.abort(new FileFlowError('delivery.cancelled')),
+    attempts: ({ deliveries, destination, places }) => take(deliveries, destination, places),
+    cancel({ deliveryId }) {
+      // one that has not begun is nobody's business any more
+      turns.withdraw(({ delivery }) => delivery.id === deliveryId)
+      attempts.get(deliveryId)?.abort(new FileFlowError('delivery.cancelled'))
+    },
     probe: ({ id, destination }) => track(probe(id, destination)),
     unprobe: ({ id }) => probes.get(id)?.abort(new FileFlowError('delivery.cancelled')),
-    forget: ({ destination }) => forget(destination),
+    forget({ destination }) {
+      giveBack((_, name) => name === destination)
+      forget(destination)
+    },
     stop: ({ deadlineMs }) => void stop(deadlineMs),
   }
   port.on('message', (message) => {

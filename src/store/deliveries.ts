@@ -169,6 +169,7 @@ export function createDeliveryRows(db: Sqlite) {
       "UPDATE deliveries SET unclear = CASE state WHEN 'running' THEN 1 ELSE unclear END, state = 'cancelled', next_at = NULL, updated_at = ? WHERE id = ? AND state IN ('pending', 'retrying', 'running', 'dead')",
     ),
     get: db.prepare('SELECT * FROM deliveries WHERE id = ?'),
+    content: db.prepare('SELECT spool, coalesce(ended_at, started_at) AS at FROM transfers WHERE id = ?'),
     ofTransfer: db.prepare('SELECT * FROM deliveries WHERE transfer_id = ? ORDER BY id'),
     unfinished: db.prepare("SELECT count(*) FROM deliveries WHERE transfer_id = ? AND +state NOT IN ('delivered', 'cancelled')").pluck(),
     wishes: db.prepare('SELECT DISTINCT after FROM deliveries WHERE transfer_id = ?').pluck(),
@@ -305,6 +306,8 @@ export function createDeliveryRows(db: Sqlite) {
       return q.cancel.run(at, id).changes === 1
     },
     get: (id: string) => q.get.get(id) as DeliveryRow | undefined,
+    /** What a delivery of this transfer sends: where it lies, and since when it is whole, ms. */
+    content: (transfer: string) => q.content.get(transfer) as { spool: Buffer | null; at: number } | undefined,
     ofTransfer: (transfer: string) => q.ofTransfer.all(transfer) as DeliveryRow[],
     /** Deliveries that still need the spooled content (dead ones may be retried). */
     countUnfinished: (transfer: string) => q.unfinished.get(transfer) as number,

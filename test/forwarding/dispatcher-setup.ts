@@ -1,14 +1,18 @@
 // A dispatcher over a real store, and a forwarder that does just what it is told.
 // Must not move bytes.
 import type { Test } from 'tap'
+import type { DestinationSpec } from '../../src/core/destination.ts'
 import type { ErrorCode } from '../../src/core/errors.ts'
-import type { FromForwarder, Outcome, ToForwarder } from '../../src/forwarding/connector.ts'
+import type { Delivery, FromForwarder, Outcome, ToForwarder } from '../../src/forwarding/connector.ts'
 import { createDeliveryVerbs } from '../../src/forwarding/delivery-verbs.ts'
 import { createDestinations } from '../../src/forwarding/destinations.ts'
 import { createDispatcher } from '../../src/forwarding/dispatcher.ts'
 import { ADMIN, fakeClock, recordedLog, tempStore } from '../store/temp-store.ts'
 
-type Attempt = Extract<ToForwarder, { type: 'attempt' }>
+interface Attempt {
+  readonly delivery: Delivery
+  readonly destination: DestinationSpec
+}
 
 export const SENT: Outcome = {
   ok: true,
@@ -48,14 +52,19 @@ export async function setUpDispatcher(t: Test, names: string[] = ['hq'], limits 
   /** Every message crosses as it would to a thread. */
   const connect = (): void => dispatcher.connect((message) => sent.push(structuredClone(message)))
   t.teardown(() => dispatcher.disconnect())
-  const attempts = (): Attempt[] => sent.filter((m): m is Attempt => m.type === 'attempt')
+  const attempts = (): Attempt[] =>
+    sent.flatMap((m) => (m.type === 'attempts' ? m.deliveries.map((delivery) => ({ delivery, destination: m.destination })) : []))
   /** The last thing asked of each delivery that runs. */
   const running = (): Attempt[] =>
     [...new Map(attempts().map((m) => [m.delivery.id, m])).values()].filter(
       ({ delivery }) => store.deliveries.get(delivery.id)?.state === 'running',
     )
-  const answer = (id: string, attempt: number, outcome: Outcome): void =>
-    dispatcher.receive(structuredClone({ type: 'settled', deliveryId: id, attempt, durationMs: 1, outcome } satisfies FromForwarder))
+  const hear = (message: FromForwarder): void => dispatcher.receive(structuredClone(message))
+  /** @param durationMs by default so long that no others are handed over ahead of their turn */
+  const answer = (id: string, attempt: number, outcome: Outcome, durationMs = 60_000): void =>
+    hear({ type: 'settled', settled: [{ deliveryId: id, attempt, durationMs, outcome }], returned: [] })
+  const giveBack = (...ids: string[]): void =>
+    hear({ type: 'settled', settled: [], returned: ids.map((deliveryId) => ({ deliveryId, attempt: 1 })) })
   const state = (id: string) => store.deliveries.get(id)?.state
   const idle = async (): Promise<void> => {
     // a look for work runs in the turn after the kick; two turns later whatever was due has been handed over
@@ -77,6 +86,7 @@ export async function setUpDispatcher(t: Test, names: string[] = ['hq'], limits 
     attempts,
     running,
     answer,
+    giveBack,
     state,
     idle,
   }

@@ -1,7 +1,7 @@
 // The dispatcher over a real store, with a forwarder that does just what it is told.
 // Must not move bytes.
 import { test } from 'tap'
-import { ADMIN, aDueDelivery, SHA256, until } from '../store/temp-store.ts'
+import { ADMIN, aDueDelivery, SHA256, until, untilFound } from '../store/temp-store.ts'
 import { failure, SENT, setUpDispatcher as setUp } from './dispatcher-setup.ts'
 
 test('a due delivery is handed over with all it needs, and settled with its receipt', async (t) => {
@@ -69,12 +69,109 @@ test('a backlog of one destination does not starve the others, and no limit is p
   t.equal(s.attempts().length, 22, 'each exactly once')
 })
 
-test('the total limit holds over all destinations', async (t) => {
+test('the total limit holds over all destinations, but each has one place whatever the others do', async (t) => {
   const s = await setUp(t, ['a', 'b', 'c'], { concurrency: 2, per_destination: 2 })
-  for (const name of ['a', 'b', 'c']) for (const n of [1, 2]) aDueDelivery(s.store, `${name}${n}`, name)
+  for (const name of ['a', 'b']) for (const n of [1, 2]) aDueDelivery(s.store, `${name}${n}`, name)
   s.connect()
   await s.idle()
-  t.equal(s.attempts().length, 2)
+  t.same(
+    s
+      .running()
+      .map(({ destination }) => destination.name)
+      .sort(),
+    ['a', 'b'],
+  )
+  aDueDelivery(s.store, 'c1', 'c')
+  aDueDelivery(s.store, 'c2', 'c')
+  s.dispatcher.kick()
+  await until(() => s.state('c1') === 'running')
+  await s.idle()
+  t.equal(s.state('c2'), 'pending')
+})
+
+test('two destinations that never answer hold nobody else up', async (t) => {
+  const s = await setUp(t, ['stuck1', 'stuck2', 'quick'])
+  for (const name of ['stuck1', 'stuck2']) for (let i = 0; i < 10; i++) aDueDelivery(s.store, `${name}-${i}`, name)
+  s.connect()
+  await s.idle()
+  t.equal(s.attempts().length, 8, 'all places are taken')
+  for (let i = 0; i < 20; i++) aDueDelivery(s.store, `q${i + 10}`, 'quick')
+  s.dispatcher.kick()
+  for (let i = 0; i < 20; i++) {
+    const next = await untilFound(() => s.running().find(({ destination }) => destination.name === 'quick'))
+    s.answer(next.delivery.id, 1, SENT)
+    await until(() => s.state(next.delivery.id) === 'delivered')
+  }
+  t.equal(s.store.deliveries.health('quick').delivered, 20)
+})
+
+test('a destination that takes files fast gets more than it has places, and what was not begun is given back as if nothing had been', async (t) => {
+  const s = await setUp(t, ['hq'], { concurrency: 2, per_destination: 2 })
+  for (let i = 10; i < 40; i++) aDueDelivery(s.store, `d${i}`, 'hq')
+  s.connect()
+  await until(() => s.attempts().length === 2)
+  s.answer('d10', 1, SENT, 20)
+  // 2 places, 200 ms of work ahead at 20 ms each
+  await until(() => s.attempts().length === 23)
+  t.equal(s.sent.filter((m) => m.type === 'attempts').length, 2, 'in one message')
+  await s.idle()
+  t.equal(s.dispatcher.running(), 22)
+  s.giveBack('d30', 'd31')
+  await until(() => s.state('d30') !== 'running')
+  t.match(s.store.deliveries.get('d30'), { attempt: 0, spent_before: 0, unclear: 0, crashes: 0, error_json: null })
+  t.same(s.store.deliveries.attempts('d30'), [])
+  await s.idle()
+  t.equal(s.state('d30'), 'pending', 'and it waits for its turn: more is asked for only after the next has come through')
+  for (const { delivery } of s.running()) s.answer(delivery.id, delivery.attempt, SENT)
+  await until(() => s.running().length > 0)
+})
+
+test('after a failure nothing is handed over ahead of its turn until one has come through', async (t) => {
+  const s = await setUp(t, ['hq'], { concurrency: 1, per_destination: 1 })
+  for (let i = 10; i < 40; i++) aDueDelivery(s.store, `d${i}`, 'hq')
+  s.connect()
+  await until(() => s.attempts().length === 1)
+  s.answer('d10', 1, SENT, 50)
+  await until(() => s.attempts().length === 6)
+  s.answer('d11', 1, failure('remote.lost'))
+  s.giveBack('d12', 'd13', 'd14', 'd15')
+  await until(() => s.attempts().length === 7)
+  await s.idle()
+  t.equal(s.dispatcher.running(), 1)
+})
+
+test('what waited in a forwarder that crashed is no suspect, and what cannot have begun is not looked for at the far side', async (t) => {
+  const s = await setUp(t, ['hq'], { concurrency: 1, per_destination: 1 })
+  for (let i = 10; i < 40; i++) aDueDelivery(s.store, `d${i}`, 'hq')
+  s.connect()
+  await until(() => s.attempts().length === 1)
+  s.answer('d10', 1, SENT, 25)
+  await until(() => s.attempts().length === 10)
+  s.dispatcher.disconnect(true)
+  await until(() => s.dispatcher.running() === 0 && s.store.deliveries.running().length === 0)
+  const after = s
+    .attempts()
+    .slice(1)
+    .map(({ delivery }) => s.store.deliveries.get(delivery.id)!)
+  // one place, four small files in it
+  t.same(
+    after.map(({ crashes, unclear, attempt }) => [crashes, unclear, attempt]),
+    [...Array(4).fill([1, 1, 0]), ...Array(5).fill([0, 0, 0])],
+  )
+})
+
+test('one cancelled while it waits in the forwarder never starts again by itself', async (t) => {
+  const s = await setUp(t, ['hq'], { concurrency: 1, per_destination: 1 })
+  for (let i = 10; i < 20; i++) aDueDelivery(s.store, `d${i}`, 'hq')
+  s.connect()
+  await until(() => s.attempts().length === 1)
+  s.answer('d10', 1, SENT, 50)
+  await until(() => s.state('d15') === 'running')
+  s.verbs.cancel(ADMIN, 'd15')
+  t.match(s.sent.at(-1), { type: 'cancel', deliveryId: 'd15' })
+  s.giveBack('d15')
+  await s.idle()
+  t.equal(s.state('d15'), 'cancelled', 'what comes back late changes nothing')
 })
 
 test('waiting deliveries that cannot be started cost no work in the meantime', async (t) => {

@@ -56,6 +56,15 @@ export async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise<void>((go) => setImmediate(go))
 }
 
+/** As {@link until}: what was found. */
+export async function untilFound<T>(look: () => T | undefined): Promise<T> {
+  for (;;) {
+    const found = look()
+    if (found !== undefined) return found
+    await new Promise<void>((go) => setImmediate(go))
+  }
+}
+
 type TestStore = ReturnType<typeof tempStore>['store']
 
 export function aSession(store: TestStore, id = 'session-1', username = 'customer1'): string {

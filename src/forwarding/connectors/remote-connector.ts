@@ -2,37 +2,53 @@
 // Must not know any protocol.
 import type { DestinationSpec } from '../../core/destination.ts'
 import { FileFlowError } from '../../core/errors.ts'
-import type { Connector, Delivery, Receipt } from '../connector.ts'
+import { type Connector, type Delivery, type Receipt, SHARE } from '../connector.ts'
 import { type DeliverOptions, deliver, type Progress } from './deliver.ts'
 import { AttemptError } from './errors.ts'
 import { SessionPool } from './pool.ts'
 import { probeDestination } from './probe.ts'
 import type { OpenSession } from './remote-session.ts'
+import { SMALL } from './spool-source.ts'
 import { promptly } from './within.ts'
 
-const MAX_CONNECTIONS = 4
+/** Where the destination does not say. */
+export const MAX_CONNECTIONS = 4
 const IDLE_MS = 30_000
 /** For removing a temporary file over a new connection: the attempt's answer waits for it. */
 const CLEAN_UP_MS = 5_000
 
 const nothing = () => undefined
 
+/** How much of a connection a delivery takes: small files over SFTP, whose requests do not wait for each other, share one. */
+export const placeOf = ({ type }: DestinationSpec, { size }: Pick<Delivery, 'size'>): number =>
+  type === 'sftp' && size <= SMALL ? 1 / SHARE : 1
+
 export function createRemoteConnector(destination: DestinationSpec, open: OpenSession): Connector {
   const options: DeliverOptions = { basePath: destination.base_path ?? null, level: destination.verify ?? 'auto' }
   const openQuietly = (signal: AbortSignal) => open({ signal, connected: nothing, fingerprint: nothing })
-  const pool = new SessionPool(openQuietly, destination.max_connections ?? MAX_CONNECTIONS, IDLE_MS)
+  const pool = new SessionPool(openQuietly, { most: destination.max_connections ?? MAX_CONNECTIONS, idleMs: IDLE_MS, share: SHARE })
 
   async function attempt(delivery: Delivery, signal: AbortSignal, progress: Progress): Promise<Receipt> {
+    const small = placeOf(destination, delivery) < 1
     for (;;) {
-      const lease = await pool.lease(signal)
+      const lease = await pool.lease(signal, small)
       const { session } = lease
-      const stop = () => session.destroy()
-      signal.addEventListener('abort', stop, { once: true })
+      let over = false
+      const stop = () => lease.breakOff()
+      // a small one is soon done, and others use its connection
+      if (!small) signal.addEventListener('abort', stop, { once: true })
       try {
-        return await promptly(deliver(session, delivery, options, progress), signal)
+        return await promptly(
+          deliver(session, delivery, options, progress).finally(() => {
+            over = true
+          }),
+          signal,
+        )
       } catch (error) {
-        // A far side that hung up on an idle connection says nothing about this file: once more over a new one.
-        if (lease.reused && !session.usable && !progress.begun && !signal.aborted) continue
+        if (!over) lease.breakOff()
+        // A far side that hung up on an idle connection says nothing about this file, nor does the end of another one: once more over a new connection.
+        const theirs = lease.cut || (lease.reused && !session.usable && !progress.begun)
+        if (theirs && !signal.aborted) continue
         if (progress.temp !== null && session.usable && !signal.aborted) {
           await session.remove(progress.temp).then(() => {
             progress.temp = null
@@ -41,7 +57,7 @@ export function createRemoteConnector(destination: DestinationSpec, open: OpenSe
         throw error
       } finally {
         signal.removeEventListener('abort', stop)
-        pool.release(lease)
+        lease.release()
       }
     }
   }

@@ -18,7 +18,14 @@ const SILENCE_MS = 60_000
 
 /** What ssh2-sftp-client holds and its types do not tell. */
 interface Insides {
-  readonly client: Client & { readonly _remoteVer?: string; readonly _sock: Socket; readonly _protocol: Ciphered }
+  readonly client: Client & { readonly _remoteVer?: string; readonly _sock: Socket; readonly _protocol: Ciphered & Channels }
+}
+
+/** How ssh2's protocol object sends what belongs to a channel. */
+interface Channels {
+  channelData(channel: number, data: Buffer): void
+  channelEOF(channel: number): void
+  channelClose(channel: number): void
 }
 
 type Answer<T> = (error: Error | null | undefined, value: T) => void
@@ -208,13 +215,15 @@ async function connectOnce(
   const client = clientOf(owner)
   let refused = false
   let greeted = false
+  /** Nothing, until the channel says how much it takes at once. */
+  const together = { longest: 0 }
   // ssh2 emits errors also after the promise is settled; one of them without a listener would end the worker.
   client.on('error', quiet)
   // Many small requests and answers: Nagle's delay would cost 40 ms each.
   client.on('connect', () => client.setNoDelay(true))
   client.on('handshake', () => {
     useFastCiphers(client._protocol)
-    if (!greeted) writeTogether(client)
+    if (!greeted) writeTogether(client, together)
     greeted = true
     hooks.connected(client._remoteVer ?? 'connected')
   })
@@ -243,6 +252,7 @@ async function connectOnce(
   })
   try {
     const sftp = await within(connecting, CONNECT_MS, hooks.signal, () => client.destroy())
+    together.longest = Math.min(TOGETHER, (sftp as unknown as { outgoing: { packetSize: number } }).outgoing.packetSize)
     return new SftpConnection(owner, sftp, translate)
   } catch (error) {
     client.destroy()
@@ -260,21 +270,62 @@ async function connectOnce(
   }
 }
 
-/** What one turn of the event loop has to say goes out in one piece: ssh2 hands each packet to the socket by itself, and most requests are small. */
-function writeTogether({ _sock: socket, _protocol: protocol }: Insides['client']): void {
+/** Longer pieces are not worth copying. */
+const COPIED = 16 * 1024
+/** The most one SSH packet takes of them, where the channel has room for it: every implementation must take that much (RFC 4253 §6.1). */
+const TOGETHER = 32 * 1024
+
+/**
+ * What one turn of the event loop has to say goes out in one piece. ssh2 makes an SSH packet of each SFTP request and hands each to the socket by itself; most
+ * requests are small, and a cipher, a system call and a wake-up of the server for each are most of what a small file costs.
+ */
+function writeTogether({ _sock: socket, _protocol: protocol }: Insides['client'], limit: { longest: number }): void {
   const write = protocol._onWrite
-  let held = false
+  const send = protocol.channelData.bind(protocol)
+  let corked = false
+  let channel = -1
+  let pieces: Buffer[] = []
+  let size = 0
+  const sendPieces = () => {
+    if (size === 0) return
+    const all = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces, size)
+    pieces = []
+    size = 0
+    send(channel, all)
+  }
   const letGo = () => {
-    held = false
+    corked = false
+    sendPieces()
     socket.uncork()
   }
+  const cork = () => {
+    if (corked) return
+    corked = true
+    socket.cork()
+    process.nextTick(letGo)
+  }
   protocol._onWrite = (packet) => {
-    if (!held) {
-      held = true
-      socket.cork()
-      process.nextTick(letGo)
-    }
+    cork()
     write(packet)
+  }
+  protocol.channelData = (to, data) => {
+    cork()
+    if (to !== channel || size + data.length > limit.longest) sendPieces()
+    channel = to
+    if (data.length > COPIED) {
+      sendPieces()
+      send(to, data)
+      return
+    }
+    pieces.push(data)
+    size += data.length
+  }
+  for (const name of ['channelEOF', 'channelClose'] as const) {
+    const last = protocol[name].bind(protocol)
+    protocol[name] = (to) => {
+      sendPieces()
+      last(to)
+    }
   }
 }
 

@@ -4,7 +4,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import type { DestinationSpec } from '../../../src/core/destination.ts'
-import type { FromForwarder, ToForwarder } from '../../../src/forwarding/connector.ts'
+import type { Delivery, FromForwarder, Settled, ToForwarder } from '../../../src/forwarding/connector.ts'
 import { runForwarder } from '../../../src/forwarding/forwarder.ts'
 import { deliveryOf, hugeDelivery, localFolder, untilThere } from '../../suites/connector-suite.ts'
 import { startFarSshd } from '../../support/far-sshd.ts'
@@ -33,6 +33,16 @@ function startForwarder(t: Test) {
       })
     }
   }
+  const settled = async (id: string): Promise<Settled> => {
+    const has = (m: FromForwarder) => m.type === 'settled' && m.settled.some(({ deliveryId }) => deliveryId === id)
+    const message = await until((m): m is Extract<FromForwarder, { type: 'settled' }> => has(m))
+    return message.settled.find(({ deliveryId }) => deliveryId === id)!
+  }
+  const returned = (id: string) =>
+    until(
+      (m): m is Extract<FromForwarder, { type: 'settled' }> =>
+        m.type === 'settled' && m.returned.some(({ deliveryId }) => deliveryId === id),
+    )
   const send = (message: ToForwarder) => hear(structuredClone(message))
   const stopped = () => until((m): m is Extract<FromForwarder, { type: 'stopped' }> => m.type === 'stopped')
   t.teardown(() => {
@@ -43,10 +53,19 @@ function startForwarder(t: Test) {
     seen,
     send,
     stopped,
-    settled: (id: string) => until((m): m is Extract<FromForwarder, { type: 'settled' }> => m.type === 'settled' && m.deliveryId === id),
+    settled,
+    returned,
     probed: (id: number) => until((m): m is Extract<FromForwarder, { type: 'probed' }> => m.type === 'probed' && m.id === id),
   }
 }
+
+const PLACES = { concurrency: 8, per_destination: 4 }
+const attemptsOf = (destination: DestinationSpec, ...deliveries: Delivery[]): ToForwarder => ({
+  type: 'attempts',
+  deliveries,
+  destination,
+  places: PLACES,
+})
 
 const localTo = (base_path: string): DestinationSpec => ({ name: 'outbox', type: 'local', base_path })
 
@@ -56,8 +75,8 @@ test('attempts are answered with what became of them', async (t) => {
   const folder = await localFolder(t)
   const good = await deliveryOf(t, Buffer.from('hello'), { remotePath: 'a/hello.txt', attempt: 3 })
   const bad = await deliveryOf(t, Buffer.from('hello'), { remotePath: 'a/bad.txt', sha256: '0'.repeat(64) })
-  forwarder.send({ type: 'attempt', delivery: good, destination: localTo(folder) })
-  forwarder.send({ type: 'attempt', delivery: bad, destination: localTo(folder) })
+  forwarder.send(attemptsOf(localTo(folder), good))
+  forwarder.send(attemptsOf(localTo(folder), bad))
   t.match(await forwarder.settled(good.id), { attempt: 3, outcome: { ok: true, receipt: { outcome: 'sent', verified: 'hash' } } })
   t.match(await forwarder.settled(bad.id), { outcome: { ok: false, error: { code: 'spool.changed' }, unclear: false } })
   t.same(await readdir(join(folder, 'a')), ['hello.txt'])
@@ -68,7 +87,7 @@ test('a changed destination is used at once', async (t) => {
   const [first, second] = [await localFolder(t), await localFolder(t)]
   for (const folder of [first, second]) {
     const delivery = await deliveryOf(t, Buffer.from(folder))
-    forwarder.send({ type: 'attempt', delivery, destination: localTo(folder) })
+    forwarder.send(attemptsOf(localTo(folder), delivery))
     await forwarder.settled(delivery.id)
     t.equal(await readFile(join(folder, 'file.txt'), 'utf8'), folder)
   }
@@ -78,7 +97,7 @@ test('a changed destination is used at once', async (t) => {
 test('a destination that lacks what it needs fails the attempt, not the worker', async (t) => {
   const forwarder = startForwarder(t)
   const delivery = await deliveryOf(t, Buffer.from('x'), { unclear: true })
-  forwarder.send({ type: 'attempt', delivery, destination: { name: 'x', type: 'sftp' } })
+  forwarder.send(attemptsOf({ name: 'x', type: 'sftp' }, delivery))
   t.match(await forwarder.settled(delivery.id), { outcome: { ok: false, error: { code: 'request.invalid' }, unclear: true } })
   forwarder.send({ type: 'probe', id: 7, destination: { name: 'x', type: 'sftp' } })
   t.match(await forwarder.probed(7), { report: { ok: false } })
@@ -90,7 +109,7 @@ test('a cancelled attempt settles as delivery.cancelled', async (t) => {
   const far = await startFarSshd(t)
   const forwarder = startForwarder(t)
   const delivery = await hugeDelivery(t, {})
-  forwarder.send({ type: 'attempt', delivery, destination: sftpTo(far) })
+  forwarder.send(attemptsOf(sftpTo(far), delivery))
   await untilThere(join(far.root, delivery.tempName))
   forwarder.send({ type: 'cancel', deliveryId: delivery.id })
   t.match(await forwarder.settled(delivery.id), { outcome: { ok: false, error: { code: 'delivery.cancelled' }, unclear: false } })
@@ -102,13 +121,13 @@ test('a stop lets running attempts finish, and ends what is left at the deadline
   const forwarder = startForwarder(t)
   const quick = await deliveryOf(t, Buffer.from('x'), { remotePath: 'quick.txt' })
   const huge = await hugeDelivery(t, { remotePath: 'huge.bin' })
-  forwarder.send({ type: 'attempt', delivery: huge, destination: sftpTo(far) })
+  forwarder.send(attemptsOf(sftpTo(far), huge))
   await untilThere(join(far.root, huge.tempName))
-  forwarder.send({ type: 'attempt', delivery: quick, destination: sftpTo(far) })
+  forwarder.send(attemptsOf(sftpTo(far), quick))
   forwarder.send({ type: 'stop', deadlineMs: 3000 })
   const late = await deliveryOf(t, Buffer.from('x'), { remotePath: 'late.txt' })
-  forwarder.send({ type: 'attempt', delivery: late, destination: sftpTo(far) })
-  t.match(await forwarder.settled(late.id), { outcome: { ok: false, error: { code: 'service.draining' }, unclear: false } })
+  forwarder.send(attemptsOf(sftpTo(far), late))
+  await forwarder.returned(late.id)
   t.match(await forwarder.settled(quick.id), { outcome: { ok: true } })
   t.match(await forwarder.settled(huge.id), { outcome: { ok: false, error: { code: 'service.draining' }, unclear: false } })
   await forwarder.stopped()
