@@ -103,7 +103,10 @@ export const ConfigSchema = Type.Object(
       trusted_proxies: Texts('network', [], 'addresses or networks whose X-Forwarded-For is believed'),
     }),
     forwarding: section('deliveries to destinations', {
-      concurrency: Count(8, 'deliveries at once, in all; a destination with nothing at work gets one beyond it, and up to four small files over SFTP count as one'),
+      concurrency: Count(
+        8,
+        'deliveries at once, in all; a destination with nothing at work gets one beyond it, and up to four small files over SFTP count as one',
+      ),
       per_destination: Count(4, 'deliveries at once to one destination'),
       retry: section('what a failed delivery does', {
         max_attempts: Count(20, 'attempts before a delivery is dead'),
