@@ -2,6 +2,7 @@
 // Must not change a row, nor remove one but from the beginning, by retention, in the open.
 import { createHash } from 'node:crypto'
 import type { AuditView } from '../core/views.ts'
+import type { AuditHead, Head } from './audit-head.ts'
 import type { Sqlite } from './database.ts'
 import { filteredList, likePattern, searchInSteps } from './filter.ts'
 
@@ -69,6 +70,11 @@ export interface AuditLog {
    * @returns how many went
    */
   prune(before: number, now: number, most: number): number
+  /**
+   * Puts down where the log ends, once `settle` says that no power loss takes back what is written now. A head that was put down and
+   * is not in the log any more stays: it is what `verify` goes by.
+   */
+  noteHead(settle: () => boolean): void
 }
 
 /** Rows checked before the thread is given back. */
@@ -92,13 +98,11 @@ const viewOf = (row: AuditRow): AuditView => ({
   hash: row.hash,
 })
 
-interface Anchor {
-  readonly seq: number
-  readonly hash: string
-}
+type Anchor = Head
 const BEGINNING: Anchor = { seq: 0, hash: '' }
 
-export function createAuditLog(db: Sqlite): AuditLog {
+/** @param heads where the log ended before; without it, what is cut off the end cannot be missed */
+export function createAuditLog(db: Sqlite, heads?: AuditHead): AuditLog {
   const last = db.prepare('SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1')
   const insert = db.prepare(
     'INSERT INTO audit VALUES (@seq, @at, @actor, @address, @action, @object, @outcome, @detail_json, @previous, @hash)',
@@ -160,7 +164,9 @@ export function createAuditLog(db: Sqlite): AuditLog {
     const start = anchor()
     const first = start.seq + 1
     let { seq, hash: previous } = start
+    const head = heads?.read() ?? null
     const verdict = (broken: number | null): AuditVerdict => ({ ok: broken === null, rows: seq - start.seq, broken, first })
+    if (head === 'unreadable') return verdict(first)
     if (!anchorIsTold(start)) return verdict(first)
     for (;;) {
       const rows = after.all(seq, STEP_ROWS) as AuditRow[]
@@ -169,15 +175,27 @@ export function createAuditLog(db: Sqlite): AuditLog {
         // what retention took while this walk was under way is no break
         if (row.seq !== seq && anchor().seq !== start.seq) return yield* walk()
         if (row.seq !== seq || row.previous !== previous || row.hash !== hashOf(row)) return verdict(row.seq)
+        // the whole rest was written anew, with hashes that fit
+        if (row.seq === head?.seq && row.hash !== head.hash) return verdict(row.seq)
         previous = row.hash
       }
-      if (rows.length < STEP_ROWS) return verdict(null)
+      if (rows.length < STEP_ROWS) return verdict(head !== null && head.seq > seq ? seq + 1 : null)
       yield
     }
   }
 
+  /** Whether the log still has that row, or lost it to retention. */
+  const holds = (head: Head): boolean => head.seq <= anchor().seq || hashAt.get(head.seq) === head.hash
+
   return {
     append,
+    noteHead(settle) {
+      if (!heads) return
+      const end = last.get() as Head | undefined
+      const before = heads.read()
+      const grown = before === null || (before !== 'unreadable' && before.seq !== end?.seq && holds(before))
+      if (end !== undefined && grown && settle()) heads.write(end)
+    },
     list: (filter) => list(wanted(filter)).map(viewOf),
     async search(filter) {
       if (!filter.q && filter.outcome === undefined && filter.since === undefined && filter.until === undefined)

@@ -2,7 +2,7 @@
 // Must not hold partners' files, nor replace anything before all of the backup was checked.
 import { createHash, type Hash } from 'node:crypto'
 import { createReadStream, createWriteStream, existsSync, readdirSync, rmSync } from 'node:fs'
-import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -11,9 +11,9 @@ import { FileFlowError } from '../core/errors.ts'
 import { type ArchiveEntry, packArchive, type ReadEntry, unpackArchive } from './archive.ts'
 import { createAuditLog } from './audit.ts'
 import { migrations, type Sqlite } from './database.ts'
+import { DATABASE, exchange, finishExchange } from './exchange.ts'
 import { lockDataDir } from './lock.ts'
 
-const DATABASE = 'fileflow.db'
 const MANIFEST = 'manifest.json'
 const BEGUN = ['.backup-', '.restore-']
 const KEY_NAME = /^keys\/[A-Za-z0-9_][A-Za-z0-9._-]{0,90}$/
@@ -158,6 +158,7 @@ export interface Restored {
 export async function restoreBackup(file: string, dataDir: string, force: boolean, now: number): Promise<Restored> {
   const unlock = lockDataDir(dataDir)
   try {
+    finishExchange(dataDir)
     const occupied = existsSync(join(dataDir, DATABASE))
     if (occupied && !force) {
       throw new FileFlowError('state.conflict', `${dataDir} holds a database already. With --force it is moved aside, not deleted.`)
@@ -179,7 +180,7 @@ export async function restoreBackup(file: string, dataDir: string, force: boolea
         )
       })
       checkDatabase(join(folder, DATABASE))
-      const aside = await exchange(dataDir, folder, new Date(now).toISOString().replaceAll(':', ''))
+      const aside = exchange(dataDir, folder, `before-restore-${new Date(now).toISOString().replaceAll(':', '')}`)
       return { manifest, aside }
     } finally {
       await rm(folder, { recursive: true, force: true })
@@ -205,22 +206,4 @@ function checkDatabase(file: string): void {
   } finally {
     db.close()
   }
-}
-
-/** A mark that names what is aside until the new is in place lets a person finish what a power loss cut short. */
-async function exchange(dataDir: string, from: string, stamp: string): Promise<string | null> {
-  const aside = join(dataDir, `before-restore-${stamp}`)
-  const present = [DATABASE, `${DATABASE}-wal`, `${DATABASE}-shm`, 'keys'].filter((name) => existsSync(join(dataDir, name)))
-  if (present.length > 0) {
-    await mkdir(aside, { mode: 0o700 })
-    await writeFile(join(aside, 'README'), 'What was here before a backup was restored. Delete it when all is well.\n')
-    for (const name of present) await rename(join(dataDir, name), join(aside, name))
-  }
-  await rename(join(from, 'keys'), join(dataDir, 'keys'))
-  // the database last: without it, and with a folder aside, the state is plainly not whole
-  await rename(join(from, DATABASE), join(dataDir, DATABASE))
-  const handle = await open(dataDir, 'r')
-  await handle.sync()
-  await handle.close()
-  return present.length > 0 ? aside : null
 }

@@ -3,9 +3,11 @@
 import { join } from 'node:path'
 import { createAccountRows } from './accounts.ts'
 import { createAuditLog } from './audit.ts'
+import { createAuditHead } from './audit-head.ts'
 import { dropRemains, makeBackup } from './backup.ts'
 import { openDatabase } from './database.ts'
 import { createDeliveryRows } from './deliveries.ts'
+import { DATABASE, finishExchange } from './exchange.ts'
 import { createGroupCommit, type Durability } from './group-commit.ts'
 import { createLastRun } from './last-run.ts'
 import { openReceiptKey } from './receipt-key.ts'
@@ -15,18 +17,25 @@ import { openSecretBox } from './secret-box.ts'
 import { createTransferRows } from './transfers.ts'
 import { createWatchedRows } from './watched.ts'
 
-export const DATABASE_NAME = 'fileflow.db'
-
 /** @throws FileFlowError `database.newer`, `config.invalid` */
 export function openStore(dataDir: string, durability: Durability) {
-  const db = openDatabase(join(dataDir, DATABASE_NAME))
+  finishExchange(dataDir)
+  const db = openDatabase(join(dataDir, DATABASE))
   dropRemains(dataDir)
   const group = createGroupCommit(db, durability)
+  const secrets = openSecretBox(join(dataDir, 'keys', 'secrets.key'))
+  const audit = createAuditLog(db, createAuditHead(dataDir, secrets))
+  const checkpoint = (): boolean => {
+    group.flush()
+    const [state] = db.pragma('wal_checkpoint(PASSIVE)') as { busy: number; log: number; checkpointed: number }[]
+    return state?.busy === 0 && state.log === state.checkpointed
+  }
+  const noteAuditHead = (): void => audit.noteHead(checkpoint)
   return {
     group,
     receiptKey: openReceiptKey(dataDir),
-    secrets: openSecretBox(join(dataDir, 'keys', 'secrets.key')),
-    audit: createAuditLog(db),
+    secrets,
+    audit,
     accounts: createAccountRows(db),
     routing: createRoutingRows(db),
     transfers: createTransferRows(db),
@@ -37,13 +46,16 @@ export function openStore(dataDir: string, durability: Durability) {
     backup: (fileflow: string, now: number) => makeBackup(db, dataDir, fileflow, now),
     watched: createWatchedRows(db),
     /** Writes the log back into the database, with its syncs. @returns whether all of it, so that a power loss can take nothing back */
-    checkpoint(): boolean {
-      group.flush()
-      const [state] = db.pragma('wal_checkpoint(PASSIVE)') as { busy: number; log: number; checkpointed: number }[]
-      return state?.busy === 0 && state.log === state.checkpointed
-    },
+    checkpoint,
+    /** Puts down where the audit log ends, so that a shorter one is noticed. From time to time. */
+    noteAuditHead,
     close() {
       group.flush()
+      try {
+        noteAuditHead()
+      } catch {
+        // a disk that is full or gone: the end that was put down before stands, and must not keep the database from being closed
+      }
       db.pragma('optimize')
       db.close()
     },

@@ -7,7 +7,8 @@ import type { Test } from 'tap'
 import type { Clock } from '../../src/core/clock.ts'
 import { createLogger, type LogLine } from '../../src/core/log.ts'
 import type { Actor } from '../../src/core/views.ts'
-import { DATABASE_NAME, openStore } from '../../src/store/store.ts'
+import { DATABASE } from '../../src/store/exchange.ts'
+import { openStore } from '../../src/store/store.ts'
 
 export const ADMIN: Actor = { name: 'alice', address: '192.0.2.1', role: 'admin' }
 
@@ -43,7 +44,7 @@ export function tempStore(t: Test) {
     open = false
   }
   t.teardown(close)
-  return { dir, store, file: join(dir, DATABASE_NAME), close }
+  return { dir, store, file: join(dir, DATABASE), close }
 }
 
 export function recordedLog() {

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
 import { newId } from '../../src/core/clock.ts'
-import { DATABASE_NAME, openStore } from '../../src/store/store.ts'
+import { DATABASE } from '../../src/store/exchange.ts'
+import { openStore } from '../../src/store/store.ts'
 import type { TearsDown } from './far-process.ts'
 import { startGateway, type TestGateway } from './gateway.ts'
 
@@ -22,7 +23,7 @@ export async function busyGateway(t: TearsDown, many: number): Promise<TestGatew
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const data = join(folder, 'data')
   openStore(data, 'process').close()
-  const db = new SqliteDatabase(join(data, DATABASE_NAME))
+  const db = new SqliteDatabase(join(data, DATABASE))
   db.pragma('synchronous = OFF')
   const row = `'s', 'customer' || (n % 40), '', 'sftp', '203.0.113.7', 'upload', @path, 'completed', 0, n * 7, @at + n, @at + n + 5, '[]'`
   const columns =
