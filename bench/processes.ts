@@ -1,6 +1,7 @@
 // What a server costs: processor time and memory of its process and all below it, read from /proc.
 // Must not count the clients.
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { setPriority } from 'node:os'
 
 const CLOCK_TICKS = 100
 
@@ -49,4 +50,11 @@ export function memoryOf(root: number): { rss: number; pss: number; processes: n
     }
   }
   return { rss, pss, processes: tree.length }
+}
+
+/** Of the process and those it starts from now on; where the kernel goes by sessions (autogroup), of its session. @throws Error without the right to */
+export function setNice(pid: number | 'self', nice: number): void {
+  const group = `/proc/${pid}/autogroup`
+  if (existsSync(group)) writeFileSync(group, String(nice))
+  else setPriority(pid === 'self' ? 0 : pid, nice)
 }

@@ -4,20 +4,22 @@ import { execFileSync } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { Case, TimedCase } from './cases.ts'
 import { FTP_CASES } from './cases-ftp.ts'
 import { SFTP_CASES } from './cases-sftp.ts'
 import { FULL, type Material, makeMaterial, QUICK } from './material.ts'
-import { cpuOf } from './processes.ts'
+import { cpuOf, setNice } from './processes.ts'
 import { addRow, type Result, table } from './table.ts'
 import { type Place, type Protocol, startTargets, type Target } from './targets.ts'
 
 const CASES: Record<Protocol, readonly Case[]> = { ftp: FTP_CASES, sftp: SFTP_CASES }
-const USAGE = `node bench/run.ts [ftp|sftp] [--only WORDS] [--place tmpfs|disk] [--repeat N] [--json FILE] [--quick]
+const USAGE = `node bench/run.ts [ftp|sftp] [--only WORDS] [--place tmpfs|disk] [--repeat N] [--nice N] [--json FILE] [--quick]
   --only WORDS   cases whose name has these words, e.g. "small", "kB up"
   --place P      only there
   --repeat N     repetitions, 5 without it (1 with --quick)
+  --nice N       the priority of servers and clients, -20 to 19: below 0 (root) a busy machine disturbs less
   --json FILE    writes all figures there
   --quick        small sizes: shows that it runs, not how fast`
 
@@ -27,6 +29,7 @@ const { values, positionals } = parseArgs({
     only: { type: 'string' },
     place: { type: 'string' },
     repeat: { type: 'string' },
+    nice: { type: 'string' },
     json: { type: 'string' },
     quick: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -36,6 +39,9 @@ if (values.help || positionals.some((word) => !(word in CASES)) || (values.place
   console.error(USAGE)
   process.exit(values.help ? 0 : 2)
 }
+
+/** In which the server's process of a session has ended after its client. */
+const SESSION_END_MS = 200
 
 const undo: (() => unknown)[] = []
 const t = { teardown: (work: () => unknown) => undo.push(work) }
@@ -52,7 +58,10 @@ async function once(one: TimedCase, target: Target, material: Material): Promise
   const cpu = cpuOf(target.pid)
   const start = performance.now()
   await one.run(target, material)
-  return { ms: performance.now() - start, cpu: cpuOf(target.pid) - cpu }
+  const ms = performance.now() - start
+  // a process a session counts once it has ended
+  await sleep(SESSION_END_MS)
+  return { ms, cpu: cpuOf(target.pid) - cpu }
 }
 
 async function measure(protocol: Protocol, one: Case, targets: readonly Target[], material: Material): Promise<void> {
@@ -83,6 +92,7 @@ try {
     const chosen = CASES[protocol].filter((one) => one.name.includes(values.only ?? ''))
     const places = [...new Set(chosen.flatMap((one) => one.places))].filter((place) => !values.place || place === (values.place as Place))
     const targets = await startTargets(t, protocol, places)
+    if (values.nice) for (const pid of ['self', ...targets.map((target) => target.pid)]) setNice(pid, Number(values.nice))
     for (const one of chosen) {
       process.stderr.write(`${protocol}: ${one.name}\n`)
       await measure(protocol, one, targets, material)

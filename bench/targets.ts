@@ -45,6 +45,8 @@ async function startOurs(t: TearsDown, protocol: Protocol, side: 'power' | 'proc
   await writeFile(keyFile, key.private, { mode: 0o600 })
   const gateway = await startGateway(t, {
     folder,
+    // a kernel that shares out the processor by session (autogroup) must treat both sides alike
+    detached: true,
     env: {
       FILEFLOW_UPLOADS_DURABILITY: side,
       FILEFLOW_FTP_PASSIVE_PORTS: '41000-41999',

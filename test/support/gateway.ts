@@ -20,6 +20,8 @@ export interface GatewayOptions {
   readonly env?: NodeJS.ProcessEnv
   /** Default 2. */
   readonly drainSeconds?: number
+  /** In a session of its own, as far servers are. */
+  readonly detached?: boolean
 }
 
 export interface LogRecord {
@@ -73,12 +75,16 @@ export async function until<T>(
 }
 
 /** Started when it says `ready`. Ends with the test. */
-export async function startGateway(t: TearsDown, { folder, env = {}, drainSeconds = 2 }: GatewayOptions = {}): Promise<TestGateway> {
+export async function startGateway(
+  t: TearsDown,
+  { folder, env = {}, drainSeconds = 2, detached = false }: GatewayOptions = {},
+): Promise<TestGateway> {
   const home = folder ?? (await mkdtemp(join(tmpdir(), 'fileflow-test-')))
   if (!folder) t.teardown(() => rm(home, { recursive: true, force: true }))
   const adminPassword = 'test-admin-password'
   const child = spawn(process.execPath, [MAIN, 'serve', '--drain', String(drainSeconds)], {
     cwd: home,
+    detached,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,
