@@ -92,7 +92,7 @@ try {
     const chosen = CASES[protocol].filter((one) => one.name.includes(values.only ?? ''))
     const places = [...new Set(chosen.flatMap((one) => one.places))].filter((place) => !values.place || place === (values.place as Place))
     const targets = await startTargets(t, protocol, places)
-    if (values.nice) for (const pid of ['self', ...targets.map((target) => target.pid)]) setNice(pid, Number(values.nice))
+    if (values.nice) for (const pid of ['self' as const, ...targets.map((target) => target.pid)]) setNice(pid, Number(values.nice))
     for (const one of chosen) {
       process.stderr.write(`${protocol}: ${one.name}\n`)
       await measure(protocol, one, targets, material)

@@ -11,6 +11,7 @@ import { entryAt, safeMode, toEntry } from './attributes.ts'
 import type { Arrivals } from './beginnings.ts'
 import { fromErrno, translated } from './file-io.ts'
 import { linkFile } from './hard-link.ts'
+import type { Hasher } from './hasher.ts'
 import { renameFile } from './rename.ts'
 import { SessionTransfers } from './session-transfers.ts'
 import { setAttributes } from './set-attributes.ts'
@@ -37,6 +38,8 @@ export interface FilesystemOptions {
   readonly durable: boolean
   /** The worker's journal; without one the control plane is asked to commit each upload. */
   readonly arrivals?: Arrivals
+  /** One for all sessions of a worker. */
+  readonly hasher: Hasher
 }
 
 export class SessionFilesystem implements VirtualFilesystem {
@@ -47,13 +50,13 @@ export class SessionFilesystem implements VirtualFilesystem {
   readonly #access: Access
   readonly #transfers: SessionTransfers
 
-  constructor({ session, ledger, vaults, durable, arrivals }: FilesystemOptions) {
+  constructor({ session, ledger, vaults, durable, arrivals, hasher }: FilesystemOptions) {
     this.sessionId = session.id
     this.#ledger = ledger
     this.#durable = durable
     this.#vaults = vaults
     this.#access = new Access(session.principal, vaults.storageRoot)
-    this.#transfers = new SessionTransfers({ sessionId: session.id, access: this.#access, ledger, vaults, durable, arrivals })
+    this.#transfers = new SessionTransfers({ sessionId: session.id, access: this.#access, ledger, vaults, durable, arrivals, hasher })
   }
 
   get principal(): Principal {

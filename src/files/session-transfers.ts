@@ -11,6 +11,7 @@ import { DigestDesk, digestOf } from './digest.ts'
 import { OpenDownload } from './download.ts'
 import { fromErrno, translated } from './file-io.ts'
 import { FolderSync } from './folder-sync.ts'
+import type { Hasher } from './hasher.ts'
 import type { Place } from './jail.ts'
 import { keptPartials, MOST_PARTIALS } from './kept-partials.ts'
 import { PartialOverlay } from './partials.ts'
@@ -30,6 +31,7 @@ export interface TransfersOptions {
   readonly vaults: Vaults
   readonly durable: boolean
   readonly arrivals: Arrivals | undefined
+  readonly hasher: Hasher
 }
 
 export class SessionTransfers {
@@ -243,9 +245,10 @@ export class SessionTransfers {
   }
 
   #hostUploads(): UploadHost {
-    const { access, durable } = this.#options
+    const { access, durable, hasher } = this.#options
     return {
       durable,
+      hasher,
       limiter: this.#upRate,
       need: (permission, path) => access.need(REQUIRED[permission], path),
       mayOverwrite: (path) => access.may(REQUIRED.overwrite, path),

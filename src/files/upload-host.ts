@@ -3,6 +3,7 @@
 import type { ErrorCode } from '../core/errors.ts'
 import type { Verdict } from '../core/transfer.ts'
 import type { VirtualPath } from '../core/virtual-path.ts'
+import type { Hasher } from './hasher.ts'
 import type { Place } from './jail.ts'
 import type { RateLimiter } from './rate-limiter.ts'
 import type { StagedUpload } from './upload.ts'
@@ -13,6 +14,7 @@ import type { FileDigest } from './virtual-filesystem.ts'
 export interface UploadHost {
   readonly durable: boolean
   readonly limiter: RateLimiter
+  readonly hasher: Hasher
   /** Throws when the session is over, or may not do that there (any more). */
   need(permission: 'upload' | 'overwrite' | 'download', path: VirtualPath): void
   mayOverwrite(path: VirtualPath): boolean

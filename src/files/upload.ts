@@ -1,6 +1,5 @@
 // One upload: staged outside every virtual root, hashed as it passes, synced, committed, and only then published under its name.
 // Must not modify a published file: a name changes hands by rename, and what was published stays as it was for whoever holds it.
-import { createHash, type Hash } from 'node:crypto'
 import fs from 'node:fs'
 import { FileFlowError } from '../core/errors.ts'
 import { testPoint } from '../core/test-point.ts'
@@ -13,6 +12,7 @@ import { dropPartial, keepPartial, partialSize } from './kept-partials.ts'
 import { moveToFree } from './plain-file.ts'
 import { fitsVolume } from './space.ts'
 import { makeSpoolLink } from './spool-link.ts'
+import { UploadDigest } from './upload-digest.ts'
 import type { StagedFile, UploadHost } from './upload-host.ts'
 import type { Attributes, DigestAlgorithm, DigestOptions, FileDigest, FileEntry, Upload } from './virtual-filesystem.ts'
 
@@ -22,8 +22,7 @@ export class StagedUpload implements Upload {
   readonly #host: UploadHost
   readonly #file: StagedFile
   #size: number
-  #hash: Hash | null
-  #hashed = 0
+  readonly #sha256: UploadDigest
   #state: 'open' | 'ending' | 'done' = 'open'
   /** A commit or abort that is under way, or is over. */
   #ending: Promise<void> = Promise.resolve()
@@ -52,7 +51,7 @@ export class StagedUpload implements Upload {
     this.#size = file.size
     this.#othersThen = host.othersNow(this)
     this.#whole = file.size
-    this.#hash = file.size === 0 ? createHash('sha256') : null
+    this.#sha256 = new UploadDigest(host.hasher, file.fd, file.size)
     testPoint('upload.begun')
   }
 
@@ -80,15 +79,13 @@ export class StagedUpload implements Upload {
       this.#whole = Math.min(this.#whole, at)
       throw this.#fail(fromErrno(error))
     })
-    // in step with sequential data; anything else is hashed from the disk at commit
-    if (this.#hash && at === this.#hashed) {
-      for (const chunk of chunks) this.#hash.update(chunk)
-      this.#hashed = end
-    } else if (length > 0) this.#hash = null
+    this.#sha256.take(chunks, at, end)
     await written
     if (length > 0) this.#wrote = true
     if (length > 0 && end > this.#size) this.#size = end
     this.#host.progress(this.transferId, this.#size)
+    const behind = this.#sha256.wrote(at, end)
+    if (behind) await behind
     const wait = this.#host.limiter.take(length)
     if (wait) await wait
     if (end <= AT_ONCE_BYTES) return
@@ -168,17 +165,12 @@ export class StagedUpload implements Upload {
     if (size > this.#size && !fitsVolume(size, this.#file.vault.root)) throw new FileFlowError('disk.full')
     const alone = this.#pending === 0
     const change = this.#begun + 1
-    const hash = this.#hash
-    this.#hash = null
+    const digestGoesOn = this.#sha256.cut()
     this.#whole = Math.min(this.#whole, size)
     await this.#change(() => truncate(this.#file.fd, size))
     this.#size = size
     // in step again only when no write went on meanwhile: nobody can say which came first
-    if (!alone || this.#begun !== change) return
-    if (size === 0) {
-      this.#hash = createHash('sha256')
-      this.#hashed = 0
-    } else if (size === this.#hashed) this.#hash = hash
+    if (alone && this.#begun === change) digestGoesOn(size)
   }
 
   async stat(): Promise<FileEntry> {
@@ -241,7 +233,7 @@ export class StagedUpload implements Upload {
   async #publish(verdict: Verdict): Promise<void> {
     const { fd, staging, vault } = this.#file
     const { size } = fs.fstatSync(fd)
-    const sha256 = this.#hash && this.#hashed === size ? this.#hash.digest('hex') : await this.#rehash(fd, size)
+    const sha256 = await this.#sha256.end(size)
     using place = this.#host.place(this.path)
     if (place.name === null) throw new FileFlowError('path.is_directory')
     const before = place.lstat()
@@ -280,11 +272,6 @@ export class StagedUpload implements Upload {
     if (this.#file.replacesPartial) dropPartial(this.#file.partial)
   }
 
-  async #rehash(fd: number, size: number): Promise<string> {
-    const { digest } = await digestOf(fd, size, 'sha256', {}, () => {})
-    return Buffer.from(digest).toString('hex')
-  }
-
   abort(why: Error): Promise<void> {
     if (this.#state !== 'open') return this.#ending
     this.#state = 'ending'
@@ -321,6 +308,7 @@ export class StagedUpload implements Upload {
 
   #finish(): void {
     this.#state = 'done'
+    this.#sha256.drop()
     fs.closeSync(this.#file.fd)
     this.#host.gone(this)
   }

@@ -3,7 +3,8 @@
 import v8 from 'node:v8'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import type { Config } from '../config/schema.ts'
-import { createLogger } from '../core/log.ts'
+import { createLogger, errorFields } from '../core/log.ts'
+import { Hasher } from '../files/hasher.ts'
 import { JournalWriter } from '../files/journal-writer.ts'
 import { SessionFilesystem } from '../files/session-filesystem.ts'
 import { Vaults } from '../files/vaults.ts'
@@ -39,6 +40,11 @@ let asked = whoIsAsked(askers)
 const vaults = new Vaults(config.data_dir, config.storage_root)
 const filesystems = new Map<string, SessionFilesystem>()
 
+const log = createLogger(kind, (line) => send({ type: 'log', line }))
+const hasher = new Hasher((error) =>
+  log.error('hasher.failed', 'The thread that hashes large uploads failed: they are read again.', errorFields(error)),
+)
+
 const createListener = await CREATE[kind]()
 const listener = createListener({
   config,
@@ -49,7 +55,7 @@ const listener = createListener({
       gatekeeper.closeSession(sessionId, reason)
     },
   },
-  log: createLogger(kind, (line) => send({ type: 'log', line })),
+  log,
   credentials,
   port: wanted,
   implicitPort,
@@ -70,6 +76,7 @@ const listener = createListener({
           if (owes) flush()
         },
       },
+      hasher,
     })
     filesystems.set(session.id, filesystem)
     return filesystem

@@ -17,6 +17,7 @@ import type {
 } from '../../src/core/transfer.ts'
 import type { Principal } from '../../src/core/user.ts'
 import { nameFromBytes, ROOT, toVirtualPath, type VirtualPath } from '../../src/core/virtual-path.ts'
+import { Hasher } from '../../src/files/hasher.ts'
 import { SessionFilesystem } from '../../src/files/session-filesystem.ts'
 import { Vaults } from '../../src/files/vaults.ts'
 import type { Download, FileEntry, Upload, UploadOptions } from '../../src/files/virtual-filesystem.ts'
@@ -130,6 +131,7 @@ export function disk(t: Test, at: string = t.testdir()) {
   fs.writeFileSync(join(outside, 'secret'), 'top secret')
   const ledger = new MemoryLedger()
   const vaults = new Vaults(dataDir, join(root, 'files'))
+  const hasher = new Hasher((error) => t.fail('the hashing thread failed', { error }))
   let sessions = 0
   return {
     root,
@@ -145,6 +147,7 @@ export function disk(t: Test, at: string = t.testdir()) {
         ledger,
         vaults,
         durable: options.durable ?? false,
+        hasher,
       })
       t.teardown(() => session.close(new FileFlowError('session.revoked')))
       return session

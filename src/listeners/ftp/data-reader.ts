@@ -2,6 +2,7 @@
 // Must not judge whether a file is whole.
 import type { Socket } from 'node:net'
 import { FileFlowError } from '../../core/errors.ts'
+import { DirectRead } from './direct-read.ts'
 
 /** Bytes waiting for the disk above which the socket is paused; reading goes on at half of it. */
 const MOST_QUEUED = 4 * 1024 * 1024
@@ -17,6 +18,9 @@ export const stepOf = (rate: number | null, most: number): number =>
 
 export class DataReader {
   readonly #socket: Socket
+  readonly #direct: DirectRead | null
+  /** The socket is paused until there is room. */
+  #waits = false
   #queue: Buffer[] = []
   #queued = 0
   #over: 'no' | 'end' | 'cut' = 'no'
@@ -28,12 +32,11 @@ export class DataReader {
   constructor(socket: Socket, rate: () => number | null) {
     this.#socket = socket
     this.#rate = rate
-    socket.on('data', (chunk: Buffer) => {
-      this.#queue.push(chunk)
-      this.#queued += chunk.length
-      if (this.#queued > this.#most) socket.pause()
-      this.#signal()
-    })
+    this.#direct = DirectRead.from(socket, (chunk) => this.#came(chunk))
+    if (!this.#direct)
+      socket.on('data', (chunk: Buffer) => {
+        if (!this.#came(chunk)) socket.pause()
+      })
     const ended = () => {
       // Python's ftplib waits for our close_notify before it reads the reply.
       socket.end()
@@ -49,6 +52,15 @@ export class DataReader {
     if (socket.readableEnded) ended()
     else if (socket.destroyed) this.#finish('cut')
     else socket.resume()
+  }
+
+  /** @returns whether more may come */
+  #came(chunk: Buffer): boolean {
+    this.#queue.push(chunk)
+    this.#queued += chunk.length
+    this.#waits = this.#queued > this.#most
+    this.#signal()
+    return !this.#waits
   }
 
   /** What a limit lets through in a second is enough to hold. */
@@ -95,7 +107,10 @@ export class DataReader {
   /** These bytes are written: there is room again. */
   done(bytes: number): void {
     this.#queued -= bytes
-    if (this.#over === 'no' && this.#socket.isPaused() && this.#queued < this.#most / 2) this.#socket.resume()
+    this.#direct?.done(bytes)
+    if (this.#over !== 'no' || !this.#waits || this.#queued >= this.#most / 2) return
+    this.#waits = false
+    this.#socket.resume()
   }
 
   #finish(how: 'end' | 'cut'): void {

@@ -1,0 +1,94 @@
+// The SHA-256 of an upload while it comes in: at once for what is small, behind the writes by a thread for what is large.
+// Must not answer for content that was changed behind it: such a file is read again at commit.
+import { createHash, type Hash } from 'node:crypto'
+import { digestOf } from './digest.ts'
+import type { Hasher, HashTrail } from './hasher.ts'
+
+/** From this size on a file is followed by the thread: reading its beginning once more costs a few milliseconds of that. */
+const LARGE_BYTES = 4 * 1024 * 1024
+
+export class UploadDigest {
+  readonly #hasher: Hasher
+  readonly #fd: number
+  #hash: Hash | null = null
+  #trail: HashTrail | null = null
+  /** Content came in order up to here. */
+  #taken: number
+  /** And is written up to here. */
+  #written: number
+  #inOrder = true
+
+  /** @param size what the upload goes on from */
+  constructor(hasher: Hasher, fd: number, size: number) {
+    this.#hasher = hasher
+    this.#fd = fd
+    this.#taken = size
+    this.#written = size
+    if (size === 0) this.#hash = createHash('sha256')
+  }
+
+  /** A write begins. */
+  take(chunks: readonly Uint8Array[], at: number, end: number): void {
+    if (at === end) return
+    if (!this.#inOrder || at !== this.#taken) {
+      this.#lose()
+      return
+    }
+    this.#taken = end
+    if (this.#trail) return
+    if (end > LARGE_BYTES) {
+      this.#hash = null
+      this.#trail = this.#hasher.follow(this.#fd)
+    } else if (this.#hash) for (const chunk of chunks) this.#hash.update(chunk)
+  }
+
+  /** A write ended well. @returns what to wait for before the next one */
+  wrote(at: number, end: number): Promise<void> | undefined {
+    if (at > this.#written || end <= this.#written) return undefined
+    this.#written = end
+    return this.#trail?.written(end)
+  }
+
+  /** The length changes. @returns what to call once it has, when nothing else went on meanwhile */
+  cut(): (size: number) => void {
+    const inOrder = this.#inOrder
+    this.#inOrder = false
+    return (size) => {
+      if (size === 0) this.#begin()
+      else if (size === this.#taken) this.#inOrder = inOrder
+    }
+  }
+
+  #begin(): void {
+    this.drop()
+    this.#hash = createHash('sha256')
+    this.#inOrder = true
+    this.#taken = 0
+    this.#written = 0
+  }
+
+  #lose(): void {
+    this.#inOrder = false
+    this.drop()
+  }
+
+  /** Nothing is asked any more. */
+  drop(): void {
+    this.#trail?.drop()
+    this.#trail = null
+    this.#hash = null
+  }
+
+  /** Of the whole file, whose writes have all ended. Hex. */
+  async end(size: number): Promise<string> {
+    const known = this.#inOrder && this.#taken === size
+    if (known && this.#hash) return this.#hash.digest('hex')
+    if (!known) this.drop()
+    if (size > LARGE_BYTES) this.#trail ??= this.#hasher.follow(this.#fd)
+    const found = await this.#trail?.end(size)
+    this.#trail = null
+    if (found) return found
+    const { digest } = await digestOf(this.#fd, size, 'sha256', {}, () => {})
+    return Buffer.from(digest).toString('hex')
+  }
+}

@@ -1,0 +1,112 @@
+// Reads a plain connection straight into buffers that are used again: Node's own way allocates 64 KiB for every read, which costs more than the read.
+// Must not be needed: where this Node does not have what it takes, the caller listens for `data` as usual.
+import { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+
+/** One read; a write to the disk takes several. */
+const BUFFER_BYTES = 128 * 1024
+/** Kept for the next transfers of this thread. */
+const MOST_SPARE = 32
+/** Less room than that is not worth a read. */
+const LEAST_ROOM = 16 * 1024
+
+const spare: Buffer[] = []
+
+/** What `net.Socket({ onread })` sets (documented for connections that one makes oneself, not for those that a server accepts). */
+const FIELDS = ['kBuffer', 'kBufferCb', 'kBufferGen'] as const
+type Fields = Record<(typeof FIELDS)[number], symbol>
+
+const USER_BUFFER = 'useUserBuffer'
+
+interface Handle {
+  reading: boolean
+  [USER_BUFFER](buffer: Uint8Array): void
+}
+
+function fieldsOf(socket: Socket): Fields | null {
+  const own = new Map(Object.getOwnPropertySymbols(socket).map((symbol) => [symbol.description, symbol]))
+  const found = FIELDS.map((name) => [name, own.get(name)] as const)
+  return found.every(([, symbol]) => symbol !== undefined) ? (Object.fromEntries(found) as Fields) : null
+}
+
+interface Filled {
+  readonly buffer: Buffer
+  /** Bytes of it that are handed over and not written yet. */
+  left: number
+  full: boolean
+}
+
+export class DirectRead {
+  readonly #take: (chunk: Buffer) => boolean
+  #current: Filled
+  #fill = 0
+  /** In the order in which they were filled; the last one is the current. */
+  readonly #filled: Filled[]
+
+  /** @param take gets what came, valid until it is given back by {@link done}; false pauses the socket */
+  private constructor(take: (chunk: Buffer) => boolean) {
+    this.#take = take
+    this.#current = fresh()
+    this.#filled = [this.#current]
+  }
+
+  /** @returns null when that cannot be done: then nothing has changed */
+  static from(socket: Socket, take: (chunk: Buffer) => boolean): DirectRead | null {
+    const handle = (socket as unknown as { _handle?: Handle | null })._handle
+    const fields = fieldsOf(socket)
+    if (!(socket instanceof Socket) || socket instanceof TLSSocket || !fields || typeof handle?.[USER_BUFFER] !== 'function') return null
+    if (handle.reading || socket.readableLength > 0 || socket.readableEnded) return null
+    const reader = new DirectRead(take)
+    const { buffer } = reader.#current
+    handle[USER_BUFFER](buffer)
+    Object.assign(socket, {
+      [fields.kBuffer]: buffer,
+      [fields.kBufferCb]: (bytes: number) => reader.#came(bytes),
+      [fields.kBufferGen]: () => reader.#room(),
+    })
+    // only now nothing is read into it any more
+    socket.once('close', () => {
+      if (reader.#current.left === 0) keep(reader.#current.buffer)
+    })
+    return reader
+  }
+
+  #came(bytes: number): boolean {
+    const { buffer } = this.#current
+    const chunk = buffer.subarray(this.#fill, this.#fill + bytes)
+    this.#fill += bytes
+    this.#current.left += bytes
+    if (buffer.length - this.#fill < LEAST_ROOM) {
+      this.#current.full = true
+      this.#current = fresh()
+      this.#fill = 0
+      this.#filled.push(this.#current)
+    }
+    return this.#take(chunk)
+  }
+
+  /** Where the next bytes go, also when the socket is paused: there is always such a place. */
+  #room(): Buffer {
+    return this.#current.buffer.subarray(this.#fill)
+  }
+
+  /** The oldest so many bytes are not needed any more. */
+  done(bytes: number): void {
+    let rest = bytes
+    while (rest > 0 && this.#filled.length > 0) {
+      const first = this.#filled[0]!
+      const part = Math.min(rest, first.left)
+      first.left -= part
+      rest -= part
+      if (first.left > 0 || !first.full) return
+      keep(first.buffer)
+      this.#filled.shift()
+    }
+  }
+}
+
+const fresh = (): Filled => ({ buffer: spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES), left: 0, full: false })
+
+function keep(buffer: Buffer): void {
+  if (spare.length < MOST_SPARE) spare.push(buffer)
+}

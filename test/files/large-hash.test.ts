@@ -1,0 +1,95 @@
+// Large uploads are hashed by a thread beside: what is recorded must be the digest of what lies on the disk, however the file came to be.
+// Must not ask the hasher itself.
+import { createHash } from 'node:crypto'
+import fs from 'node:fs'
+import { join } from 'node:path'
+import { type Test, test } from 'tap'
+import { FileFlowError } from '../../src/core/errors.ts'
+import { type Disk, disk, outcome, SURE, v } from './bench.ts'
+
+const MIB = 1024 * 1024
+const content = (length: number, seed: number): Buffer => Buffer.alloc(length, Buffer.from(`${seed} is what this piece holds.`))
+const cancelled = new FileFlowError('transfer.aborted')
+
+/** Where a descriptor leads; empty when it is closed by now. */
+function linkOf(fd: string): string {
+  try {
+    return fs.readlinkSync(`/proc/self/fd/${fd}`)
+  } catch {
+    return ''
+  }
+}
+
+function same(t: Test, d: Disk, name: string, expected: Buffer, what: string): void {
+  const onDisk = fs.readFileSync(join(d.home, name))
+  t.ok(onDisk.equals(expected), `${what}: the file`)
+  t.equal(d.ledger.committed.at(-1)?.sha256, createHash('sha256').update(expected).digest('hex'), `${what}: its digest`)
+}
+
+test('a large file is recorded with the digest of its content', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  const whole = content(11 * MIB + 17, 1)
+  const upload = await session.beginUpload(v('/in-order'), { mode: 'replace' })
+  for (let at = 0; at < whole.length; at += 700_001) await upload.write(whole.subarray(at, at + 700_001), at)
+  await upload.commit(SURE)
+  same(t, d, 'in-order', whole, 'in order')
+
+  const rewritten = await session.beginUpload(v('/rewritten'), { mode: 'replace' })
+  for (let at = 0; at < whole.length; at += MIB) await rewritten.write(whole.subarray(at, at + MIB), at)
+  await rewritten.write(Buffer.from('other'), 3)
+  await rewritten.commit(SURE)
+  same(t, d, 'rewritten', Buffer.concat([whole.subarray(0, 3), Buffer.from('other'), whole.subarray(8)]), 'with its beginning rewritten')
+
+  const shorter = await session.beginUpload(v('/shorter'), { mode: 'replace' })
+  await shorter.write(whole, 0)
+  await shorter.truncate(6 * MIB)
+  await shorter.write(Buffer.from('end'), 6 * MIB)
+  await shorter.commit(SURE)
+  same(t, d, 'shorter', Buffer.concat([whole.subarray(0, 6 * MIB), Buffer.from('end')]), 'cut and gone on with')
+
+  const anew = await session.beginUpload(v('/anew'), { mode: 'replace' })
+  await anew.write(whole, 0)
+  await anew.truncate(0)
+  await anew.write(whole.subarray(0, 5 * MIB), 0)
+  await anew.truncate(5 * MIB)
+  await anew.commit(SURE)
+  same(t, d, 'anew', whole.subarray(0, 5 * MIB), 'begun anew')
+
+  const scattered = await session.beginUpload(v('/scattered'), { mode: 'replace' })
+  await Promise.all([2, 0, 1].map((i) => scattered.write(content(3 * MIB, i), i * 3 * MIB)))
+  await scattered.commit(SURE)
+  same(t, d, 'scattered', Buffer.concat([0, 1, 2].map((i) => content(3 * MIB, i))), 'out of order')
+})
+
+test('a large upload that was cut and resumed is recorded with the digest of the whole', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  const whole = content(12 * MIB, 2)
+  const first = await session.beginUpload(v('/a'), { mode: 'replace' })
+  await first.write(whole.subarray(0, 7 * MIB), 0)
+  await first.abort(cancelled)
+  const second = await session.beginUpload(v('/a'), { mode: 'resume' })
+  const at = second.size
+  for (let from = at; from < whole.length; from += MIB) await second.write(whole.subarray(from, from + MIB), from)
+  await second.commit(SURE)
+  same(t, d, 'a', whole, 'resumed')
+})
+
+test('no descriptor stays behind large uploads that were aborted', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  const open = () => fs.readdirSync('/proc/self/fd').filter((fd) => linkOf(fd).startsWith(d.root)).length
+  const one = async () => {
+    const upload = await session.beginUpload(v('/a'), { mode: 'replace' })
+    await upload.write(content(5 * MIB, 3), 0)
+    await upload.abort(cancelled)
+  }
+  for (let i = 0; i < 30; i++) await one()
+  const commit = await session.beginUpload(v('/b'), { mode: 'replace' })
+  await commit.write(content(5 * MIB, 4), 0)
+  // its answer comes behind those of all before
+  await commit.commit(SURE)
+  t.equal(open(), 0)
+  t.equal(await outcome(session.stat(v('/b'))), 'ok')
+})
