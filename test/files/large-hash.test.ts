@@ -11,12 +11,13 @@ const MIB = 1024 * 1024
 const content = (length: number, seed: number): Buffer => Buffer.alloc(length, Buffer.from(`${seed} is what this piece holds.`))
 const cancelled = new FileFlowError('transfer.aborted')
 
-/** Where a descriptor leads; empty when it is closed by now. */
-function linkOf(fd: string): string {
+/** Whether a descriptor is of a file (not a folder) below `root`. */
+function isFileIn(root: string, fd: string): boolean {
   try {
-    return fs.readlinkSync(`/proc/self/fd/${fd}`)
+    return fs.readlinkSync(`/proc/self/fd/${fd}`).startsWith(root) && fs.fstatSync(Number(fd)).isFile()
   } catch {
-    return ''
+    // closed by now
+    return false
   }
 }
 
@@ -79,7 +80,7 @@ test('a large upload that was cut and resumed is recorded with the digest of the
 test('no descriptor stays behind large uploads that were aborted', async (t) => {
   const d = disk(t)
   const session = d.session()
-  const open = () => fs.readdirSync('/proc/self/fd').filter((fd) => linkOf(fd).startsWith(d.root)).length
+  const open = () => fs.readdirSync('/proc/self/fd').filter((fd) => isFileIn(d.root, fd)).length
   const one = async () => {
     const upload = await session.beginUpload(v('/a'), { mode: 'replace' })
     await upload.write(content(5 * MIB, 3), 0)
