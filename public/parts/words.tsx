@@ -32,7 +32,7 @@ export function Moment({ at, exact = false }: { at: string | null; exact?: boole
 /** A short name of the gateway in the page's words, or as it is where there are none. */
 export function Named({ of, name }: { of: Readonly<Record<string, string>>; name: string }) {
   const words = Object.hasOwn(of, name) ? of[name] : undefined
-  return words === undefined ? <Word>{name}</Word> : <>{words}</>
+  return words === undefined ? <Word>{name}</Word> : words
 }
 
 export const TONE: Readonly<Record<string, 'good' | 'bad' | 'warn' | 'busy'>> = {
