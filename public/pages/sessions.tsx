@@ -125,7 +125,7 @@ export function Sessions({ me }: PageProps) {
   const rate = total?.flatMap((session) => session.transfers).reduce((sum, transfer) => sum + transfer.rate, 0) ?? 0
   return (
     <>
-      <PageHead title={words.title} note={total === undefined ? '' : words.summary(total.length, words.rate(formatSize(rate)))} />
+      <PageHead title={words.title} note={total === undefined ? '\u00a0' : words.summary(total.length, words.rate(formatSize(rate)))} />
       <FilterBar search={words.search} />
       <section className="sheet" aria-label={words.title}>
         <Paged

@@ -3,7 +3,7 @@
 import { Button, Loader } from '@mantine/core'
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { Check, X } from 'lucide-react'
-import type { DeliveryView, DestinationView, Page, StatsView } from '../../../src/core/views.ts'
+import type { DeliveryView, DestinationHealth, DestinationView, Page, StatsView } from '../../../src/core/views.ts'
 import type { ProbeReport } from '../../../src/forwarding/connector.ts'
 import { api } from '../../api.ts'
 import { formatDuration, formatSize } from '../../format.ts'
@@ -19,19 +19,22 @@ import { Outages } from './outages.tsx'
 const words = strings.destinations
 
 export function Condition({ destination, mayTest }: { destination: DestinationView; mayTest: boolean }) {
+  const stats = useQuery({ queryKey: ['stats'], queryFn: () => api<StatsView>('GET', '/stats') })
   return (
-    <div className="stack">
-      <Figures destination={destination} />
-      {mayTest ? <Probe name={destination.name} /> : null}
-      <Outages name={destination.name} />
-      <History name={destination.name} />
-    </div>
+    <Loaded query={stats} rows={8}>
+      {(figures) => (
+        <div className="stack">
+          <Figures destination={destination} health={healthOf(figures, destination.name)} />
+          {mayTest ? <Probe name={destination.name} /> : null}
+          <Outages name={destination.name} />
+          <History name={destination.name} />
+        </div>
+      )}
+    </Loaded>
   )
 }
 
-function Figures({ destination }: { destination: DestinationView }) {
-  const stats = useQuery({ queryKey: ['stats'], queryFn: () => api<StatsView>('GET', '/stats') })
-  const health = healthOf(stats.data, destination.name)
+function Figures({ destination, health }: { destination: DestinationView; health: DestinationHealth | undefined }) {
   const state = stateOf(destination, health)
   const counts = [
     ['waiting', health?.pending],

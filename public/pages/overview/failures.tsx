@@ -22,8 +22,11 @@ async function readFailures(): Promise<readonly DeliveryView[]> {
   return lists.flatMap(({ items }) => items).slice(0, SHOWN)
 }
 
+/** Read once for all who look, as the first page waits for it. */
+export const useFailures = () => useQuery({ queryKey: ['deliveries', 'failures'], queryFn: readFailures })
+
 export function Failures({ mayAct, confirm }: { mayAct: boolean; confirm: (question: Question) => void }) {
-  const failures = useQuery({ queryKey: ['deliveries', 'failures'], queryFn: readFailures })
+  const failures = useFailures()
   return (
     <Panel title={words.title} aside={<Link href="/deliveries?state=dead">{words.all}</Link>}>
       <Loaded query={failures} rows={2}>
