@@ -6,6 +6,7 @@ import { oneOf } from '../core/schema.ts'
 import { ROLES } from '../core/views.ts'
 import type { App } from './request.ts'
 import { ROUTE_ACCESS } from './roles.ts'
+import { SAMPLES } from './samples.ts'
 import { Count, Flag, object, orNull, pageOf, ref, SHAPES, Text, Texts } from './shapes.ts'
 
 /** `none` is 204; `stream` is no JSON. */
@@ -153,7 +154,8 @@ const REFUSALS = {
 
 /** Gives every route below `prefix` its answers, examples and the role it needs. */
 export function describeAnswers(app: App, prefix: string): void {
-  for (const [name, shape] of Object.entries(SHAPES)) app.addSchema({ ...shape, $id: name })
+  for (const [name, shape] of Object.entries(SHAPES))
+    app.addSchema({ ...shape, $id: name, examples: [SAMPLES[name as keyof typeof SAMPLES]] })
   app.addHook('onRoute', (route: RouteOptions) => {
     const method = [route.method].flat().find((one) => one !== 'HEAD')
     if (!method || !route.schema || !route.url.startsWith(prefix)) return

@@ -10,6 +10,7 @@ import { type Test, test } from 'tap'
 import type { TSchema } from 'typebox'
 import { EXAMPLES } from '../../src/admin/answers.ts'
 import { RANK, ROUTE_ACCESS } from '../../src/admin/roles.ts'
+import { SAMPLES } from '../../src/admin/samples.ts'
 import { createAdminServer } from '../../src/admin/server.ts'
 import { SHAPES } from '../../src/admin/shapes.ts'
 import { createApp } from '../../src/app.ts'
@@ -104,6 +105,11 @@ test('every route is described: its answers, its refusals, a name and the role i
       t.ok(example, `${key} has an example`)
       t.same(checker(whole(body.schema) as TSchema).faults(example), [], `the example of ${key} fits`)
     }
+  }
+  t.same(Object.keys(SAMPLES).sort(), Object.keys(SHAPES).sort(), 'each shape has an example')
+  for (const [name, sample] of Object.entries(SAMPLES)) {
+    t.same(checker(whole(SHAPES[name]) as TSchema).faults(sample), [], `the example of ${name} fits`)
+    t.same((description.components.schemas[name] as Json).examples, [sample], `${name} is described with it`)
   }
   const text = JSON.stringify(description)
   for (const [, name] of text.matchAll(/#\/components\/schemas\/([\w-]+)/g))
