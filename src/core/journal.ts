@@ -38,6 +38,8 @@ export interface PublishedUpload {
   readonly kind: 'published'
   readonly id: string
   readonly at: number
+  /** Length of what stood there at that moment; null for nothing. */
+  readonly replaced: number | null
 }
 
 export type JournalRecord = TakenUpload | PublishedUpload

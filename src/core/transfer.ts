@@ -123,8 +123,8 @@ export interface TransferLedger {
   beginTransfer(transfer: NewTransfer): Promise<TransferGrant>
   /** One durable transaction: transfer `committing`, its deliveries, the audit event. Then the worker publishes. */
   commitUpload(upload: StagedUpload): Promise<Obligations>
-  /** The final name holds the file: `committing` → `completed`, deliveries may start. */
-  published(transferId: string): void
+  /** The final name holds the file: `committing` → `completed`, deliveries may start. @param replaced length of what stood there at that moment, null for nothing */
+  published(transferId: string, replaced: number | null): void
   endTransfer(transferId: string, end: TransferEnd): void
   /** What counts for the user's quota now. */
   usage(sessionId: string): Promise<{ readonly bytes: number; readonly files: number }>

@@ -39,6 +39,9 @@ export function namesIn(folder: Buffer | string): Buffer[] {
  */
 export const partialSize = (size: number): number => Math.max(0, size - 1)
 
+/** A file beside a staging file that has a hole: its text is the length before the hole. */
+export const holeMark = (staging: string): string => `${staging}.hole`
+
 export function keepPartial(staging: Buffer | string, partial: Buffer): boolean {
   try {
     fs.renameSync(staging, partial)

@@ -45,9 +45,7 @@ export async function renameFile(
     if (!overwrite) throw new FileFlowError('path.exists')
     context.needOverwrite()
   }
-  // what was replaced no longer counts for the quota
-  const freed = taken?.isFile() && found && !sameFile(taken, found) ? { bytes: -taken.size, files: -1 } : {}
-  const report = (): void =>
+  const report = (freed: { bytes?: number; files?: number } = {}): void =>
     context.ledger.operation({ sessionId: context.sessionId, action: 'rename', path: source.path, to: target.path, ...freed })
   if (!found && partial) {
     translated(() => keepPartial(partial, context.vault.partial(context.username, target.path)))
@@ -61,16 +59,18 @@ export async function renameFile(
   }
   if (!found!.isFile()) {
     translated(() => fs.renameSync(source.real, target.real))
-    report()
+    report(taken ? freedBy(taken) : {})
     return
   }
   using held = hold(source.real)
   if (!held.stats.isFile()) throw new FileFlowError('state.conflict')
-  await renameFinished(source, target, held.stats, overwrite, context)
-  report()
+  report(await renameFinished(source, target, held.stats, overwrite, context))
 }
 
-async function renameFinished(source: Place, target: Place, found: fs.Stats, overwrite: boolean, context: RenameContext): Promise<void> {
+/** What was replaced no longer counts for the quota. */
+const freedBy = (replaced: fs.Stats): { bytes?: number; files?: number } => (replaced.isFile() ? { bytes: -replaced.size, files: -1 } : {})
+
+async function renameFinished(source: Place, target: Place, found: fs.Stats, overwrite: boolean, context: RenameContext) {
   const { ledger } = context
   const final = Buffer.concat([target.folder.realPath(), Buffer.from('/'), target.name!])
   const { deliveries, renameId, spool } = await ledger.commitRename({
@@ -83,10 +83,13 @@ async function renameFinished(source: Place, target: Place, found: fs.Stats, ove
     final,
   })
   testPoint('rename.committed')
+  let freed: { bytes?: number; files?: number } = {}
   try {
     context.needStill()
     if (deliveries > 0 && spool) await makeSpoolLink(source.real, Buffer.from(spool).toString(), context.durable, found)
     testPoint('rename.spooled')
+    const replaced = target.lstat()
+    if (replaced && !sameFile(replaced, found)) freed = freedBy(replaced)
     if (overwrite) fs.renameSync(source.real, target.real)
     else moveToFree(source.real, target.real)
     testPoint('rename.renamed')
@@ -96,4 +99,5 @@ async function renameFinished(source: Place, target: Place, found: fs.Stats, ove
     throw fromErrno(error)
   }
   ledger.renamed(renameId, true)
+  return freed
 }

@@ -216,31 +216,31 @@ export class SessionTransfers {
   }
 
   /** @throws what the folder could not be synced for: nothing is acknowledged then, but the file is there, and what it owes must not wait for the next start */
-  async #published(transferId: string, folder: string): Promise<void> {
+  async #published(transferId: string, folder: string, replaced: number | null): Promise<void> {
     try {
       if (this.#options.durable)
         await new Promise<void>((resolve, reject) =>
           this.#folders.later(folder, (error) => (error === undefined ? resolve() : reject(error))),
         )
     } finally {
-      this.#tellPublished(transferId)
+      this.#tellPublished(transferId, replaced)
     }
   }
 
-  #tellPublished(transferId: string): void {
+  #tellPublished(transferId: string, replaced: number | null): void {
     const { ledger, arrivals } = this.#options
     const owes = this.#kept.get(transferId)
     this.#kept.delete(transferId)
     if (!arrivals || owes === undefined) {
-      ledger.published(transferId)
+      ledger.published(transferId, replaced)
       return
     }
     try {
-      void arrivals.write({ kind: 'published', id: transferId, at: systemClock.now() }, false)
+      void arrivals.write({ kind: 'published', id: transferId, at: systemClock.now(), replaced }, false)
       arrivals.written(owes)
     } catch {
       // a full disk must not take the answer back: the name holds the file, and the first line is there
-      ledger.published(transferId)
+      ledger.published(transferId, replaced)
     }
   }
 
@@ -257,7 +257,7 @@ export class SessionTransfers {
       othersNow: (upload) => (access.principal.quota.bytes === null ? 0 : this.#uploading(upload)),
       mayKeep: (vault) => keptPartials(vault, access.principal.username, null).files < MOST_PARTIALS,
       commit: (staged) => this.#commit(staged),
-      published: (id, folder) => this.#published(id, folder),
+      published: (id, folder, replaced) => this.#published(id, folder, replaced),
       progress: (id, bytes) => this.#progress.report(id, bytes),
       aborted: (id, bytes, why, partial) => this.#aborted(id, bytes, why, partial),
       gone: (upload) => {

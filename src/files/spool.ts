@@ -5,7 +5,7 @@ import { nameFromBytes, nameToBytes } from '../core/virtual-path.ts'
 import { digestOf } from './digest.ts'
 import { isMissing } from './file-io.ts'
 import { hasProc, O_PATH } from './jail.ts'
-import { partialSize } from './kept-partials.ts'
+import { holeMark, partialSize } from './kept-partials.ts'
 import { makeSpoolLink } from './spool-link.ts'
 
 export interface Unpublished {
@@ -118,15 +118,24 @@ export async function holdsInode(path: Buffer, inode: string): Promise<boolean> 
 }
 
 /** Turns the staging file of a dead upload into a partial. @returns its length, 0 when nothing was kept. */
-export async function keepAsPartial(staging: string, partial: Buffer): Promise<number> {
+export async function keepAsPartial(staging: string, partial: Buffer, durable: boolean): Promise<number> {
   const stats = await fs.promises.lstat(staging).catch(nothing)
   if (!stats) return 0
-  const size = partialSize(stats.size)
+  const mark = await fs.promises.readFile(holeMark(staging), 'utf8').catch(nothing)
+  // a mark that a full disk cut off says nothing
+  const size = mark === null ? partialSize(stats.size) : Math.min(partialSize(stats.size), /^\d+$/.test(mark) ? Number(mark) : 0)
+  if (mark !== null) await fs.promises.rm(holeMark(staging), { force: true })
   if (size === 0) {
     await fs.promises.rm(staging, { force: true })
     return 0
   }
-  await fs.promises.truncate(staging, size)
+  const handle = await fs.promises.open(staging, fs.constants.O_RDWR | fs.constants.O_NOFOLLOW)
+  try {
+    await handle.truncate(size)
+    if (durable) await handle.sync()
+  } finally {
+    await handle.close()
+  }
   await fs.promises.mkdir(partial.subarray(0, partial.lastIndexOf(0x2f)), { recursive: true, mode: 0o700 })
   await fs.promises.rename(staging, partial)
   return size

@@ -52,6 +52,8 @@ export async function stage(place: Place, options: UploadOptions, context: Stage
   const staging = context.vault.staging(transferId)
   let fd: number | undefined
   try {
+    // a staging file without a row is removed after a kill, and the partial with it
+    if (base?.isPartial) await announce()
     fd = await open(
       staging,
       base && { ...base, real: base.isPartial ? base.real : place.real },

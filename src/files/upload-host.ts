@@ -37,8 +37,8 @@ export interface UploadHost {
     sha256: string
     verdict: Verdict
   }): Promise<{ deliveries: number }>
-  /** The name holds the file: resolves when a power loss cannot undo that, where it matters. `folder` stays open until then. */
-  published(transferId: string, folder: string): Promise<void>
+  /** The name holds the file: resolves when a power loss cannot undo that, where it matters. `folder` stays open until then. @param replaced length of what stood there, or null */
+  published(transferId: string, folder: string, replaced: number | null): Promise<void>
   progress(transferId: string, bytes: number): void
   aborted(transferId: string, bytes: number, why: Error, partial: boolean): void
   /** Takes the upload out of the session's table. */

@@ -8,7 +8,7 @@ import type { VirtualPath } from '../core/virtual-path.ts'
 import { applyAttributes, entryAt, safeMode } from './attributes.ts'
 import { digestOf } from './digest.ts'
 import { AT_ONCE_BYTES, fromErrno, readAt, sync, translated, truncate, writeAt, writeNow, writevAt } from './file-io.ts'
-import { dropPartial, keepPartial, partialSize } from './kept-partials.ts'
+import { dropPartial, holeMark, keepPartial, partialSize } from './kept-partials.ts'
 import { moveToFree } from './plain-file.ts'
 import { fitsVolume } from './space.ts'
 import { makeSpoolLink } from './spool-link.ts'
@@ -36,6 +36,9 @@ export class StagedUpload implements Upload {
   #begun = 0
   #pending = 0
   #discarded = false
+  /** There is a mark on the disk that says how much is whole. */
+  #holed = false
+  #marked = 0
   /** Bytes came. */
   #wrote = false
   /** What the session's other uploads held when this one was granted its size. */
@@ -74,6 +77,7 @@ export class StagedUpload implements Upload {
     const end = at + length
     if (!Number.isSafeInteger(end) || this.#tooLarge(end)) throw this.#fail(new FileFlowError(this.#file.maxSizeCode))
     if (at > this.#size && !fitsVolume(end, this.#file.vault.root)) throw this.#fail(new FileFlowError('disk.full'))
+    if (at > this.#whole && length > 0) this.#markHole(this.#whole)
     if (at <= this.#whole && end > this.#whole) this.#whole = end
     const written = this.#change(end <= AT_ONCE_BYTES ? async () => writeNow(this.#file.fd, chunks, at) : write).catch((error: unknown) => {
       this.#whole = Math.min(this.#whole, at)
@@ -166,6 +170,7 @@ export class StagedUpload implements Upload {
     const alone = this.#pending === 0
     const change = this.#begun + 1
     const digestGoesOn = this.#sha256.cut()
+    if (size > this.#whole || this.#holed) this.#markHole(Math.min(this.#whole, size))
     this.#whole = Math.min(this.#whole, size)
     await this.#change(() => truncate(this.#file.fd, size))
     this.#size = size
@@ -262,12 +267,14 @@ export class StagedUpload implements Upload {
     testPoint('upload.committed')
     if (deliveries > 0) await makeSpoolLink(staging, spool, this.#host.durable)
     testPoint('upload.spooled')
+    // asked again with nothing between the answer and the act: others may have come or gone while it was recorded
+    const replaced = place.lstat()?.size ?? null
     // a name that was free must still be, for who may not overwrite
     if (this.#file.mustBeNew || !this.#host.mayOverwrite(place.path)) moveToFree(staging, place.real)
     else fs.renameSync(staging, place.real)
     this.#published = true
     testPoint('upload.renamed')
-    await this.#host.published(this.transferId, String(place.folder.at(null)))
+    await this.#host.published(this.transferId, String(place.folder.at(null)), replaced)
     testPoint('upload.published')
     if (this.#file.replacesPartial) dropPartial(this.#file.partial)
   }
@@ -284,11 +291,12 @@ export class StagedUpload implements Upload {
     let kept = false
     let bytes = this.#size
     try {
-      // behind a hole, resuming would publish zeros
-      // nor is a copy of what is published worth anything by itself: its uploader would see it in the place of the file
+      // behind a hole, resuming would publish zeros; nor is a copy of what is published worth anything by itself: its uploader would see it in the place of the file
       const nothing = this.#discarded || (this.#file.isCopy && !this.#wrote)
       bytes = nothing ? 0 : partialSize(Math.min(this.#whole, fs.fstatSync(this.#file.fd).size))
       if (bytes > 0) fs.ftruncateSync(this.#file.fd, bytes)
+      // what is gone on with after a power loss must be there
+      if (bytes > 0 && this.#host.durable) await sync(this.#file.fd)
       kept = bytes > 0 && this.#host.mayKeep(this.#file.vault) && keepPartial(this.#file.staging, this.#file.partial)
       if (!kept) fs.rmSync(this.#file.staging, { force: true })
     } catch (cause) {
@@ -298,6 +306,14 @@ export class StagedUpload implements Upload {
     }
     this.#host.aborted(this.transferId, bytes, why, kept)
     this.#finish()
+  }
+
+  /** For whoever finds the staging file after a kill: up to here it may be gone on with. */
+  #markHole(whole: number): void {
+    if (this.#holed && whole >= this.#marked) return
+    this.#holed = true
+    this.#marked = whole
+    translated(() => fs.writeFileSync(holeMark(this.#file.staging), String(whole), { mode: 0o600 }))
   }
 
   /** Ends without publishing, and keeps nothing: its name was removed. */
@@ -310,6 +326,7 @@ export class StagedUpload implements Upload {
     this.#state = 'done'
     this.#sha256.drop()
     fs.closeSync(this.#file.fd)
+    if (this.#holed) fs.rmSync(holeMark(this.#file.staging), { force: true })
     this.#host.gone(this)
   }
 

@@ -239,11 +239,11 @@ export function createGatekeeper(
       if (session?.owner === owner) session.doing = doing === null ? null : String(doing).slice(0, 16)
     },
 
-    published(transferId): void {
+    published(transferId, replaced): void {
       journals.pull()
       if (!forget(transferId)) return
       note(
-        () => recorder.published(transferId),
+        () => recorder.published(transferId, replaced),
         'published',
         (due) => {
           recorder.afterPublished(transferId, due)

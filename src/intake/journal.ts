@@ -40,25 +40,25 @@ export function createJournals({ store, recorder, log, dataDir, durable, dropSpo
 
   /** Inside a transaction. @returns what is left to do once it is committed */
   function record(records: readonly JournalRecord[], door: JournalDoor | null): () => void {
-    const publishedAt = new Map(records.flatMap((one) => (one.kind === 'published' ? [[one.id, one.at] as const] : [])))
+    const published = new Map(records.flatMap((one) => (one.kind === 'published' ? [[one.id, one] as const] : [])))
     const then: (() => void)[] = []
     for (const one of records) {
       if (one.kind === 'taken') {
-        const at = publishedAt.get(one.id) ?? null
+        const end = published.get(one.id) ?? null
         // the power may have taken the session's row, never its journal
         if (door === null) store.transfers.adoptSession({ ...one, id: one.sessionId, started_at: one.startedAt, reason: LOST_SESSION })
-        const made = recorder.take(one, at)
+        const made = recorder.take(one, end)
         if (made === null) continue
-        if (at !== null) publishedAt.delete(one.id)
+        if (end !== null) published.delete(one.id)
         then.push(() => {
           if (one.owes && made.owed === 0) dropSpool(nameToBytes(one.spool), store.transfers.get(one.id)!)
           door?.taken(one)
-          if (at === null) return
+          if (end === null) return
           recorder.afterPublished(one.id, made.due)
           door?.published(one.id)
         })
-      } else if (publishedAt.has(one.id) && store.transfers.get(one.id)?.state === 'committing') {
-        const due = recorder.published(one.id)
+      } else if (published.has(one.id) && store.transfers.get(one.id)?.state === 'committing') {
+        const due = recorder.published(one.id, one.replaced)
         then.push(() => {
           recorder.afterPublished(one.id, due)
           door?.published(one.id)

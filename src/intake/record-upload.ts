@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Clock, newId } from '../core/clock.ts'
 import type { ErrorRecord } from '../core/errors.ts'
-import type { TakenUpload } from '../core/journal.ts'
+import type { PublishedUpload, TakenUpload } from '../core/journal.ts'
 import type { Obligations, RenamedFile, RenameObligations, StagedUpload } from '../core/transfer.ts'
 import { nameToBytes, toDisplay, type VirtualPath } from '../core/virtual-path.ts'
 import type { DeliveryQueue } from '../forwarding/queue.ts'
@@ -43,7 +43,7 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
   /** Transfers whose verdict was `likely`, until confirmed. */
   const likely = new Set<string>()
   /** What a committed upload added to the quota in use, until it is published: taken back if its name cannot be taken. */
-  const charged = new Map<string, { bytes: number; files: number }>()
+  const charged = new Map<string, { bytes: number; files: number; replaced: number | null }>()
 
   /** Committed uploads that are not known to be published yet, and who waits for that. */
   const committing = new Map<string, PromiseWithResolvers<void>>()
@@ -80,7 +80,7 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
 
   /** What came to this name, if the file that stands there is still that. */
   const transferAt = (file: RenamedFile, username: string): TransferRow | null => {
-    const row = transfers.lastAt(username, toDisplay(file.from))
+    const row = transfers.lastAt(username, toDisplay(file.from), exactBytes(file.from))
     return row && row.state !== 'committing' && row.bytes === file.size ? row : null
   }
 
@@ -123,7 +123,7 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
       const owed = owe(row, upload.path)
       if (owed > 0) transfers.setSpool(upload.transferId, upload.spool)
       if (upload.verdict.confidence === 'likely') likely.add(upload.transferId)
-      const charge = { bytes: upload.size - (upload.replaced ?? 0), files: upload.replaced === null ? 1 : 0 }
+      const charge = { bytes: upload.size - (upload.replaced ?? 0), files: upload.replaced === null ? 1 : 0, replaced: upload.replaced }
       charged.set(row.id, charge)
       committing.set(row.id, Promise.withResolvers())
       accounts.users.addUsage(row.username, charge.bytes, charge.files)
@@ -132,10 +132,10 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
     },
     /**
      * As {@link commit}, for an upload that a worker has written into its journal; runs inside a group.
-     * @param publishedAt its name holds the file already
+     * @param published its name holds the file already
      * @returns what was made of it; null when its row says all of that
      */
-    take(upload: TakenUpload, publishedAt: number | null): { owed: number; due: number } | null {
+    take(upload: TakenUpload, published: PublishedUpload | null): { owed: number; due: number } | null {
       const row = transfers.get(upload.id)
       if (row && row.state !== 'open') return null
       const facts = {
@@ -162,12 +162,14 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
             path_bytes: exactBytes(upload.path),
             start_offset: upload.offset,
             started_at: upload.startedAt,
-            published_at: publishedAt,
+            published_at: published?.at ?? null,
           })
       const owed = upload.owes ? oweTaken(upload, order) : 0
       if (owed > 0) transfers.setSpool(upload.id, nameToBytes(upload.spool))
       if (upload.verdict.confidence === 'likely') likely.add(upload.id)
-      const charge = { bytes: upload.size - (upload.replaced ?? 0), files: upload.replaced === null ? 1 : 0 }
+      // what stood there in the end counts
+      const { replaced } = published ?? upload
+      const charge = { bytes: upload.size - (replaced ?? 0), files: replaced === null ? 1 : 0, replaced }
       accounts.users.addUsage(upload.username, charge.bytes, charge.files)
       auditUpload(upload.at, upload.username, upload.address, facts.path, {
         transfer: upload.id,
@@ -175,17 +177,23 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
         sha256: upload.sha256,
         deliveries: owed,
       })
-      if (publishedAt === null) {
+      if (published === null) {
         charged.set(upload.id, charge)
         committing.set(upload.id, Promise.withResolvers())
         return { owed, due: 0 }
       }
-      if (row) transfers.publish(upload.id, publishedAt)
+      if (row) transfers.publish(upload.id, published.at)
       return { owed, due: owed > 0 ? release(upload.id) : 0 }
     },
-    /** Runs inside a group; not durable: recovery does the same from the disk. @returns how many deliveries may start */
-    published(transferId: string): number {
+    /** Runs inside a group; not durable: recovery does the same from the disk. @param replaced length of what stood there in truth, null for nothing @returns how many deliveries may start */
+    published(transferId: string, replaced?: number | null): number {
       transfers.publish(transferId, clock.now())
+      const charge = charged.get(transferId)
+      // others may have replaced or removed the same file meanwhile, and were charged for it, too
+      if (charge && replaced !== undefined && replaced !== charge.replaced) {
+        const files = (charge.replaced === null ? 0 : 1) - (replaced === null ? 0 : 1)
+        accounts.users.addUsage(transfers.get(transferId)!.username, (charge.replaced ?? 0) - (replaced ?? 0), files)
+      }
       charged.delete(transferId)
       const due = release(transferId)
       settle(transferId)

@@ -118,18 +118,21 @@ async function finishRenames({ store, recorder }: RecoverOptions, sessionId: str
 }
 
 async function endOpen(options: RecoverOptions): Promise<number> {
+  const powerLost = options.store.lastRun.wasCut()
   let partials = 0
   for (;;) {
     const rows = options.store.transfers.unfinished('open')
     if (rows.length === 0) return partials
-    for (const row of rows) if ((await end(row, options)) > 0) partials++
+    for (const row of rows) if ((await end(row, options, powerLost)) > 0) partials++
   }
 }
 
-async function end(row: TransferRow, { store, recorder, vaults, log }: RecoverOptions): Promise<number> {
+async function end(row: TransferRow, options: RecoverOptions, powerLost = false): Promise<number> {
+  const { store, recorder, log } = options
   let kept = 0
   try {
-    if (row.direction === 'upload') kept = await keep(row, vaults)
+    // without its own sync nobody knows which of its bytes got to the disk: it is removed with what has no row
+    if (row.direction === 'upload' && !powerLost) kept = await keep(row, options)
   } catch (error) {
     log.error('recover.failed', 'An unfinished upload could not be kept for resuming.', {
       transfer: row.id,
@@ -141,10 +144,10 @@ async function end(row: TransferRow, { store, recorder, vaults, log }: RecoverOp
   return kept
 }
 
-async function keep(row: TransferRow, vaults: readonly Vault[]): Promise<number> {
+async function keep(row: TransferRow, { vaults, durable }: RecoverOptions): Promise<number> {
   const path = (row.path_bytes ? nameFromBytes(row.path_bytes) : row.path) as VirtualPath
   for (const vault of vaults) {
-    const kept = await keepAsPartial(vault.staging(row.id), vault.partial(row.username, path))
+    const kept = await keepAsPartial(vault.staging(row.id), vault.partial(row.username, path), durable)
     if (kept > 0) return kept
   }
   return 0

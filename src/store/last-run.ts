@@ -19,14 +19,20 @@ export function createLastRun(db: Sqlite) {
   const remove = db.prepare('DELETE FROM last_run')
   const put = db.prepare('INSERT INTO last_run VALUES (?)')
   let begun = false
+  const wasCut = (boot: string = bootId()): boolean => {
+    const before = get.get() as string | undefined
+    return before !== undefined && (before === '' || before !== boot)
+  }
   return {
-    /** Joins the caller's transaction. @returns whether the last run ended without a word, and the machine may have ended with it */
+    /** Whether the last run ended without a word, and the machine may have ended with it. Before {@link begin}. */
+    wasCut,
+    /** Joins the caller's transaction. @returns as {@link wasCut} */
     begin(boot: string = bootId()): boolean {
-      const before = get.get() as string | undefined
+      const cut = wasCut(boot)
       remove.run()
       put.run(boot)
       begun = true
-      return before !== undefined && (before === '' || before !== boot)
+      return cut
     },
     /** All that was begun is in its rows. Joins the caller's transaction. Who did not begin says nothing about the run before. */
     end(): void {

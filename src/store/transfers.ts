@@ -141,7 +141,7 @@ export function createTransferRows(db: Sqlite) {
       "SELECT * FROM transfers WHERE id >= @since AND id < @before AND direction = 'upload' AND commit_order IS NOT NULL AND state IN ('completed', 'suspect') ORDER BY id DESC LIMIT @limit",
     ),
     lastAt: db.prepare(
-      "SELECT * FROM transfers WHERE username = ? AND path = ? AND commit_order IS NOT NULL AND state IN ('completed', 'committing', 'suspect') ORDER BY commit_order DESC LIMIT 1",
+      "SELECT * FROM transfers WHERE username = ? AND path = ? AND path_bytes IS ? AND commit_order IS NOT NULL AND state IN ('completed', 'committing', 'suspect') ORDER BY commit_order DESC LIMIT 1",
     ),
     isSpooled: db.prepare('SELECT 1 FROM transfers WHERE spool = ? LIMIT 1').pluck(),
     setSpool: db.prepare('UPDATE transfers SET spool = ? WHERE id = ?'),
@@ -171,7 +171,9 @@ export function createTransferRows(db: Sqlite) {
     addRename: db.prepare(
       'INSERT INTO renames VALUES (@id, @session_id, @transfer_id, @from_path, @to_path, @to_path_bytes, @inode, @final, @at)',
     ),
-    moved: db.prepare('UPDATE transfers SET path = ?, path_bytes = ?, final = ? WHERE id = ?'),
+    moved: db.prepare(
+      'UPDATE transfers SET path = ?, path_bytes = ?, final = ?, commit_order = (SELECT max(commit_order) + 1 FROM transfers WHERE commit_order IS NOT NULL) WHERE id = ?',
+    ),
     takeRename: db.prepare('DELETE FROM renames WHERE id = ? RETURNING *'),
     renames: db.prepare('SELECT * FROM renames WHERE @session IS NULL OR session_id = @session ORDER BY id'),
     settled: db
@@ -224,7 +226,8 @@ export function createTransferRows(db: Sqlite) {
     /** In commit order, a thousand at a time. */
     unfinished: (state: 'open' | 'committing', afterOrder = -1) => q.unfinished.all(state, afterOrder) as TransferRow[],
     hasLaterAt: (final: Uint8Array, order: number) => q.laterAt.get(final, order) === 1,
-    lastAt: (username: string, path: string) => q.lastAt.get(username, path) as TransferRow | undefined,
+    lastAt: (username: string, path: string, pathBytes: Uint8Array | null) =>
+      q.lastAt.get(username, path, pathBytes) as TransferRow | undefined,
     /** Whole uploads begun since then (ms), newest first, older than `before`. */
     uploadsSince: (since: number, before: string | undefined, limit: number) =>
       q.uploadsSince.all({ since: newId(Math.max(0, since)).slice(0, 10), before: before ?? '~', limit }) as TransferRow[],
@@ -251,6 +254,7 @@ export function createTransferRows(db: Sqlite) {
     since: (id: string) => q.today.get(id) as { n: number; bytes_in: number; bytes_out: number },
     countOpen: () => q.countOpen.get() as number,
     addRename: (row: RenameRow) => void q.addRename.run(row),
+    /** From now on the name is its, whatever was committed to it before. */
     moved: (id: string, path: string, pathBytes: Uint8Array | null, final: Uint8Array) => void q.moved.run(path, pathBytes, final, id),
     takeRename: (id: string) => q.takeRename.get(id) as RenameRow | undefined,
     /** Those under way: of one session, or (null) all. */

@@ -56,8 +56,10 @@ export class MemoryLedger implements TransferLedger {
     return { deliveries: this.deliveries }
   }
 
-  published(id: string): void {
+  readonly replaced = new Map<string, number | null>()
+  published(id: string, replaced: number | null): void {
     this.done.push(id)
+    this.replaced.set(id, replaced)
   }
 
   endTransfer(id: string, end: TransferEnd): void {

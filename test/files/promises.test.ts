@@ -4,8 +4,10 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { FileFlowError } from '../../src/core/errors.ts'
-import { dropSpooled } from '../../src/files/spool.ts'
+import { openFolder } from '../../src/files/jail.ts'
+import { dropSpooled, keepAsPartial } from '../../src/files/spool.ts'
 import { partialBeside } from '../../src/files/vaults.ts'
+import type { Upload } from '../../src/files/virtual-filesystem.ts'
 import { begin, bytes, cut, disk, get, outcome, put, SURE, v } from './bench.ts'
 
 const ended = new FileFlowError('session.revoked')
@@ -64,6 +66,64 @@ test('a partial older than what came to the name since is of no use', async (t) 
   await new Promise((go) => setTimeout(go, 20))
   await put(d.session({ username: 'other' }), '/a', 'the other one came later')
   t.match(await session.stat(v('/a')), { size: 24, partial: false })
+})
+
+test('what an upload, a rename or a removal took away is what was there at that moment, however many do it side by side', async (t) => {
+  const d = disk(t)
+  d.put('a', '0123456789')
+  const session = d.session()
+  const uploads = [await begin(session, '/a', '1'), await begin(session, '/a', '22'), await begin(session, '/a', '333')]
+  await Promise.all(uploads.map((upload) => upload.commit(SURE)))
+  t.same(
+    d.ledger.committed.map(({ replaced }) => replaced),
+    [10, 10, 10],
+    'none of them could know of the others',
+  )
+  t.same(
+    uploads.map(({ transferId }) => d.ledger.replaced.get(transferId)),
+    [10, 1, 2],
+  )
+  for (const name of ['x', 'y']) d.put(name, 'text')
+  await Promise.all(['/x', '/y'].map((from) => session.rename(v(from), v('/a'), { overwrite: true })))
+  t.match(d.ledger.operations, [
+    { action: 'rename', bytes: -3, files: -1 },
+    { action: 'rename', bytes: -4, files: -1 },
+  ])
+})
+
+test('what a kill leaves of an upload with a hole is kept up to the hole only', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  const vault = d.vaults.find(openFolder(d.home, true))
+  for (const [name, make] of [
+    ['/written', (upload: Upload) => upload.write(bytes('end'), 5000)],
+    ['/lengthened', (upload: Upload) => upload.truncate(5000)],
+  ] as const) {
+    const upload = await begin(session, name, 'begin')
+    await make(upload)
+    // as recovery finds it
+    t.equal(await keepAsPartial(vault.staging(upload.transferId), vault.partial('partner', v(name)), false), 5)
+    t.same(d.kept('staging'), [])
+    t.equal(fs.readFileSync(vault.partial('partner', v(name)), 'utf8'), 'begin')
+  }
+  for (const end of ['commit', 'abort'] as const) {
+    const upload = await begin(session, '/b', 'begin')
+    await upload.write(bytes('end'), 50)
+    await (end === 'commit' ? upload.commit(SURE) : upload.abort(ended))
+    t.same(d.kept('staging'), [])
+  }
+})
+
+test('a partial that is gone on with is not touched before its new transfer is recorded: what has no row is removed after a kill', async (t) => {
+  const d = disk(t)
+  await cut(d.session(), '/a', 'half')
+  d.ledger.meanwhile.beginTransfer = async () => {
+    await new Promise((go) => setTimeout(go, 20))
+    t.equal(d.kept('partials').length, 1)
+    t.same(d.kept('staging'), [])
+  }
+  await put(d.session(), '/a', ' whole', { mode: 'resume' })
+  t.equal(d.read('a'), 'half whole')
 })
 
 test('a session that ends while its rename is recorded renames nothing', async (t) => {

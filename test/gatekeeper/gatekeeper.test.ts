@@ -158,7 +158,7 @@ test('a login, an upload and a download leave their rows, their audit and their 
   await until(() => live.get(session.id)?.transfers.get(grant.transferId)?.bytes === 3)
   t.same(await door.commitUpload(staged(grant.transferId)), { deliveries: 1 })
   t.match(store.transfers.get(grant.transferId), { state: 'committing', bytes: 5, spool: Buffer.from(`/v/spool/${grant.transferId}`) })
-  door.published(grant.transferId)
+  door.published(grant.transferId, null)
   await until(() => store.transfers.get(grant.transferId)?.state === 'completed')
   t.match(store.deliveries.ofTransfer(grant.transferId), [{ state: 'pending', remote_path: 'a', next_at: Number }])
   const name = nameFromBytes(Buffer.from('caf\xe9', 'latin1'))
@@ -298,11 +298,11 @@ test('a worker cannot touch the sessions, transfers and renames of another', asy
   t.equal(store.transfers.get(transferId)?.state, 'open')
   t.equal(live.get(id)?.transfers.get(transferId)?.bytes, 0)
   await mine.commitUpload(staged(transferId, { verdict: { confidence: 'likely', evidence: [] } }))
-  other.published(transferId)
+  other.published(transferId, null)
   await other.admit(PEER)
   store.group.flush()
   t.equal(store.transfers.get(transferId)?.state, 'committing')
-  mine.published(transferId)
+  mine.published(transferId, null)
   await until(() => store.transfers.get(transferId)?.state === 'completed')
   other.confirmUpload(transferId, 'suspect')
   await other.admit(PEER)
@@ -457,7 +457,7 @@ test('who renames by a second connection what the first has just sent is owed wh
     spoolFolder: Buffer.from('/v/spool'),
     final: Buffer.from('/home/in/b'),
   })
-  one.published(transferId)
+  one.published(transferId, null)
   t.match(await renaming, { deliveries: 1 })
   t.equal(store.transfers.renames(null).length, 1)
 })
@@ -497,7 +497,7 @@ test('a rename by a second connection finds what the first one’s thread has on
     },
     false,
   )
-  writer.append({ kind: 'published', id, at: 2 }, false)
+  writer.append({ kind: 'published', id, at: 2, replaced: null }, false)
   const renamed = await two.commitRename({
     sessionId: second.id,
     from: path('/in/a'),

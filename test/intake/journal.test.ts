@@ -78,7 +78,7 @@ async function setUp(t: Test, dir = tempDir(t), durable = true) {
   return { dir, store, close, clock, lines, home, vault: vault!, recorder, journals, taken, start, files, completed, dropped }
 }
 
-const published = (id: string, at = START + 5): JournalRecord => ({ kind: 'published', id, at })
+const published = (id: string, at = START + 5): JournalRecord => ({ kind: 'published', id, at, replaced: null })
 const nobody: JournalDoor = { taken() {}, published() {} }
 
 test('an upload in the journal has its row, its deliveries, its audit event and its place in the quota; a second reading adds nothing', async (t) => {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import type { RuleSpec } from '../../src/core/rule.ts'
 import { toPrincipal } from '../../src/core/user.ts'
-import { ROOT, toVirtualPath } from '../../src/core/virtual-path.ts'
+import { nameFromBytes, ROOT, toVirtualPath } from '../../src/core/virtual-path.ts'
 import { createDestinations } from '../../src/forwarding/destinations.ts'
 import { createDeliveryQueue } from '../../src/forwarding/queue.ts'
 import { createRules } from '../../src/forwarding/rules.ts'
@@ -90,6 +90,88 @@ test('a certain upload is due at once, a likely one after a quiet moment or its 
     likely.deliveries().map((d) => d.next_at),
     Array(2).fill(likely.clock.now()),
   )
+})
+
+test('a name that an older file was moved onto is the older file’s: what it owes later is its own content', async (t) => {
+  const s = await setUp(t)
+  const upload = (id: string, name: string): void => {
+    anUpload(s.store, id, { path: name })
+    s.recorder.commit(
+      {
+        transferId: id,
+        path: toVirtualPath(ROOT, name),
+        staging: Buffer.from('/gone'),
+        final: Buffer.from(`/home${name}`),
+        spool: Buffer.from(`/spool/${id}`),
+        replaced: null,
+        size: 5,
+        sha256: id.repeat(32),
+        verdict: { confidence: 'certain', evidence: [] },
+      },
+      '203.0.113.7',
+    )
+    s.recorder.published(id)
+  }
+  const rename = (from: string, to: string) => {
+    const answer = s.recorder.commitRename(
+      {
+        sessionId: 'session-1',
+        from: toVirtualPath(ROOT, from),
+        to: toVirtualPath(ROOT, to),
+        size: 5,
+        inode: '1:1',
+        spoolFolder: Buffer.from('/spool'),
+        final: Buffer.from(`/home${to}`),
+      },
+      'customer1',
+    )
+    s.recorder.renamed(answer.renameId, true)
+    return answer
+  }
+  upload('a1', '/new')
+  upload('b2', '/data')
+  rename('/new', '/data')
+  t.equal(rename('/data', '/in/data').deliveries, 2)
+  t.equal(s.store.deliveries.ofTransfer('a1').length, 2, 'of what was moved there')
+  t.same(s.store.deliveries.ofTransfer('b2'), [], 'not of what was replaced')
+})
+
+test('a name of other bytes that looks the same is another name', async (t) => {
+  const s = await setUp(t)
+  s.upload()
+  s.store.transfers.moved('t1', '/\u00e9', Buffer.from([0x2f, 0xe9]), Buffer.from(s.final))
+  const looking = { sessionId: 'session-1', size: 5, inode: '1:1', spoolFolder: Buffer.from('/spool'), final: Buffer.from('/home/in/x') }
+  const to = toVirtualPath(ROOT, '/in/x')
+  t.equal(s.recorder.commitRename({ ...looking, from: toVirtualPath(ROOT, '/\u00e9'), to }, 'customer1').deliveries, 0)
+  t.equal(
+    s.recorder.commitRename({ ...looking, from: toVirtualPath(ROOT, `/${nameFromBytes(Buffer.from([0xe9]))}`), to }, 'customer1')
+      .deliveries,
+    2,
+  )
+})
+
+test('what an upload replaced in truth is what it frees of the quota', async (t) => {
+  const s = await setUp(t)
+  anUpload(s.store, 't1')
+  const used = () => s.store.accounts.users.get('customer1')
+  s.store.accounts.users.addUsage('customer1', 105, 2)
+  s.recorder.commit(
+    {
+      transferId: 't1',
+      path: toVirtualPath(ROOT, '/in/a'),
+      staging: Buffer.from('/gone'),
+      final: Buffer.from(s.final),
+      spool: Buffer.from(s.spool),
+      replaced: 100,
+      size: 7,
+      sha256: SHA256,
+      verdict: { confidence: 'certain', evidence: [] },
+    },
+    '203.0.113.7',
+  )
+  t.match(used(), { used_bytes: 12, used_files: 2 })
+  s.recorder.published('t1', null)
+  t.match(used(), { used_bytes: 112, used_files: 3 }, 'it was removed meanwhile, and freed then')
 })
 
 test('an upload whose session died at once is suspect: nothing is sent, and the content is kept for a retry by hand', async (t) => {

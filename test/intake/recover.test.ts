@@ -235,6 +235,17 @@ test('an unfinished upload with bytes becomes a partial of its uploader, one wit
   t.equal(c.store.deliveries.counts().pending, 0)
 })
 
+test('an unfinished upload that a power loss ended is not gone on with: nobody knows which of its bytes got to the disk', async (t) => {
+  const c = await setUp(t)
+  c.store.group.now(() => c.store.lastRun.begin('the boot before'))
+  anUpload(c.store, 't1', { path: '/in/t1' })
+  writeFileSync(c.vault.staging('t1'), '\0'.repeat(4000))
+  t.match(await c.recoverTwice(), { partials: 0, sessions: 1 })
+  t.equal(c.state('t1'), 'aborted')
+  t.notOk(existsSync(c.vault.partial('customer1', toVirtualPath(ROOT, '/in/t1'))))
+  t.same(readdirSync(join(c.vault.root, 'staging')), [])
+})
+
 test('staged and spooled files that no row speaks of are removed', async (t) => {
   const c = await setUp(t)
   writeFileSync(c.vault.staging('unknown'), 'x')
