@@ -38,7 +38,7 @@ export async function rollForward(
   if (spool && !(await exists(spool))) {
     // the staging name is gone only when the final one has its content
     const source = staged ? staging : final
-    if (!(await exists(source))) return 'lost'
+    if (!(await exists(source)) || !(staged || (await isWhole(final, size, sha256)))) return 'lost'
     await makeSpoolLink(source, spool.toString(), durable)
   }
   // only publishing takes the staging name away; what the partner did with the file since is the partner's business
@@ -69,9 +69,11 @@ export async function rollForward(
 
 /** Whether the file has this content; then it is also made durable, which it may not be yet when only its thread died. */
 async function isWhole(path: Buffer, size: number, sha256: string): Promise<boolean> {
-  const handle = await fs.promises.open(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW)
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants
+  const handle = await fs.promises.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   try {
-    if ((await handle.stat()).size !== size) return false
+    const stats = await handle.stat()
+    if (!stats.isFile() || stats.size !== size) return false
     const { digest } = await digestOf(handle.fd, size, 'sha256', {}, () => {})
     if (Buffer.from(digest).toString('hex') !== sha256) return false
     await handle.sync()
@@ -186,6 +188,18 @@ export async function* namesInSteps(folder: string, step: number): AsyncIterable
     names = []
   }
   if (names.length > 0) yield names
+}
+
+/** At once; for the few that have to be asked about at the start. */
+export const isThere = (path: Uint8Array): boolean => fs.existsSync(Buffer.from(path))
+
+/** Where spooled content of that name lies now, in the folders that there are; null when in none. */
+export async function findSpooled(name: string, folders: readonly string[]): Promise<Buffer | null> {
+  for (const folder of folders) {
+    const path = Buffer.from(`${folder}/${name}`)
+    if (await exists(path)) return path
+  }
+  return null
 }
 
 /** All names in a folder of a vault. */

@@ -1,10 +1,11 @@
 // At start, before anyone may come in: what a killed process left half done is finished or turned into something resumable.
 // Must not guess: a committed upload is rolled forward, anything else was never acknowledged.
+import { basename, dirname } from 'node:path'
 import { type Clock, newId } from '../core/clock.ts'
 import type { ErrorRecord } from '../core/errors.ts'
 import { errorFields, type Logger } from '../core/log.ts'
 import { nameFromBytes, type VirtualPath } from '../core/virtual-path.ts'
-import { dropSpooled, holdsInode, keepAsPartial, namesInSteps, rollForward } from '../files/spool.ts'
+import { dropSpooled, findSpooled, holdsInode, isThere, keepAsPartial, namesInSteps, rollForward } from '../files/spool.ts'
 import type { Vault } from '../files/vaults.ts'
 import type { Store } from '../store/store.ts'
 import type { TransferRow } from '../store/transfers.ts'
@@ -71,7 +72,9 @@ async function finishCommitted(options: RecoverOptions): Promise<number> {
 }
 
 /** @returns false when it cannot be done now: the row stays `committing` and the next start tries again. */
-async function publish(row: TransferRow, { store, log, recorder, durable }: RecoverOptions): Promise<boolean> {
+async function publish(before: TransferRow, options: RecoverOptions): Promise<boolean> {
+  const { store, log, recorder, durable } = options
+  const row = { ...before, spool: before.spool && (await whereSpooled(before.id, before.spool, options)) }
   const superseded = () => store.transfers.hasLaterAt(row.final!, row.commit_order!)
   let state: 'published' | 'lost' | 'torn'
   try {
@@ -162,14 +165,41 @@ export async function dropAbandoned({ store, vaults, clock, log }: RecoverOption
 
 /** Staged and spooled files that no row speaks of (a kill between a file's making and its row's end). Read in pieces: a spool may hold very many. */
 async function dropOrphans({ store, vaults, log }: RecoverOptions): Promise<void> {
+  const isOwed = spooledKnown(store)
   for (const vault of vaults) {
     await sweep(`${vault.root}/staging`, (name) => hasWork(store, name), log)
-    await sweep(vault.spoolFolder, (name) => store.transfers.isSpooled(Buffer.from(`${vault.spoolFolder}/${name}`)), log)
+    await sweep(vault.spoolFolder, (name) => isOwed(name, Buffer.from(`${vault.spoolFolder}/${name}`)), log)
   }
 }
 
-const hasWork = (store: Store, id: string): boolean => {
-  const state = store.transfers.get(id)?.state
+/** Where the content of a row is: its folder may have been moved since (`data_dir`, or a volume that is mounted elsewhere). */
+async function whereSpooled(id: string, spool: Buffer, { store, vaults }: RecoverOptions): Promise<Buffer> {
+  const folders = vaults.map(({ spoolFolder }) => spoolFolder)
+  const text = spool.toString()
+  if (folders.includes(dirname(text))) return spool
+  const found = await findSpooled(basename(text), folders)
+  if (found) store.group.now(() => store.transfers.setSpool(id, found))
+  return found ?? spool
+}
+
+/** @returns whether a row speaks of the content; one that knows it by the place where it was before is told of this one */
+function spooledKnown(store: Store): (name: string, path: Buffer) => boolean {
+  let byName: Map<string, string> | undefined
+  return (name, path) => {
+    if (store.transfers.isSpooled(path)) return true
+    // gone through once, and only where there is something to look for
+    byName ??= new Map(store.transfers.spooled().map(({ id, spool }) => [basename(spool.toString()), id]))
+    const id = byName.get(name)
+    // what lies at the known place is the row's
+    if (id === undefined || isThere(store.transfers.get(id)!.spool!)) return false
+    store.group.now(() => store.transfers.setSpool(id, path))
+    return true
+  }
+}
+
+/** @param name of a staged file, or of what tells of its hole */
+const hasWork = (store: Store, name: string): boolean => {
+  const state = store.transfers.get(name.replace(/\..*/, ''))?.state
   return state === 'open' || state === 'committing'
 }
 

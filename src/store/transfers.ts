@@ -144,6 +144,7 @@ export function createTransferRows(db: Sqlite) {
       "SELECT * FROM transfers WHERE username = ? AND path = ? AND path_bytes IS ? AND commit_order IS NOT NULL AND state IN ('completed', 'committing', 'suspect') ORDER BY commit_order DESC LIMIT 1",
     ),
     isSpooled: db.prepare('SELECT 1 FROM transfers WHERE spool = ? LIMIT 1').pluck(),
+    spooled: db.prepare('SELECT id, spool FROM transfers WHERE spool IS NOT NULL'),
     setSpool: db.prepare('UPDATE transfers SET spool = ? WHERE id = ?'),
     list: filteredList<TransferRow>(
       db,
@@ -233,6 +234,8 @@ export function createTransferRows(db: Sqlite) {
       q.uploadsSince.all({ since: newId(Math.max(0, since)).slice(0, 10), before: before ?? '~', limit }) as TransferRow[],
     /** Whether some transfer's content is at this real path. */
     isSpooled: (path: Uint8Array) => q.isSpooled.get(path) === 1,
+    /** All that have content somewhere. */
+    spooled: () => q.spooled.all() as { id: string; spool: Buffer }[],
     setSpool: (id: string, spool: Uint8Array | null) => void q.setSpool.run(spool, id),
     list(query: TransferQuery): TransferRow[] | Promise<TransferRow[]> {
       // ids begin with their time

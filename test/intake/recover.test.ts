@@ -246,6 +246,53 @@ test('an unfinished upload that a power loss ended is not gone on with: nobody k
   t.same(readdirSync(join(c.vault.root, 'staging')), [])
 })
 
+test('a committed upload that never got its name is not sent with what stands there instead', async (t) => {
+  const c = await setUp(t)
+  c.committed('t1', 'a', 'whole')
+  // it could not be published and became a partial; its end was not recorded any more
+  rmSync(c.vault.staging('t1'))
+  writeFileSync(c.final('a'), 'other')
+  await c.recoverTwice()
+  t.same(readdirSync(c.vault.spoolFolder), [])
+  t.equal(readFileSync(c.final('a'), 'utf8'), 'other')
+  t.ok(c.lines.some((line) => line.event === 'recover.lost'))
+})
+
+test('spooled content is found again after its folder was moved', async (t) => {
+  const c = await setUp(t)
+  const moved = join(c.dir, 'moved')
+  for (const id of ['t1', 't2', 't3']) c.committed(id, id, id)
+  // one was not published yet, one got its content by a rename
+  c.store.transfers.setSpool('t2', Buffer.from(c.vault.spool('renamed')))
+  for (const [id, name] of [
+    ['t1', 't1'],
+    ['t2', 'renamed'],
+    ['t3', 't3'],
+  ] as const) {
+    linkSync(c.vault.staging(id), c.vault.spool(name))
+    renameSync(c.vault.staging(id), c.final(id))
+    if (id !== 't3') c.recorder.published(id)
+  }
+  mkdirSync(moved)
+  renameSync(c.vault.spoolFolder, join(moved, 'spool'))
+  const vault = { ...c.vault, root: moved, spoolFolder: join(moved, 'spool') }
+  writeFileSync(join(moved, 'spool', 'unknown'), 'x')
+  await recover({ ...c.options, vaults: [vault] })
+  t.same(readdirSync(vault.spoolFolder).sort(), ['renamed', 't1', 't3'])
+  t.same(
+    ['t1', 't2', 't3'].map((id) => Buffer.from(c.store.transfers.get(id)!.spool!).toString()),
+    ['t1', 'renamed', 't3'].map((name) => join(moved, 'spool', name)),
+  )
+})
+
+test('what tells of a hole in an upload under way is not taken for something left over', async (t) => {
+  const c = await setUp(t)
+  anUpload(c.store, '0', { path: '/in/a' })
+  for (const name of ['0', '0.hole', '00', '00.hole']) writeFileSync(c.vault.staging(name), '3')
+  await dropAbandoned(c.options)
+  t.same(readdirSync(join(c.vault.root, 'staging')).sort(), ['0', '0.hole'])
+})
+
 test('staged and spooled files that no row speaks of are removed', async (t) => {
   const c = await setUp(t)
   writeFileSync(c.vault.staging('unknown'), 'x')
