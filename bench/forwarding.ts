@@ -1,118 +1,132 @@
-// Forwarding side by side with what it replaces, over one OpenSSH server on loopback: small files a second, and the time from acknowledged to delivered.
-// Must not be taken for more than a comparison on one machine in one run. Usage: node bench/forwarding.ts [FILES]
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+// Forwarding side by side with what it replaces, over one OpenSSH server on loopback: from acknowledged to delivered, small files a second, one large file.
+// Must not be taken for more than a comparison on one machine in one run. Usage: node bench/forwarding.ts [latency|small|large …] [--files N] [--repeat N]
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startFarSshd } from '../test/support/far-sshd.ts'
-import { run, startGateway, until } from '../test/support/gateway.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import SftpClient from 'ssh2-sftp-client'
+import { run, until } from '../test/support/gateway.ts'
+import { PASSWORD, type Peers, setUpForwarding } from './forwarding-peers.ts'
+import { cpuOf } from './processes.ts'
 
-const FILES = Number(process.argv[2] ?? 5000)
-const LATENCY_FILES = 100
-const PARALLEL = 4
-const PASSWORD = 'correct horse battery staple'
+const LATENCY_SIZE = 10_000
+const SMALL_SIZE = 1000
+const LARGE_SIZE = 2 ** 30
+const GIVE_UP_MS = 600_000
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    files: { type: 'string', default: '5000' },
+    repeat: { type: 'string', default: '3' },
+    latencies: { type: 'string', default: '200' },
+  },
+})
+const FILES = Number(values.files)
+const REPEAT = Number(values.repeat)
+const LATENCIES = Number(values.latencies)
+const wanted = (part: string): boolean => positionals.length === 0 || positionals.includes(part)
 
 const undo: (() => unknown)[] = []
 const t = { teardown: (work: () => unknown) => undo.push(work) }
-const seconds = async (work: () => Promise<unknown>): Promise<number> => {
-  const since = performance.now()
-  await work()
-  return (performance.now() - since) / 1000
-}
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
+const count = async (folder: string): Promise<number> =>
+  (await readdir(folder).catch(() => [])).filter((name) => !name.startsWith('.') && !name.endsWith('.part')).length
+const median = (all: readonly number[]): number => [...all].sort((a, b) => a - b)[all.length >> 1]!
+
+async function thereWhole(path: string, size: number): Promise<void> {
+  while ((await stat(path).catch(() => null))?.size !== size) await sleep(1)
+}
+
+/** From the moment at which whoever sent it has been told that it arrived, until it lies whole under its name at the far side. */
+async function latency(peers: Peers): Promise<void> {
+  const content = Buffer.alloc(LATENCY_SIZE, 'x')
+  const client = new SftpClient()
+  await client.connect({ host: '127.0.0.1', port: peers.gateway.ports.sftp, username: 'customer1', password: PASSWORD })
+  const measure = async (send: (name: string) => Promise<unknown>, folder: string): Promise<number[]> => {
+    const waits: number[] = []
+    for (let i = 0; i < LATENCIES; i++) {
+      const name = `latency-${i}.dat`
+      await send(name)
+      const since = performance.now()
+      await thereWhole(join(folder, name), LATENCY_SIZE)
+      waits.push(performance.now() - since)
+    }
+    return waits
+  }
+  const print = (name: string, [first, ...rest]: readonly number[]): void => {
+    const sorted = rest.sort((a, b) => a - b)
+    const at = (part: number): string => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]!.toFixed(0)
+    say(
+      `${name.padEnd(20)} p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms; the first, that opens the connection, ${first!.toFixed(0)} ms`,
+    )
+  }
+  say(`acknowledged → delivered, ${LATENCIES} files of ${LATENCY_SIZE / 1000} kB, one after the other`)
+  print('fileflow', await measure((name) => client.put(content, `/in/${name}`), peers.ours))
+  await client.end()
+  const script = await peers.startScript()
+  print('inotifywait + lftp', await measure((name) => writeFile(join(script.watched, name), content), script.target))
+  await script.stop()
+}
+
+/** What waits for a destination that is switched on, against mirroring a folder of the same files. */
+async function small(peers: Peers): Promise<void> {
+  say(`${FILES} files of ${SMALL_SIZE / 1000} kB over ${peers.parallel} connections; median of ${REPEAT}, by turns`)
+  const took: Record<string, number[]> = { fileflow: [], lftp: [], rclone: [] }
+  const cpu: Record<string, number[]> = { fileflow: [], lftp: [], rclone: [] }
+  for (let round = 0; round < REPEAT; round++) {
+    const source = await peers.material(`small-${round}`, FILES, SMALL_SIZE)
+    await peers.gateway.api('POST', '/destinations/hq/disable')
+    await peers.upload(source)
+    const before = await count(peers.ours)
+    await peers.clock('fileflow', took, cpu, async () => {
+      await peers.gateway.api('POST', '/destinations/hq/enable')
+      await until('all delivered', async () => (await count(peers.ours)) - before >= FILES, GIVE_UP_MS)
+    })
+    for (const name of ['lftp', 'rclone'] as const) {
+      const target = join(peers.far.root, `${name}-${round}`)
+      await peers.clock(name, took, cpu, () => peers.mirror[name](source, target))
+      if ((await count(target)) !== FILES) throw new Error(`${name} brought ${await count(target)} of ${FILES}`)
+    }
+  }
+  for (const name of ['fileflow', 'lftp', 'rclone'])
+    say(
+      `${name.padEnd(20)} ${(FILES / median(took[name]!)).toFixed(0)} files/s, cpu of the server it talks to${name === 'fileflow' ? ' and its own' : ''} ${((median(cpu[name]!) / FILES) * 1e6).toFixed(0)} µs a file`,
+    )
+}
+
+async function large(peers: Peers): Promise<void> {
+  say(`one file of 1 GiB; median of ${REPEAT}, by turns`)
+  const took: Record<string, number[]> = { fileflow: [], sftp: [] }
+  const cpu: Record<string, number[]> = { fileflow: [], sftp: [] }
+  const source = await peers.material('large', 1, LARGE_SIZE)
+  for (let round = 0; round < REPEAT; round++) {
+    await peers.gateway.api('POST', '/destinations/hq/disable')
+    const folder = await peers.material(`large-${round}`, 0, 0)
+    await run('cp', ['--reflink=auto', join(source, 'f0.dat'), join(folder, `large-${round}.dat`)], { timeoutMs: GIVE_UP_MS })
+    await peers.upload(folder)
+    await peers.clock('fileflow', took, cpu, async () => {
+      await peers.gateway.api('POST', '/destinations/hq/enable')
+      await thereWhole(join(peers.ours, `large-${round}.dat`), LARGE_SIZE)
+    })
+    await rm(join(peers.ours, `large-${round}.dat`))
+    await peers.clock('sftp', took, cpu, () => peers.sftpPut(join(folder, `large-${round}.dat`), join(peers.far.root, `sftp-${round}.dat`)))
+    await rm(join(peers.far.root, `sftp-${round}.dat`))
+    await rm(folder, { recursive: true })
+  }
+  for (const name of ['fileflow', 'sftp']) say(`${name.padEnd(20)} ${(LARGE_SIZE / 2 ** 20 / median(took[name]!)).toFixed(0)} MiB/s`)
+}
 
 try {
   const folder = await mkdtemp(join(tmpdir(), 'fileflow-bench-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
-  const far = await startFarSshd(t)
-  const key = join(folder, 'key')
-  await writeFile(key, far.privateKey, { mode: 0o600 })
-  const gateway = await startGateway(t, { folder })
-  const destination = {
-    name: 'hq',
-    type: 'sftp' as const,
-    host: far.host,
-    port: far.port,
-    username: far.username,
-    private_key: far.privateKey,
-    host_keys: [far.fingerprint],
-    base_path: join(far.root, 'fileflow'),
-    max_connections: PARALLEL,
-  }
-  await gateway.apply({
-    users: [{ username: 'customer1', password: PASSWORD, directories: ['/in'] }],
-    destinations: [destination],
-    rules: [{ name: 'all', source: { path: '/in/**' }, deliver: [{ to: 'hq' }] }],
-  })
-  const source = join(folder, 'source')
-  const slow = join(folder, 'slow')
-  for (const [path, count, size] of [
-    [source, FILES, 1000],
-    [slow, LATENCY_FILES, 10_000],
-  ] as const) {
-    await mkdir(path)
-    for (let i = 0; i < count; i++) await writeFile(join(path, `f${i}.dat`), Buffer.alloc(size, i))
-  }
-  const upload = async (from: string): Promise<void> => {
-    const open = `open -u customer1,${PASSWORD.replaceAll(' ', '\\ ')} sftp://127.0.0.1:${gateway.ports.sftp}`
-    const program =
-      'set sftp:auto-confirm yes; set sftp:connect-program "ssh -a -x -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"'
-    const { code, stderr } = await run('lftp', ['--norc', '-c', `${program}; ${open}; mirror -R ${from} /in`], { timeoutMs: 600_000 })
-    if (code !== 0) throw new Error(stderr)
-  }
-  const delivered = (count: number) =>
-    until(
-      'all delivered',
-      async () => (await gateway.api<{ destinations: { delivered: number }[] }>('GET', '/stats')).destinations[0]!.delivered >= count,
-      600_000,
-    )
-
-  await upload(slow)
-  await delivered(LATENCY_FILES)
-  const waits: number[] = []
-  for (const { id } of (await gateway.transfers('&state=completed')).filter(({ direction }) => direction === 'upload')) {
-    const transfer = await gateway.transfer(id)
-    for (const { receipt } of transfer.deliveries)
-      if (receipt && transfer.ended_at) waits.push(Date.parse(receipt.at) - Date.parse(transfer.ended_at))
-  }
-  waits.sort((a, b) => a - b)
-  say(
-    `acknowledged → delivered, ${waits.length} files of 10 kB: p50 ${waits[Math.floor(waits.length / 2)]} ms, p99 ${waits[Math.floor(waits.length * 0.99)]} ms`,
-  )
-
-  await gateway.api('POST', '/destinations/hq/disable')
-  await upload(source)
-  const ours = await seconds(async () => {
-    await gateway.api('POST', '/destinations/hq/enable')
-    await until(
-      'all there',
-      async () => (await readdir(destination.base_path)).filter((name) => !name.startsWith('.')).length >= FILES,
-      600_000,
-    )
-  })
-  const ssh = `ssh -a -x -i ${key} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null`
-  const lftp = await seconds(() =>
-    run(
-      'lftp',
-      [
-        '--norc',
-        '-c',
-        `set sftp:auto-confirm yes; set sftp:connect-program "${ssh}"; open -u ${far.username},x sftp://127.0.0.1:${far.port}; mirror -R --parallel=${PARALLEL} ${source} ${far.root}/lftp`,
-      ],
-      { timeoutMs: 600_000 },
-    ),
-  )
-  const remote = `:sftp,host=127.0.0.1,port=${far.port},user=${far.username},key_file=${key}:${far.root}/rclone`
-  const rclone = await seconds(() =>
-    run('rclone', ['copy', source, remote, '--transfers', String(PARALLEL), '--config', '/dev/null'], { timeoutMs: 600_000 }),
-  )
-  const there = async (name: string): Promise<number> => (await readdir(join(far.root, name)).catch(() => [])).length
-  for (const [name, took, count] of [
-    ['fileflow', ours, FILES],
-    ['lftp', lftp, await there('lftp')],
-    ['rclone', rclone, await there('rclone')],
-  ] as const)
-    say(`${name.padEnd(9)} ${count} files of 1 kB in ${took.toFixed(1)} s: ${Math.round(count / took)} files/s`)
-  await gateway.stop()
+  await mkdir(join(folder, 'material'))
+  const peers = await setUpForwarding(t, folder, cpuOf)
+  if (wanted('latency')) await latency(peers)
+  if (wanted('small')) await small(peers)
+  if (wanted('large')) await large(peers)
+  await peers.gateway.stop()
 } finally {
   for (const work of undo.reverse()) await work()
 }

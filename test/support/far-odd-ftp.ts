@@ -10,6 +10,10 @@ export interface OddFtpOptions {
   readonly features?: readonly string[]
   /** Replies to a verb instead of doing it; undefined: do it. */
   readonly answer?: (verb: string, argument: string, files: Map<string, Buffer>) => string | undefined
+  /** What LIST sends of a folder. */
+  readonly listing?: (path: string) => string
+  /** Ends the control connection once it has answered this verb. */
+  readonly endAfter?: string
   /** Spoils what it stores. */
   readonly corrupt?: boolean
 }
@@ -61,6 +65,7 @@ export async function startOddFtp(t: TearsDown, options: OddFtpOptions = {}): Pr
           files.set(path, content)
         }),
       RETR: (path) => transfer(async (socket) => void socket.end(files.get(path) ?? '')),
+      LIST: (path) => transfer(async (socket) => void socket.end(options.listing?.(path.replace(/^-a /, '')) ?? '')),
       SIZE: (path) => say(files.has(path) ? `213 ${files.get(path)!.length}` : '550 no such file'),
       DELE: (path) => say(files.delete(path) ? '250 gone' : '550 no such file'),
       RNFR: (path) => {
@@ -87,6 +92,7 @@ export async function startOddFtp(t: TearsDown, options: OddFtpOptions = {}): Pr
         if (odd !== undefined) say(odd)
         else if (verbs[verb]) verbs[verb](argument)
         else say('200 ok')
+        if (verb === options.endAfter) control.end()
       }
     })
     say('220 odd')

@@ -14,6 +14,10 @@ export interface FarProxy {
   readonly sent: number
   /** Loses every connection that is open. */
   cutAll(): void
+  /** Answers pass so much later, ms. */
+  delayMs: number
+  /** While true nothing passes, and nobody is told: a far end that hangs. */
+  stalled: boolean
   /** While true every new connection is dropped at once, as by a far end that is down. */
   down: boolean
   /** Connections accepted so far. */
@@ -27,6 +31,8 @@ export async function startFarProxy(t: TearsDown, to: number): Promise<FarProxy>
   let sent = 0
   let most = Number.POSITIVE_INFINITY
   let down = false
+  let stalled = false
+  let delayMs = 0
   const server = createServer((near) => {
     count++
     if (down) return void near.resetAndDestroy()
@@ -42,6 +48,7 @@ export async function startFarProxy(t: TearsDown, to: number): Promise<FarProxy>
       })
     }
     near.on('data', (chunk) => {
+      if (stalled) return
       if (trigger !== null && chunk.includes(trigger)) {
         trigger = null
         losing = true
@@ -56,7 +63,8 @@ export async function startFarProxy(t: TearsDown, to: number): Promise<FarProxy>
     })
     far.on('data', (chunk) => {
       if (losing) near.resetAndDestroy()
-      else near.write(chunk)
+      else if (delayMs > 0) setTimeout(() => near.writable && near.write(chunk), delayMs)
+      else if (!stalled) near.write(chunk)
     })
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -78,6 +86,18 @@ export async function startFarProxy(t: TearsDown, to: number): Promise<FarProxy>
     },
     get sent() {
       return sent
+    },
+    get delayMs() {
+      return delayMs
+    },
+    set delayMs(value) {
+      delayMs = value
+    },
+    get stalled() {
+      return stalled
+    },
+    set stalled(value) {
+      stalled = value
     },
     get down() {
       return down

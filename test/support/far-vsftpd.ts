@@ -118,7 +118,8 @@ function tlsLines(tls: NonNullable<FarVsftpdOptions['tls']>, at: (name: string) 
   ]
 }
 
-function makeCertificate(key: string, cert: string): void {
+/** For 127.0.0.1 and localhost, its own authority. */
+export function makeCertificate(key: string, cert: string): void {
   needBinary('/usr/bin/openssl', 'openssl')
   execFileSync(
     '/usr/bin/openssl',

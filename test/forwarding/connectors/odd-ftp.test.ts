@@ -82,3 +82,31 @@ test('a server that floods the control connection is cut off', async (t) => {
   const { connector } = await start(t, { answer: (verb) => (verb === 'CWD' ? `250-${'x'.repeat(200_000)}` : undefined) })
   t.match((await failureOf(connector.put(await deliveryOf(t, Buffer.from('x')), never()))).code, /^remote\.(lost|failed)$/)
 })
+
+test('a server that closes after each file gets the next one over a new connection, and no attempt is lost', async (t) => {
+  const { connector, files, commands } = await start(t, { endAfter: 'RNTO' })
+  for (const name of ['a', 'b', 'c']) {
+    t.match(await connector.put(await deliveryOf(t, Buffer.from(name), { remotePath: name }), never()), { outcome: 'sent' })
+    // the goodbye arrives a moment later
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  t.same([...files.keys()].sort(), ['/in/a', '/in/b', '/in/c'])
+  t.equal(commands.filter((command) => command === 'USER u').length, 3)
+})
+
+test('a server that knows no SIZE either is asked for a listing', async (t) => {
+  let sent = 0
+  const answer: OddFtpOptions['answer'] = (verb) => {
+    if (verb !== 'SIZE' && verb !== 'FEAT') return undefined
+    sent++
+    return '500 what?'
+  }
+  const { connector, files } = await start(t, {
+    answer,
+    listing: (path) => `-rw-r--r-- 1 u u ${path === '/in' ? 7 : 0} Jan 01 2024 .t.part\r\n`,
+  })
+  const delivery = await deliveryOf(t, Buffer.from('content'), { tempName: '.t.part' })
+  t.match(await connector.put(delivery, never()), { outcome: 'sent', verified: 'size' })
+  t.ok(sent > 1)
+  t.same([...files.keys()], ['/in/file.txt'])
+})
