@@ -7,6 +7,8 @@ import type { Request, SftpChannel } from './sftp-channel.ts'
 const DATA = 103
 /** length, type, id, length of the data */
 const HEADER = 13
+/** Behind the end that is known: a file that grows is read on, and most are not. */
+const BEHIND_END = 2048
 
 export async function readData(channel: SftpChannel, requests: readonly Request[]): Promise<void> {
   const file = requests[0]!.handle!.file
@@ -18,12 +20,15 @@ export async function readData(channel: SftpChannel, requests: readonly Request[
 /** Answers at least one request. @returns how many */
 async function readRun(channel: SftpChannel, file: OpenDownload | OpenUpload, requests: readonly Request[]): Promise<number> {
   const run = file.kind === 'upload' ? requests.slice(0, 1) : requests
+  // clients ask for far more than a small file has: memory is taken for what there is
+  const { size } = file.kind === 'upload' ? file.upload : file.download
+  const lengths = run.map(({ offset, length }) => Math.min(length, offset < size ? size - offset : BEHIND_END))
   let total = 0
-  for (const request of run) total += HEADER + request.length
+  for (const length of lengths) total += HEADER + length
   const packets = Buffer.allocUnsafe(total)
   const parts: Buffer[] = []
   let at = 0
-  for (const { length } of run) {
+  for (const length of lengths) {
     parts.push(packets.subarray(at + HEADER, at + HEADER + length))
     at += HEADER + length
   }
@@ -40,8 +45,8 @@ async function readRun(channel: SftpChannel, file: OpenDownload | OpenUpload, re
   let left = got
   let end = 0
   let answered = 0
-  for (const request of run) {
-    const length = Math.min(request.length, left)
+  for (const [i, request] of run.entries()) {
+    const length = Math.min(lengths[i]!, left)
     if (length === 0 && answered > 0) break
     packets.writeUInt32BE(HEADER - 4 + length, end)
     packets[end + 4] = DATA
