@@ -230,8 +230,9 @@ export class Connection {
     const { limits } = this.#parts.config
     const { tuning } = this.#parts
     const now = monotonic()
-    // A client that does not take its replies is stalled, not idle.
-    const patience = this.#socket.writableLength > 0 ? Math.min(limits.transfer_stall_timeout, limits.idle_timeout) : limits.idle_timeout
+    // A client that does not take its replies is stalled, not idle: they wait in the socket, or for the window of a channel.
+    const stalled = this.#socket.writableLength > 0 || [...this.#channels, ...this.#commands].some(({ unsent }) => unsent > 0)
+    const patience = stalled ? Math.min(limits.transfer_stall_timeout, limits.idle_timeout) : limits.idle_timeout
     if (now - session.lastActivity > patience) {
       this.end(new FileFlowError('transfer.stalled', 'The session was idle for too long.'))
       return

@@ -18,7 +18,7 @@ export function createTunedListener(context: ListenerContext, tuning: Tuning): L
   const makeEngine = (hostKeys: readonly string[]): SshEngine => {
     const { banner, legacy, host_keys: own } = config.sftp
     if (legacy) context.log.warn('sftp.legacy', 'sftp.legacy is on: old, weak algorithms are offered to clients that have nothing better.')
-    return createSshEngine({ hostKeys, named: own.length > 0, banner, legacy })
+    return createSshEngine({ hostKeys, named: own.length > 0, banner, legacy, keepaliveMs: tuning.keepaliveMs })
   }
   let engine: SshEngine = makeEngine(context.credentials.hostKeys)
   let server: Server | null = null

@@ -45,6 +45,11 @@ export class ScpStream {
     return this.#end.signal
   }
 
+  /** Bytes that the client has not taken. */
+  get unsent(): number {
+    return this.#channel.writableLength
+  }
+
   get #gone(): boolean {
     return this.#end.signal.aborted
   }

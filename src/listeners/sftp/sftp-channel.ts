@@ -83,6 +83,11 @@ export class SftpChannel {
     return this.#end.signal
   }
 
+  /** Bytes of replies that the client has not taken. */
+  get unsent(): number {
+    return this.#channel.writableLength
+  }
+
   get #over(): boolean {
     return this.#end.signal.aborted
   }

@@ -51,10 +51,12 @@ export interface SshEngineOptions {
   readonly banner: string | null
   /** Old algorithms, too. */
   readonly legacy: boolean
+  /** A client is asked for a sign of life so often; one that misses four is gone. */
+  readonly keepaliveMs: number
 }
 
 /** @throws FileFlowError `config.invalid` when no host key can be used */
-export function createSshEngine({ hostKeys, named, banner, legacy }: SshEngineOptions): SshEngine {
+export function createSshEngine({ hostKeys, named, banner, legacy, keepaliveMs }: SshEngineOptions): SshEngine {
   const algorithms = legacy ? LEGACY : named ? { ...MODERN, hostKeys: [...MODERN.hostKeys, ...ECDSA] } : MODERN
   const pending = new WeakMap<Socket, { events: SshEvents; maxChannels: number }>()
   let server: Ssh2Server
@@ -62,7 +64,7 @@ export function createSshEngine({ hostKeys, named, banner, legacy }: SshEngineOp
     server = new ssh2.Server({
       hostKeys: [...hostKeys],
       ident: 'FileFlow',
-      keepaliveInterval: 30_000,
+      keepaliveInterval: keepaliveMs,
       keepaliveCountMax: 4,
       ...(banner === null ? {} : { banner: banner.replaceAll(/\r?\n/g, '\r\n') }),
       algorithms: { kex: [...algorithms.kex], cipher: [...algorithms.ciphers], hmac: [...algorithms.macs], compress: ['none'] },

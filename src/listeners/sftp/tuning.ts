@@ -22,6 +22,8 @@ export interface Tuning {
   readonly rekeyMs: number
   /** How often a connection looks at its idle time and its keys, at most. */
   readonly lookMs: number
+  /** How often a client is asked for a sign of life. */
+  readonly keepaliveMs: number
   /** A client that does not finish a key exchange within this time is cut off. */
   readonly rekeyDeadlineMs: number
   /** How long a socket may linger after the last word. */
@@ -42,6 +44,7 @@ export const TUNING: Tuning = {
   rekeyBytes: 2 ** 32,
   rekeyMs: 3600e3,
   lookMs: 5000,
+  keepaliveMs: 30e3,
   rekeyDeadlineMs: 60e3,
   lingerMs: 2000,
   drainGraceMs: 500,
