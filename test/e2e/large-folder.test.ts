@@ -1,0 +1,107 @@
+// A folder of 100,000 names: it is listed whole, in bounded memory, and whoever shares the thread is served meanwhile.
+// Must not measure time: what is counted is answers that others get before the listing ends.
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Client, type ClientChannel } from 'ssh2'
+import { type Test, test } from 'tap'
+import { RawSftp, str, u32 } from '../listeners/sftp/raw-client.ts'
+import { MiB, PASSWORD, resident } from '../support/abuse.ts'
+import { sftp } from '../support/clients.ts'
+import { startGateway, type TestGateway } from '../support/gateway.ts'
+
+const NAMES = 100_000
+
+/** So many files are made quickly in memory. */
+function startHere(t: Test): Promise<TestGateway> {
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'fileflow-test-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return startGateway(t, { folder, env: { FILEFLOW_THREADS_SFTP: '1' } })
+}
+
+async function session(t: Test, gateway: TestGateway): Promise<RawSftp> {
+  const client = new Client()
+  t.teardown(() => client.destroy())
+  const channel = await new Promise<ClientChannel>((resolve, reject) => {
+    client
+      .on('error', reject)
+      .on('ready', () => client.subsys('sftp', (error, made) => (error ? reject(error) : resolve(made))))
+      .connect({ host: '127.0.0.1', port: gateway.ports.sftp, username: 'partner', password: PASSWORD })
+  })
+  const raw = new RawSftp(channel)
+  raw.packet(1, u32(3))
+  await raw.next()
+  return raw
+}
+
+test('a folder of 100,000 names is listed whole, in bounded memory, and another session of the same thread is served meanwhile', {
+  timeout: 240_000,
+}, async (t) => {
+  const gateway = await startHere(t)
+  await gateway.apply({ users: [{ username: 'partner', password: PASSWORD }] })
+  const folder = join(gateway.files, 'partner', 'many')
+  mkdirSync(folder, { recursive: true })
+  for (let i = 0; i < NAMES; i++) writeFileSync(join(folder, `name-${i}`), '')
+  const lister = await session(t, gateway)
+  const other = await session(t, gateway)
+  const before = resident(gateway)
+
+  let listing = true
+  let answers = 0
+  const others = (async () => {
+    while (listing) {
+      const { type } = await other.ask(17, str('/'))
+      if (type !== 105) t.fail(`answered with ${type}`)
+      if (listing) answers++
+    }
+  })()
+  const { body: handle } = await lister.ask(11, str('/many'))
+  const names = new Set<string>()
+  let peak = 0
+  for (;;) {
+    const reply = await lister.ask(12, handle)
+    if (reply.type === 101) {
+      t.equal(reply.body.readUInt32BE(0), 1, 'it ends with EOF')
+      break
+    }
+    peak = Math.max(peak, resident(gateway))
+    const count = reply.body.readUInt32BE(0)
+    for (let i = 0, at = 4; i < count; i++) {
+      const length = reply.body.readUInt32BE(at)
+      names.add(reply.body.toString('utf8', at + 4, at + 4 + length))
+      at += 4 + length
+      at += 4 + reply.body.readUInt32BE(at)
+      // flags, size, owner and group, mode, two times
+      at += 4 + 8 + 8 + 4 + 8
+    }
+  }
+  listing = false
+  await others
+  t.equal([...names].filter((name) => /^name-\d+$/.test(name)).length, NAMES, 'each name, once')
+  t.ok(peak - before < 150 * MiB, `the process grew by ${Math.round((peak - before) / MiB)} MiB`)
+  t.ok(answers > 100, `another session got ${answers} answers before the listing ended`)
+
+  const ls = await sftp(gateway, 'partner', PASSWORD, ['ls -1 many'])
+  t.equal(ls.stdout.split('\n').filter((line) => line.startsWith('many/name-')).length, NAMES, 'OpenSSH lists it whole, too')
+})
+
+test('a client that opens the folder many times and reads no names is held, not served without end', { timeout: 240_000 }, async (t) => {
+  const gateway = await startHere(t)
+  await gateway.apply({ users: [{ username: 'partner', password: PASSWORD }] })
+  const folder = join(gateway.files, 'partner', 'many')
+  mkdirSync(folder, { recursive: true })
+  for (let i = 0; i < 20_000; i++) writeFileSync(join(folder, `name-${i}`), '')
+  const greedy = await session(t, gateway)
+  const handles: Buffer[] = []
+  for (let i = 0; i < 50; i++) handles.push((await greedy.ask(11, str('/many'))).body)
+  const before = resident(gateway)
+  greedy.channel.pause()
+  for (let i = 0; i < 200; i++) for (const handle of handles) greedy.send(12, handle)
+  const honest = await session(t, gateway)
+  let peak = 0
+  for (let i = 0; i < 300; i++) {
+    t.equal((await honest.ask(17, str('/'))).type, 105)
+    peak = Math.max(peak, resident(gateway))
+  }
+  t.ok(peak - before < 150 * MiB, `the process grew by ${Math.round((peak - before) / MiB)} MiB`)
+})
