@@ -73,6 +73,10 @@ export const ConfigSchema = Type.Object(
           default: 'TLSv1.2',
           description: 'the oldest TLS version: TLSv1.2 | TLSv1.3',
         }),
+        require_ssl_reuse: Flag(
+          false,
+          'a private data connection must resume the TLS session of its control connection; clients that cannot then transfer nothing',
+        ),
         client_certificates: Flag(false, 'ask clients for a certificate: one that is listed on the user logs in without a password'),
         cert: PathOrNull('PEM certificate chain; null: a self-signed one is made under data_dir/keys'),
         key: PathOrNull('PEM private key of the certificate'),

@@ -82,6 +82,44 @@ f.storbinary('STOR ${version}', io.BytesIO(b'x' * 1000)); f.retrbinary('RETR ${v
   }
 })
 
+test('where data connections must resume the session (require_ssl_reuse), lftp and curl transfer, and ftplib, which does not resume, is told 522', async (t) => {
+  const folder = await folderFor(t)
+  const gateway = await startGateway(t, { env: { FILEFLOW_FTP_TLS_REQUIRE_SSL_REUSE: 'true', FILEFLOW_THREADS_FTP: '1' } })
+  await gateway.apply({ users: [{ username: 'partner', password: PASSWORD }] })
+  const url = `ftp://127.0.0.1:${gateway.ports.ftp}`
+  // curl 7.88 takes no session tickets in TLS 1.2
+  const curl = (...args: string[]) =>
+    run('curl', ['-sS', '--insecure', '--ssl-reqd', '--tlsv1.3', '--user', `partner:${PASSWORD}`, ...args])
+  t.match(await curl('-T', join(folder, 'up'), `${url}/curl`), { code: 0 })
+  t.ok(CONTENT.equals(await readFile(join(gateway.files, 'partner', 'curl'))))
+  t.match(await curl('-o', join(folder, 'down'), `${url}/curl`), { code: 0 })
+  t.ok(CONTENT.equals(await readFile(join(folder, 'down'))))
+  const lftp = await run('lftp', [
+    '--norc',
+    '-c',
+    [
+      'set ssl:verify-certificate no',
+      'set ftp:ssl-force yes',
+      'set ftp:ssl-protect-data yes',
+      'set cmd:fail-exit yes',
+      'set net:max-retries 1',
+      `open -u partner,${PASSWORD} ${url}`,
+      `put ${join(folder, 'up')} -o lftp`,
+      `get lftp -o ${join(folder, 'lftp')}`,
+      'ls',
+    ].join('\n'),
+  ])
+  t.equal(lftp.code, 0, lftp.stderr)
+  t.ok(CONTENT.equals(await readFile(join(folder, 'lftp'))))
+  const script = `
+import ftplib, ssl, io
+context = ssl._create_unverified_context()
+f = ftplib.FTP_TLS(context=context); f.connect('127.0.0.1', ${gateway.ports.ftp}, timeout=20); f.login('partner', '${PASSWORD}'); f.prot_p()
+f.storbinary('STOR ftplib', io.BytesIO(b'x' * 1000))`
+  t.match((await run('python3', ['-c', script])).stderr, /522 The data connection must resume/)
+  t.notOk((await gateway.transfers()).some(({ path, state }) => path === '/ftplib' && state === 'completed'))
+})
+
 test('a client certificate that is listed on the user logs in without a password; no other does', async (t) => {
   const folder = await folderFor(t)
   const mine = await certificate(folder, 'mine')

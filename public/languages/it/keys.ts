@@ -15,6 +15,8 @@ export const keys = {
     'ftp.tls.mode': 'off | explicit (AUTH TLS offerto) | required (nessun accesso senza)',
     'ftp.tls.implicit_port': 'ascolta anche con TLS dal primo byte (di solito 990); null: no',
     'ftp.tls.min_version': 'la versione TLS più vecchia: TLSv1.2 | TLSv1.3',
+    'ftp.tls.require_ssl_reuse':
+      'una connessione dati privata deve riprendere la sessione TLS della sua connessione di controllo; i client che non lo sanno fare non trasferiscono nulla',
     'ftp.tls.client_certificates': "chiede un certificato ai client: uno che è sull'elenco dell'utente accede senza password",
     'ftp.tls.cert': 'catena di certificati PEM; null: se ne crea uno autofirmato sotto data_dir/keys',
     'ftp.tls.key': 'chiave privata PEM del certificato',

@@ -1,7 +1,7 @@
 // One control connection: lines in, one command at a time, replies out, and an end that happens exactly once.
 // Must not know what any command does.
 import type { Socket } from 'node:net'
-import type { SecureContext } from 'node:tls'
+import { type SecureContext, TLSSocket } from 'node:tls'
 import { FileFlowError } from '../../core/errors.ts'
 import { errorFields } from '../../core/log.ts'
 import type { Peer } from '../../core/transfer.ts'
@@ -17,7 +17,7 @@ import { formatReply, Refusal, type Reply, replyOf } from './replies.ts'
 import type { FtpGateway } from './server.ts'
 import { freshSettings, type SessionSettings } from './session-settings.ts'
 import { SessionTimers } from './session-timers.ts'
-import { secureServerSide } from './tls.ts'
+import { drop, secureServerSide } from './tls.ts'
 import { RunningTransfer } from './transfer.ts'
 
 /** Commands waiting while one runs; beyond them the socket is not read. */
@@ -42,6 +42,8 @@ export class FtpConnection extends ShellConnection {
   ended = false
   /** What the control connection was encrypted with: data connections go on with it, so that they resume its session and show the same certificate after a reload. */
   tlsContext: SecureContext | null = null
+  /** `ftp.tls.require_ssl_reuse`, as it was when the encryption began. */
+  #mustResume = false
   readonly timers: SessionTimers
   readonly #activity = new Activity((doing) => {
     if (this.session !== null) this.gateway.context.gatekeeper.activity(this.session.id, doing)
@@ -96,8 +98,9 @@ export class FtpConnection extends ShellConnection {
 
   /** Everything from here on is TLS. The reply and the wrapping are of one tick: no byte can come between. */
   startTls(reply: Reply | null): void {
-    const context = this.gateway.secureContext
+    const context = this.gateway.contextOfSession()
     if (context === null) throw new FileFlowError('operation.unsupported')
+    this.#mustResume = this.gateway.config.ftp.tls.require_ssl_reuse
     const raw = this.commandSocket
     for (const event of ['data', 'end', 'close', 'error']) raw.removeAllListeners(event)
     raw.on('error', () => raw.destroy())
@@ -147,6 +150,10 @@ export class FtpConnection extends ShellConnection {
       const wanted = this.settings.protection === 'P'
       if (wanted && context === null) throw new FileFlowError('data.no_connection', 'TLS is not available any more.')
       const socket = wanted && context !== null ? await handshake(raw, context, receiving, transfer.signal, withinMs) : raw
+      if (this.#mustResume && socket instanceof TLSSocket && !socket.isSessionReused()) {
+        drop(socket)
+        throw new Refusal(522, 'The data connection must resume the TLS session of the control connection.')
+      }
       // From here on the transfer closes it: gently at its end, at once when it fails.
       this.channel = null
       transfer.governs(socket)

@@ -23,6 +23,7 @@ export class FtpGateway extends ShellServer {
   readonly context: ListenerContext
   config: Config
   secureContext: SecureContext | null
+  #tls: ListenerContext['credentials']['tls']
   readonly publicAddress: PublicAddress
   #implicit: Server | null = null
   /** Where implicit TLS listens, once bound. */
@@ -35,7 +36,8 @@ export class FtpGateway extends ShellServer {
     this.context = context
     this.config = context.config
     this.publicAddress = new PublicAddress(context.log)
-    this.secureContext = makeSecureContext(context.config, context.credentials.tls)
+    this.#tls = context.credentials.tls
+    this.secureContext = makeSecureContext(context.config, this.#tls)
     this.server.on('connection', (socket: Socket) => this.#arrived(socket, false))
     if (context.config.ftp.tls.implicit_port !== null && this.secureContext !== null) {
       this.#implicit = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000, pauseOnConnect: true })
@@ -58,8 +60,17 @@ export class FtpGateway extends ShellServer {
   }
 
   reload(config: Config, credentials: ListenerContext['credentials']): void {
-    this.secureContext = makeSecureContext(config, credentials.tls)
+    this.#tls = credentials.tls
+    this.secureContext = makeSecureContext(config, this.#tls)
     this.config = config
+  }
+
+  /**
+   * What a control connection and its data connections are encrypted with. Where data connections have to resume its session, it has ticket keys of its own: nobody
+   * else's session can be resumed there, not even one of the same user. Null without TLS.
+   */
+  contextOfSession(): SecureContext | null {
+    return this.config.ftp.tls.require_ssl_reuse ? makeSecureContext(this.config, this.#tls) : this.secureContext
   }
 
   /** @see Listener.stop */

@@ -11,7 +11,7 @@ export interface TlsMaterial {
   readonly key: string
 }
 
-/** One context for all connections of a worker: its ticket keys are what lets data connections resume the control connection's session. */
+/** One context for all connections of a worker, unless `require_ssl_reuse` wants one a session: its ticket keys are what lets data connections resume the control connection's session. */
 export function makeSecureContext(config: Config, material: TlsMaterial | null): SecureContext | null {
   if (config.ftp.tls.mode === 'off' || material === null) return null
   return createSecureContext({

@@ -126,6 +126,43 @@ test('a data connection may resume the TLS session of the control connection', a
   t.match(await client.reply(), /^226 /)
 })
 
+test('require_ssl_reuse: a data connection that does not resume its own control connection’s session is refused with 522', async (t) => {
+  const { port, root } = await startFtp(t, { tls: true, ftp: { tls: { require_ssl_reuse: true } } })
+  writeFileSync(`${root}/f`, 'content')
+  const login = async () => {
+    const client = await RawClient.open(port)
+    await client.ask('AUTH TLS')
+    const ticket = new Promise<Buffer>((resolve) => {
+      void client.startTls().then(() => (client.socket as TLSSocket).on('session', resolve))
+    })
+    await until(() => 'encrypted' in client.socket)
+    await client.ask('USER partner')
+    await client.ask('PASS secret')
+    await client.ask('PBSZ 0')
+    await client.ask('PROT P')
+    return { client, session: await ticket }
+  }
+  const [one, other] = [await login(), await login()]
+  for (const [what, session] of [
+    ['none', undefined],
+    ['another one', other.session],
+  ] as const) {
+    for (const command of ['RETR f', 'STOR g', 'LIST']) {
+      const raw = await one.client.data()
+      t.match(await one.client.ask(command), /^150 /)
+      raw.on('error', () => {})
+      await secured(raw, session).catch(() => undefined)
+      t.match(await one.client.reply(), /^522 /, `${command}, session resumed: ${what}`)
+      raw.destroy()
+    }
+  }
+  t.notOk(existsSync(`${root}/g`))
+  const raw = await one.client.data()
+  t.match(await one.client.ask('RETR f'), /^150 /)
+  t.equal((await received(await secured(raw, one.session))).toString(), 'content')
+  t.match(await one.client.reply(), /^226 /)
+})
+
 test('implicit TLS speaks TLS from the first byte', async (t) => {
   const { lines } = await startFtp(t, { tls: true, ftp: { tls: { implicit_port: 0 } } })
   const port = lines.find((line) => line.event === 'listener.implicit_tls')?.fields.port as number

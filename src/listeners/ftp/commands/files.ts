@@ -28,7 +28,7 @@ async function rnto(connection: FtpConnection, argument: string): Promise<void> 
 }
 
 async function size(connection: FtpConnection, argument: string): Promise<void> {
-  // RFC 3659 §4: what a transfer would take, which in TYPE A only reading the file could tell.
+  // RFC 3659 §4: what a transfer would take, which in TYPE A only reading all of the file could tell. vsftpd and ProFTPD refuse it, too.
   if (connection.settings.type === 'A' && !connection.settings.listedInText) throw new Refusal(550, 'SIZE counts bytes: use TYPE I first.')
   const entry = await connection.files.stat(pathOf(connection, argument))
   if (entry.kind !== 'file') throw new Refusal(550, 'Not a plain file.')
