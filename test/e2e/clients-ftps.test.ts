@@ -115,7 +115,10 @@ test('where data connections must resume the session (require_ssl_reuse), lftp a
 import ftplib, ssl, io
 context = ssl._create_unverified_context()
 f = ftplib.FTP_TLS(context=context); f.connect('127.0.0.1', ${gateway.ports.ftp}, timeout=20); f.login('partner', '${PASSWORD}'); f.prot_p()
-f.storbinary('STOR ftplib', io.BytesIO(b'x' * 1000))`
+try:
+    f.storbinary('STOR ftplib', io.BytesIO(b'x' * 1000))
+except OSError:
+    f.voidresp()`
   t.match((await run('python3', ['-c', script])).stderr, /522 The data connection must resume/)
   t.notOk((await gateway.transfers()).some(({ path, state }) => path === '/ftplib' && state === 'completed'))
 })
