@@ -56,7 +56,7 @@ const COLUMNS: Column<AuditView>[] = [
 
 /** In words, with the name that filters and exports use. */
 function Action({ name }: { name: string }) {
-  const words = strings.recorded.actions[name]
+  const words = Object.hasOwn(strings.recorded.actions, name) ? strings.recorded.actions[name] : undefined
   return words === undefined ? (
     <span className="mono">{name}</span>
   ) : (

@@ -96,6 +96,7 @@ test('the page is guarded, and each role sees what it may do', { skip: noBrowser
   await t.test('a token is shown once, works, and is revoked', async (t) => {
     await admin.open('/security/tokens')
     await page.getByRole('textbox', { name: 'Name', exact: true }).fill('ci')
+    await page.getByLabel('Expires at the end of').fill('2031-12-31')
     await button('Make the token').click()
     const shown = page.getByRole('status').filter({ hasText: 'The token ci was made.' })
     const token = await shown.locator('.mono').innerText()
@@ -105,6 +106,7 @@ test('the page is guarded, and each role sees what it may do', { skip: noBrowser
     t.equal(await call(), 200)
     await admin.open('/security/tokens')
     await button('Revoke ci').waitFor()
+    await page.getByRole('row').filter({ hasText: 'ci' }).getByText(/2032|2031/).waitFor()
     t.equal(await page.getByText(token).count(), 0, 'never again')
     await button('Revoke ci').click()
     await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click()

@@ -98,6 +98,13 @@ export const recorded = {
       refused: 'refused',
       failed: 'an error in the gateway',
       'failed logins': 'too many failed logins',
+      // SFTP says it in a sentence; how a client of SSH leaves cannot be told from a line that broke
+      'The connection was lost.': 'the client disconnected',
+      'The connection failed.': 'the connection failed',
+      'The session was idle for too long.': 'nothing came for too long',
+      'The service is shutting down.': 'the gateway was stopping',
+      'The account was changed or disabled.': 'the account was changed or disabled',
+      'An administrator ended this session.': 'ended by an administrator',
     } as Record<string, string>,
     /** How somebody logged in. */
     methods: {

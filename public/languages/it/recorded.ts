@@ -95,6 +95,12 @@ export const recorded = {
       refused: 'rifiutata',
       failed: 'un errore nel gateway',
       'failed logins': 'troppi accessi falliti',
+      'The connection was lost.': 'il client si è scollegato',
+      'The connection failed.': 'la connessione ha avuto un errore',
+      'The session was idle for too long.': 'nulla per troppo tempo',
+      'The service is shutting down.': 'il gateway si stava fermando',
+      'The account was changed or disabled.': "l'account è stato modificato o disattivato",
+      'An administrator ended this session.': 'terminata da un amministratore',
     },
     methods: {
       password: 'password',
