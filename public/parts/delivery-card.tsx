@@ -65,8 +65,8 @@ export function DeliveryActs({ delivery, confirm }: { delivery: DeliveryView; co
   )
 }
 
-/** How the far side proved that it has the file. */
-export function Proof({ delivery: { id, receipt } }: { delivery: DeliveryView }) {
+/** How the far side proved that it has the file; `brief` leaves out when. */
+export function Proof({ delivery: { id, receipt }, brief = false }: { delivery: DeliveryView; brief?: boolean }) {
   if (receipt === null) return null
   return (
     <div className="facts proof" title={words.verifiedHint}>
@@ -75,7 +75,7 @@ export function Proof({ delivery: { id, receipt } }: { delivery: DeliveryView })
         {receipt.algorithm ? ` (${receipt.algorithm})` : ''}
       </span>
       {words.outcome[receipt.outcome] ? <span>{words.outcome[receipt.outcome]}</span> : null}
-      <Moment at={receipt.at} />
+      {brief ? null : <Moment at={receipt.at} />}
       <a href={`/api/v1/deliveries/${encodeURIComponent(id)}/receipt`} download={`receipt-${id}.json`}>
         {words.receipt}
       </a>
@@ -107,7 +107,7 @@ export function DeliveryCard({
             <Path path={delivery.receipt?.remote_path ?? delivery.remote_path} />
           </span>
           <DeliveryBadge {...delivery} />
-          {dense ? <Proof delivery={delivery} /> : null}
+          {dense ? <Proof delivery={delivery} brief /> : null}
         </div>
         {dense ? null : <Proof delivery={delivery} />}
         {delivery.error && delivery.state !== 'delivered' && !delivery.shadow ? <Trouble error={delivery.error} /> : null}

@@ -106,7 +106,11 @@ test('the page is guarded, and each role sees what it may do', { skip: noBrowser
     t.equal(await call(), 200)
     await admin.open('/security/tokens')
     await button('Revoke ci').waitFor()
-    await page.getByRole('row').filter({ hasText: 'ci' }).getByText(/2032|2031/).waitFor()
+    await page
+      .getByRole('row')
+      .filter({ hasText: 'ci' })
+      .getByText(/2032|2031/)
+      .waitFor()
     t.equal(await page.getByText(token).count(), 0, 'never again')
     await button('Revoke ci').click()
     await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click()
