@@ -1,5 +1,6 @@
 // Attributes a partner sets by path: on the published file, on an upload in flight, or on the partial, whichever the partner sees there.
 // Must not change the content of a published file: another length is a new version of it.
+import fs from 'node:fs'
 import { FileFlowError } from '../core/errors.ts'
 import type { Permission } from '../core/permission.ts'
 import type { VirtualPath } from '../core/virtual-path.ts'
@@ -38,7 +39,12 @@ export async function setAttributes(
   }
   const partial = partials.fileAt(place, found)
   if (!found && !partial) throw new FileFlowError('path.not_found')
-  if (found?.isSymbolicLink()) throw new FileFlowError('operation.unsupported', 'Attributes of a link cannot be set.')
+  if (found?.isSymbolicLink()) {
+    if (rest.mode !== undefined) throw new FileFlowError('operation.unsupported', 'A link has no permissions of its own.')
+    // never followed: what stands there by now gets the times itself
+    translated(() => fs.lutimesSync(place.real, (rest.atimeMs ?? found.atimeMs) / 1000, (rest.mtimeMs ?? found.mtimeMs) / 1000))
+    return place.path
+  }
   translated(() => setAttributesAt(partial ?? place.real, rest))
   return place.path
 }

@@ -310,12 +310,19 @@ test('chmod of nothing keeps the gateway’s access, and no dangerous bit is eve
   t.equal(fs.statSync(join(d.home, 'c')).mode & 0o7777, 0o644, 'a new version keeps the mode, without what is dangerous')
 })
 
-test('attributes of a link itself are refused; those of its target are set inside', async (t) => {
+test('a link’s own times are set, wherever it leads, its permissions are not; those of its target are set inside', async (t) => {
   const d = disk(t)
   d.put('a', 'mine')
   fs.symlinkSync('/a', join(d.home, 'l'))
   const session = d.session()
-  t.equal(await outcome(session.setAttributes(v('/l'), { mtimeMs: 1000 }, { followLink: false })), 'operation.unsupported')
+  fs.symlinkSync(join(d.outside, 'secret'), join(d.home, 'out'))
+  const before = d.outsideState()
+  for (const link of ['/l', '/out']) {
+    t.equal(await outcome(session.setAttributes(v(link), { mode: 0o600 }, { followLink: false })), 'operation.unsupported')
+    await session.setAttributes(v(link), { mtimeMs: 1000 }, { followLink: false })
+    t.equal(fs.lstatSync(join(d.home, link)).mtimeMs, 1000)
+  }
+  t.same(d.outsideState(), before)
   await session.setAttributes(v('/l'), { mtimeMs: 5000, atimeMs: 6000 })
   t.equal(fs.statSync(join(d.home, 'a')).mtimeMs, 5000)
   await session.remove(v('/l'))
