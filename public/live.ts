@@ -2,6 +2,7 @@
 // Must not be a page's source of truth; the API is.
 import type { QueryClient } from '@tanstack/react-query'
 import { createContext, useContext, useEffect, useRef } from 'react'
+import type { StatsView } from '../src/core/views.ts'
 import { readEvents } from './api.ts'
 
 export type LiveState = { readonly state: 'connecting' } | { readonly state: 'live' } | { readonly state: 'stale'; readonly since: number }
@@ -84,6 +85,8 @@ export function openLive(queries: QueryClient): Live {
     // The figures come whole; asking for them again would only ask for the same.
     if (type === 'stats') queries.setQueryData(['stats'], data)
     for (const listener of heard) listener(type, data)
+    // one that stands still tells nothing by itself
+    if (type === 'stats' && (data as StatsView).transfers.open > 0) touch(['sessions', 'transfers'])
     touch(type === 'transfer.progress' ? ['sessions', 'transfers'] : (TOUCHES[type.split('.')[0] ?? ''] ?? []))
   }
   const connect = async () => {

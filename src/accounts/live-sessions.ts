@@ -17,10 +17,27 @@ export interface RunningTransfer {
   bytes: number
   /** Bytes in the end, where the client announced it or the file has it; null is not known. Not believed for anything but screens. */
   readonly total: number | null
-  /** Bytes a second, over the last report. */
+  /** Bytes a second, over the last reports; {@link rateNow} knows whether it still holds. */
   rate: number
   at: number
 }
+
+/** How much a new measurement counts: one report a second makes a rate that follows, and a time left that does not jump about. */
+const NEWEST = 0.3
+/** Reports come once a second while bytes move: after that long without one, none do. */
+const STILL_MS = 4000
+
+/** Bytes so far, as a worker reports them; the rate follows. */
+export function noteProgress(transfer: RunningTransfer, bytes: number, now: number): void {
+  if (now > transfer.at) {
+    const measured = Math.max(0, ((bytes - transfer.bytes) * 1000) / (now - transfer.at))
+    transfer.rate = Math.round(transfer.rate === 0 ? measured : transfer.rate * (1 - NEWEST) + measured * NEWEST)
+  }
+  transfer.at = now
+}
+
+/** Bytes a second; 0 for one that stands still. */
+export const rateNow = ({ rate, at }: RunningTransfer, now: number): number => (now - at > STILL_MS ? 0 : rate)
 
 export interface LiveSession {
   readonly id: string

@@ -1,12 +1,14 @@
 // The live sessions as the API shows and ends them.
 // Must not decide who may be connected.
-import type { LiveSessions } from '../accounts/live-sessions.ts'
+import { type LiveSessions, rateNow } from '../accounts/live-sessions.ts'
+import type { Clock } from '../core/clock.ts'
 import { FileFlowError } from '../core/errors.ts'
 import type { Actor, Page, PageRequest, SessionView } from '../core/views.ts'
 
 /** @param note writes the audit row of an act */
 export function createSessions(
   live: LiveSessions,
+  clock: Clock,
   note: (actor: Actor, action: string, object: string, detail: Record<string, unknown>) => void,
 ) {
   const view = (id: string): SessionView => {
@@ -22,13 +24,13 @@ export function createSessions(
       client: session.client,
       started_at: new Date(session.startedAt).toISOString(),
       doing: session.doing,
-      transfers: [...session.transfers.values()].map(({ id: transfer, direction, path, bytes, total, rate }) => ({
-        id: transfer,
-        direction,
-        path,
-        bytes,
-        total,
-        rate,
+      transfers: [...session.transfers.values()].map((transfer) => ({
+        id: transfer.id,
+        direction: transfer.direction,
+        path: transfer.path,
+        bytes: transfer.bytes,
+        total: transfer.total,
+        rate: rateNow(transfer, clock.now()),
       })),
     }
   }

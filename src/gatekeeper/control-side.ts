@@ -2,7 +2,7 @@
 // Must not trust a worker's word about another worker's sessions or transfers, nor hand anyone a secret.
 import type { Arrivals } from '../accounts/arrivals.ts'
 import type { Authenticator } from '../accounts/authenticator.ts'
-import type { LiveSession, LiveSessions, SessionOwner } from '../accounts/live-sessions.ts'
+import { type LiveSession, type LiveSessions, noteProgress, type SessionOwner } from '../accounts/live-sessions.ts'
 import type { LoginGuard } from '../accounts/login-guard.ts'
 import { type Clock, isId, newId } from '../core/clock.ts'
 import { FileFlowError } from '../core/errors.ts'
@@ -295,10 +295,8 @@ export function createGatekeeper(
     progress(transferId, bytes): void {
       const transfer = running.get(transferId)?.transfers.get(transferId)
       if (!transfer) return
-      const now = clock.now()
-      transfer.rate = now > transfer.at ? Math.max(0, Math.round(((bytes - transfer.bytes) * 1000) / (now - transfer.at))) : transfer.rate
+      noteProgress(transfer, bytes, clock.now())
       count(transferId, bytes)
-      transfer.at = now
       changed('transfer.progress', transferId)
     },
 

@@ -5,7 +5,7 @@ import { MessageChannel } from 'node:worker_threads'
 import { type Test, test } from 'tap'
 import { createArrivals } from '../../src/accounts/arrivals.ts'
 import { createAuthenticator } from '../../src/accounts/authenticator.ts'
-import { createLiveSessions, type SessionOwner } from '../../src/accounts/live-sessions.ts'
+import { createLiveSessions, noteProgress, rateNow, type SessionOwner } from '../../src/accounts/live-sessions.ts'
 import { createLoginGuard } from '../../src/accounts/login-guard.ts'
 import { createUsers } from '../../src/accounts/users.ts'
 import { newId } from '../../src/core/clock.ts'
@@ -141,6 +141,23 @@ test('a size that a worker announces is shown when it is one, and believed for n
     await door.beginTransfer(lie as never)
     t.equal(live.get(session.id)?.transfers.get(id)?.total, null)
   }
+})
+
+test('the rate of a transfer follows without jumping, and a transfer that stands still has none', (t) => {
+  const transfer = { id: 't', direction: 'upload' as const, path: '/a', bytes: 0, total: null, rate: 0, at: 0 }
+  const report = (bytes: number, now: number) => {
+    noteProgress(transfer, bytes, now)
+    transfer.bytes = bytes
+  }
+  report(1000, 1000)
+  t.equal(transfer.rate, 1000)
+  report(3000, 2000)
+  t.equal(transfer.rate, 1300)
+  report(3500, 2000)
+  t.equal(transfer.rate, 1300, 'nothing is measured in no time')
+  t.equal(rateNow(transfer, 5000), 1300)
+  t.equal(rateNow(transfer, 7000), 0)
+  t.end()
 })
 
 test('a login, an upload and a download leave their rows, their audit and their events', async (t) => {
