@@ -74,6 +74,7 @@ export function createOutcomes({ store, clock, log, breakers, policy }: Outcomes
       // it only found out what was known: its attempts are for when the destination is back
       rows.giveBack(row.id, row.attempt, now, unclear)
       rows.reason(row.id, error)
+      audit(row, 'failed', { code: error.code, error: error.message, counted: false })
       return { ...plainly('pending'), expired: giveUpOn(row.destination, error, now) }
     }
     const wide = ERRORS[error.code].retry === 'destination'

@@ -77,6 +77,7 @@ export function createGatekeeper(
   }
 
   const waiting = createWaitingRoom(arrivals)
+  const { record: recordRefused, ...logins } = createLogins(options, waiting)
 
   /** Transfers of this worker that have not ended. */
   const running = new Map<string, LiveSession>()
@@ -107,17 +108,22 @@ export function createGatekeeper(
 
     departed: waiting.leave,
 
-    ...createLogins(options),
+    ...logins,
 
     async openSession(username, peer, method, client): Promise<OpenedSession> {
       const standing = authenticator.standing(username, peer)
-      if (typeof standing === 'string') throw new FileFlowError('auth.failed')
+      if (typeof standing === 'string') {
+        await recordRefused({ peer, username, reason: standing, method })
+        throw new FileFlowError('auth.failed')
+      }
       if (peer.protocol === 'sftp' && standing.sshAuth === 'key+password' && method !== KEY_AND_PASSWORD)
         throw new FileFlowError('auth.failed')
       const { max_sessions, max_sessions_per_user, max_sessions_per_ip } = limits()
       const most = Math.min(max_sessions_per_user, standing.limits.sessions ?? Number.POSITIVE_INFINITY)
-      if (live.count() >= max_sessions || live.countFrom(peer.address) >= max_sessions_per_ip || live.countOfUser(username) >= most)
+      if (live.count() >= max_sessions || live.countFrom(peer.address) >= max_sessions_per_ip || live.countOfUser(username) >= most) {
+        await recordRefused({ peer, username, reason: 'too many sessions', method })
         throw new FileFlowError('limit.sessions')
+      }
       const at = clock.now()
       const id = newId(at)
       const session = {
@@ -133,7 +139,7 @@ export function createGatekeeper(
         fate: { revoked: false },
       }
       live.add(session)
-      waiting.leave(peer)
+      waiting.enterSession(peer)
       try {
         await group.run(() => {
           transfers.openSession({

@@ -39,6 +39,11 @@ test('a destination that cannot be reached costs no delivery an attempt: one pro
     await until(() => s.running().length === 0)
   }
   t.equal(s.dispatcher.breaker('hq').failures, 7)
+  t.equal(
+    s.store.audit.list({ limit: 100, action: 'delivery.attempt', outcome: 'failed' }).length,
+    s.attempts().length - 1,
+    'each that failed is in the audit trail',
+  )
   for (const id of many(10)) {
     const row = s.store.deliveries.get(id)!
     t.match(row.state, /pending|retrying/, 'none is dead, though only three attempts are allowed')

@@ -527,3 +527,39 @@ test('a rename by a second connection finds what the first one’s thread has on
   t.match(renamed, { deliveries: 1 })
   t.equal(store.transfers.renames(null).length, 1)
 })
+
+test('a login that offered no right key, or stopped for want of TLS, is in the audit trail once its connection ends, and not if it came in after all', async (t) => {
+  const { worker, user, store } = await setUp(t)
+  await user()
+  const door = worker()
+  const key = { kind: 'publickey', algorithm: 'ssh-ed25519', blob: new Uint8Array([1]), proven: false } as const
+  const from = (port: number): Peer => ({ ...PEER, port })
+  const refusals = () =>
+    store.audit.list({ limit: 10, action: 'login', outcome: 'refused' }).map(({ actor, detail }) => [actor, detail.reason, detail.method])
+  for (const port of [1, 2, 3]) await door.admit(from(port))
+  for (let i = 0; i < 3; i++) t.equal(await door.authenticate(attempt({ peer: from(1), credential: key })), null)
+  t.equal(await door.authenticate(attempt({ peer: from(2), credential: key })), null)
+  await door.openSession('u', from(2), 'password', '')
+  t.match(await door.mayTry(from(3), 'u', false), { allowed: false, code: 'auth.tls_required' })
+  t.same(refusals(), [], 'it may try another')
+  for (const port of [1, 2, 3]) door.departed(from(port))
+  await door.mayTry(from(4), 'u', true)
+  await until(() => refusals().length >= 2)
+  t.same(refusals(), [
+    ['user:u', 'TLS required', 'none'],
+    ['user:u', 'unknown key', 'publickey'],
+  ])
+})
+
+test('a right password that finds no place is in the audit trail', async (t) => {
+  const { worker, user, store } = await setUp(t)
+  await user({ limits: { sessions: 1 } })
+  const door = worker()
+  await door.openSession('u', PEER, 'password', '')
+  await t.rejects(door.openSession('u', PEER, 'password', ''), { code: 'limit.sessions' })
+  await t.rejects(door.openSession('nobody', PEER, 'password', ''), { code: 'auth.failed' })
+  t.match(store.audit.list({ limit: 10, action: 'login', outcome: 'refused' }), [
+    { actor: 'user:nobody', detail: { reason: 'unknown user', method: 'password' } },
+    { actor: 'user:u', address: PEER.address, detail: { reason: 'too many sessions', method: 'password' } },
+  ])
+})
