@@ -112,6 +112,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
           )
       }
     },
+    beforeChange: () => journals.pull(),
     changed() {
       services.rulesChanged()
       services.watch(watched.sync())

@@ -73,6 +73,7 @@ export function createState({ store, users, destinations, rules }: StateOptions)
       const work = await plans(actor, state, prune)
       if (!dryRun) {
         for (const plan of work) await plan.prepare?.()
+        rules.beforeChange()
         store.group.now(() => {
           for (const plan of work) plan.commit()
         })

@@ -17,6 +17,8 @@ export interface RulesOptions {
   readonly exclude: readonly string[]
   /** @throws FileFlowError `request.invalid` for a folder that must not be watched, or would be delivered into */
   readonly checkWatch?: (folder: string, destinations: readonly string[]) => void
+  /** Called right before rules become others: what was answered for until now is owed by those that are. */
+  readonly beforeChange?: () => void
   /** The rules are others now. */
   readonly changed?: () => void
 }
@@ -42,7 +44,15 @@ const specOf = (row: RuleRow): RuleSpec => ({
   ...(JSON.parse(row.spec_json) as Omit<RuleSpec, 'name'>),
 })
 
-export function createRules({ store, clock, hasDestination, exclude, checkWatch = () => {}, changed = () => {} }: RulesOptions) {
+export function createRules({
+  store,
+  clock,
+  hasDestination,
+  exclude,
+  checkWatch = () => {},
+  beforeChange = () => {},
+  changed = () => {},
+}: RulesOptions) {
   const rows = store.routing.rules
   let excluded = exclude
   let book: CompiledRule[] = []
@@ -122,11 +132,13 @@ export function createRules({ store, clock, hasDestination, exclude, checkWatch 
   }
 
   const carryOut = async (work: Plan): Promise<void> => {
+    beforeChange()
     store.group.now(() => work.commit())
     await work.effect()
   }
 
   return {
+    beforeChange,
     plan,
     planRemoval,
     list({ limit = 50, cursor = '', q }: PageRequest): Page<RuleView> {
@@ -157,6 +169,7 @@ export function createRules({ store, clock, hasDestination, exclude, checkWatch 
         return result.matched ? [{ rule: rule.spec, rest: result.rest }] : []
       }),
     setExclude(next: readonly string[]): void {
+      beforeChange()
       reload(next)
       changed()
     },

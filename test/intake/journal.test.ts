@@ -4,6 +4,9 @@ import { createHash } from 'node:crypto'
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
+import { createLiveSessions } from '../../src/accounts/live-sessions.ts'
+import { createUsers } from '../../src/accounts/users.ts'
+import { createState } from '../../src/admin/state.ts'
 import type { JournalRecord, TakenUpload } from '../../src/core/journal.ts'
 import { nameFromBytes, ROOT, toVirtualPath } from '../../src/core/virtual-path.ts'
 import { JournalWriter, journalFile } from '../../src/files/journal-writer.ts'
@@ -34,7 +37,8 @@ async function setUp(t: Test, dir = tempDir(t), durable = true) {
   for (const part of ['staging', 'spool', 'partials']) mkdirSync(join(vault!.root, part), { recursive: true })
   const destinations = createDestinations({ store, clock, changed: () => {}, usedBy: () => [] })
   if (!destinations.has('out')) await destinations.create(ADMIN, { name: 'out', type: 'local', base_path: '/out' })
-  const rules = createRules({ store, clock, exclude: [], hasDestination: destinations.has })
+  let pull = (): void => {}
+  const rules = createRules({ store, clock, exclude: [], hasDestination: destinations.has, beforeChange: () => pull() })
   if (rules.compiled().length === 0) await rules.create(ADMIN, { name: 'r', source: { path: '/in/**' }, deliver: [{ to: 'out' }] })
   const completed: string[] = []
   const dropped: string[] = []
@@ -49,6 +53,7 @@ async function setUp(t: Test, dir = tempDir(t), durable = true) {
   })
   const dropSpool = (spool: Uint8Array): void => void dropped.push(Buffer.from(spool).toString())
   const journals = createJournals({ store, recorder, log, dataDir: dir, durable, dropSpool })
+  pull = journals.pull
   store.accounts.users.put({ username: 'customer1', password_hash: null, enabled: 1, spec_json: '{}' }, 1)
   const taken = (id: string, name: string, text: string, over: Partial<TakenUpload> = {}): TakenUpload => ({
     kind: 'taken',
@@ -75,11 +80,53 @@ async function setUp(t: Test, dir = tempDir(t), durable = true) {
   })
   const start = () => recover({ store, clock, log, recorder, vaults: [vault!], durable })
   const files = (): string[] => (existsSync(join(dir, 'journal')) ? readdirSync(join(dir, 'journal')) : [])
-  return { dir, store, close, clock, lines, home, vault: vault!, recorder, journals, taken, start, files, completed, dropped }
+  return {
+    dir,
+    store,
+    close,
+    clock,
+    lines,
+    home,
+    vault: vault!,
+    recorder,
+    journals,
+    taken,
+    start,
+    files,
+    completed,
+    dropped,
+    rules,
+    destinations,
+  }
 }
 
 const published = (id: string, at = START + 5): JournalRecord => ({ kind: 'published', id, at, replaced: null })
 const nobody: JournalDoor = { taken() {}, published() {} }
+
+test('what was answered for before a rule went is owed by that rule', async (t) => {
+  const c = await setUp(t)
+  aSession(c.store)
+  const place = c.journals.place()
+  c.journals.begin(place, nobody)
+  const writer = new JournalWriter(place)
+  await writer.append(c.taken('t1', 'a', 'whole'), true)
+  await c.rules.remove(ADMIN, 'r')
+  t.equal(c.store.deliveries.ofTransfer('t1').length, 1)
+  const users = createUsers({
+    store: c.store,
+    live: createLiveSessions(),
+    clock: c.clock,
+    storageRoot: c.home,
+    dataDir: c.dir,
+    prepareHome: async () => {},
+  })
+  const state = createState({ store: c.store, users, destinations: c.destinations, rules: c.rules })
+  const rule = { name: 'r', source: { path: '/in/**' }, deliver: [{ to: 'out' }] }
+  await state.apply(ADMIN, { rules: [rule] }, { dryRun: false, prune: false })
+  await writer.append(c.taken('t2', 'b', 'whole'), true)
+  await state.apply(ADMIN, { rules: [{ ...rule, enabled: false }] }, { dryRun: false, prune: false })
+  t.equal(c.store.deliveries.ofTransfer('t2').length, 1)
+})
 
 test('an upload in the journal has its row, its deliveries, its audit event and its place in the quota; a second reading adds nothing', async (t) => {
   const c = await setUp(t)
