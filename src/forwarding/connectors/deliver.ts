@@ -81,9 +81,10 @@ async function sendVerified(
   progress: Progress,
 ): Promise<Proof> {
   const from = await resumeAt(session, delivery, temp)
-  const source = await openSpool(delivery, from, () => {
+  const begun = (): void => {
     progress.begun = true
-  })
+  }
+  const source = await openSpool(delivery, from, begun, session.copies)
   try {
     progress.temp = temp
     const told = await session.upload(temp, source.content, { from, mtimeMs: delivery.mtimeMs })

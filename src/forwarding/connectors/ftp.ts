@@ -63,6 +63,8 @@ function ftpSession(connection: FtpConnection): RemoteSession {
       await run(() => makeFolders(connection, path))
       known.add(path)
     },
+    // the socket holds on to what it has not sent
+    copies: false,
     // one stream, in order: what is there is the beginning
     resumeSlack: 0,
     async upload(path, source, { from, mtimeMs } = FROM_THE_START) {

@@ -44,6 +44,7 @@ function localSession(destination: DestinationSpec, base: string): RemoteSession
     },
     stat: (path) => run(() => entryOf(path)),
     makeFolder: (path) => run(() => makeFolders(base, path)),
+    copies: false,
     resumeSlack: null,
     async upload(path, source, options) {
       await run(() => write(path, asStream(source), alive, options?.mtimeMs))

@@ -12,11 +12,14 @@ export interface RemoteEntry {
   readonly size: number
 }
 
-/** What is sent: a stream, or the bytes of a small file, asked for once the far side takes them. */
-export type UploadSource = Readable | (() => Buffer)
+/** What is sent: chunk by chunk, or the bytes of a small file, asked for once the far side takes them. */
+export type UploadSource = AsyncIterable<Buffer> | (() => Buffer)
 
 /** For protocols that know streams alone. */
-export const asStream = (source: UploadSource): Readable => (typeof source === 'function' ? Readable.from(once(source)) : source)
+export const asStream = (source: UploadSource): Readable => {
+  if (source instanceof Readable) return source
+  return typeof source === 'function' ? Readable.from(once(source)) : Readable.from(source, { objectMode: false })
+}
 
 function* once(source: () => Buffer): Generator<Buffer> {
   const bytes = source()
@@ -44,6 +47,8 @@ export interface RemoteSession {
   stat(path: string): Promise<RemoteEntry | null>
   /** As `mkdir -p`. */
   makeFolder(path: string): Promise<void>
+  /** {@link upload} is done with a chunk when it asks for the next. */
+  readonly copies: boolean
   /** How much at the end of a broken-off file may be missing in between, in bytes; null where a file cannot be gone on with. */
   readonly resumeSlack: number | null
   /** Writes a file, replacing what has the name, or going on with it. @returns its size as the far side tells it at the end, where that costs nothing */

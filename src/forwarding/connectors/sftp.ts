@@ -11,9 +11,12 @@ import { connectSftp, type SftpConnection } from './sftp-connection.ts'
 const BLOCK = 32 * 1024
 /** Servers that say how much they take in one WRITE, as OpenSSH does, get fewer and larger ones. */
 const LARGE_BLOCK = 128 * 1024
+/** A server that takes less in one WRITE is no server: a gigabyte would be a million requests. */
+const LEAST_BLOCK = 1024
 /** Bytes under way: 2 MiB fill a fast line over a continent. */
 const AHEAD = 2 * 1024 * 1024
 const READS_AHEAD = 32
+const MOST_REQUESTS = 64
 const FROM_THE_START: UploadOptions = { from: 0, mtimeMs: 0 }
 
 export function openSftp(destination: DestinationSpec): OpenSession {
@@ -74,6 +77,8 @@ function sftpSession(connection: SftpConnection, home: string, remembered: { noC
       }
       known.add(path)
     },
+    // ssh2 makes a packet of each piece at once
+    copies: true,
     resumeSlack: AHEAD + LARGE_BLOCK,
     async upload(path, source, options = FROM_THE_START) {
       try {
@@ -124,7 +129,11 @@ async function remove(connection: SftpConnection, path: string): Promise<void> {
 /** @returns the size that the server tells at the end */
 async function upload(connection: SftpConnection, path: string, source: UploadSource, { from, mtimeMs }: UploadOptions): Promise<number> {
   const { sftp } = connection
-  const block = connection.longestWrite >= LARGE_BLOCK ? LARGE_BLOCK : BLOCK
+  const longest = connection.longestWrite
+  // more than it says it takes would be cut up by ssh2, later, when the chunk holds other bytes
+  const block = longest >= LARGE_BLOCK ? LARGE_BLOCK : Math.min(BLOCK, longest)
+  if (block < LEAST_BLOCK) throw new FileFlowError('remote.failed', `The server takes only ${block} bytes at a time.`)
+  const ahead = Math.min(MOST_REQUESTS, AHEAD / block)
   const handle = await connection.call<Buffer>((answer) => sftp.open(path, from > 0 ? 'r+' : 'w', answer))
   const requests = new Requests()
   const close = () => connection.call((answer) => sftp.close(handle, answer))
@@ -136,12 +145,12 @@ async function upload(connection: SftpConnection, path: string, source: UploadSo
       const position = at
       at += length
       requests.add(connection.call((answer) => sftp.write(handle, chunk, start, length, position, (error) => answer(error, undefined))))
-      if (requests.count > AHEAD / block) await requests.atMost(AHEAD / block)
+      if (requests.count > ahead) await requests.atMost(ahead)
     }
   }
   try {
     if (typeof source === 'function') await write(source())
-    else for await (const chunk of source as AsyncIterable<Buffer>) await write(chunk)
+    else for await (const chunk of source) await write(chunk)
     // what ends a file goes out with its last bytes: one answer's time for all of it
     if (connection.offers('fsync@openssh.com')) requests.add(connection.call((answer) => sftp.ext_openssh_fsync(handle, answer)))
     if (mtimeMs > 0) requests.add(setTime(connection, handle, mtimeMs))

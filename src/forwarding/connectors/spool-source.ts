@@ -34,30 +34,33 @@ export interface Content {
   digest(algorithm: HashAlgorithm): Promise<string>
 }
 
-/** @param from where the stream begins; what lies before is hashed all the same. @param started called when the first of it is asked for. @throws FileFlowError `spool.missing`, `spool.changed` */
-export async function openSpool(delivery: Delivery, from = 0, started: () => void = () => {}): Promise<SpoolSource> {
+/**
+ * @param from where the stream begins; what lies before is hashed all the same. @param started called when the first of it is asked for.
+ * @param copied whoever sends it is done with a chunk when it asks for the next: then two buffers do for all of it
+ * @throws FileFlowError `spool.missing`, `spool.changed`
+ */
+export async function openSpool(delivery: Delivery, from = 0, started: () => void = () => {}, copied = false): Promise<SpoolSource> {
   if (delivery.size <= SMALL && from === 0) return smallSource(delivery, started)
   const handle = await openContent(delivery)
   const hash = createHash('sha256')
   let count = 0
-  const stream = Readable.from(
-    after(
-      from,
-      started,
-      chunksOf(handle, delivery.size, (chunk) => {
-        hash.update(chunk)
-        count += chunk.length
-      }),
-    ),
-    { objectMode: false, highWaterMark: CHUNK },
-  )
+  const seen = (chunk: Buffer): void => {
+    hash.update(chunk)
+    count += chunk.length
+  }
+  const check = (): void => {
+    if (count !== delivery.size || hash.digest('hex') !== delivery.sha256) throw new FileFlowError('spool.changed')
+  }
+  if (copied) {
+    const chunks = after(from, started, chunksByTurns(handle, delivery.size, seen))
+    return { content: chunks, check, close: () => chunks.return(undefined).then(() => handle.close()) }
+  }
+  const stream = Readable.from(after(from, started, chunksOf(handle, delivery.size, seen)), { objectMode: false, highWaterMark: CHUNK })
   // A broken transfer destroys the stream with its error after the transfer itself has reported it: nobody else listens then.
   stream.on('error', () => undefined)
   return {
     content: stream,
-    check() {
-      if (count !== delivery.size || hash.digest('hex') !== delivery.sha256) throw new FileFlowError('spool.changed')
-    },
+    check,
     async close() {
       stream.destroy()
       await handle.close()
@@ -142,6 +145,37 @@ async function openContent(delivery: Delivery): Promise<FileHandle> {
   if (stats.isFile() && stats.size === delivery.size) return handle
   await handle.close()
   throw new FileFlowError('spool.changed')
+}
+
+/** As {@link chunksOf}, in two buffers by turns: the next chunk is read while this one is sent, and lies where the one before it lay. */
+async function* chunksByTurns(handle: FileHandle, size: number, seen: (chunk: Buffer) => void): AsyncGenerator<Buffer> {
+  const buffers = [Buffer.allocUnsafe(CHUNK), Buffer.allocUnsafe(CHUNK)] as const
+  const readAt = (at: number, turn: number): Promise<number> => {
+    const reading = handle.read(buffers[turn & 1]!, 0, Math.min(CHUNK, size - at), at).then(
+      ({ bytesRead }) => bytesRead,
+      (cause: unknown) => {
+        throw storageFault(cause)
+      },
+    )
+    // it is waited for later: until then a failure is nobody's surprise
+    reading.catch(() => undefined)
+    return reading
+  }
+  let next = readAt(0, 0)
+  try {
+    for (let at = 0, turn = 0; at < size; turn++) {
+      const count = await next
+      if (count === 0) return
+      at += count
+      next = at < size ? readAt(at, turn + 1) : Promise.resolve(0)
+      const chunk = buffers[turn & 1]!.subarray(0, count)
+      seen(chunk)
+      yield chunk
+    }
+  } finally {
+    // nobody closes the file under a read
+    await next.catch(() => undefined)
+  }
 }
 
 /** At most `size` bytes: a file that grows meanwhile is not followed. */

@@ -1,6 +1,7 @@
 // Far servers that hang, crawl, flood or ask for more than a password.
 // Must not wait as long as a real one is waited for: the limits are the connectors' own, only the clock is quicker.
 import { execFileSync, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { createServer, Socket } from 'node:net'
@@ -149,7 +150,11 @@ test('a private key with a passphrase logs in, and without the right one says on
   }
 })
 
-test('a server that takes the password only as an answer to a question gets its file', async (t) => {
+/** OpenSSH's SFTP service behind a login that asks, and whose answers may be changed on their way. */
+async function startAskingServer(
+  t: Test,
+  spoil: (answer: Buffer) => Buffer = (answer) => answer,
+): Promise<DestinationSpec & { base_path: string }> {
   const hostKey = sshKeyPair('ed25519')
   const server = new ssh2.Server({ hostKeys: [hostKey.private] }, (client) => {
     client.on('error', () => undefined)
@@ -162,20 +167,42 @@ test('a server that takes the password only as an answer to a question gets its 
         const channel = take()
         const child = spawn('/usr/lib/openssh/sftp-server', ['-e'], { stdio: ['pipe', 'pipe', 'ignore'] })
         channel.pipe(child.stdin)
-        child.stdout.pipe(channel)
+        child.stdout.on('data', (answer: Buffer) => channel.write(spoil(answer)))
+        child.once('close', () => channel.end())
       }),
     )
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => new Promise((resolve) => server.close(resolve)))
   const { port } = server.address() as { port: number }
-  const base_path = t.testdir()
-  const connector = createConnector({
-    ...{ name: 'x', type: 'sftp', host: '127.0.0.1', port, username: 'u', password: 's3cret', host_keys: 'insecure', base_path },
-  })
+  return {
+    ...{ name: 'x', type: 'sftp', host: '127.0.0.1', port, username: 'u', password: 's3cret', host_keys: 'insecure' },
+    base_path: t.testdir(),
+  }
+}
+
+test('a server that takes the password only as an answer to a question gets its file', async (t) => {
+  const destination = await startAskingServer(t)
+  const connector = createConnector(destination)
   t.teardown(() => connector.close())
   t.equal((await connector.put(await deliveryOf(t, Buffer.from('answered')), never())).outcome, 'sent')
-  t.equal(await readFile(join(base_path, 'file.txt'), 'utf8'), 'answered')
+  t.equal(await readFile(join(destination.base_path, 'file.txt'), 'utf8'), 'answered')
+})
+
+test('a server that says it takes little at a time gets every byte in its place, and one that takes next to nothing is refused', async (t) => {
+  for (const most of [5000, 10]) {
+    const destination = await startAskingServer(t, (answer) => {
+      // the answer to limits@openssh.com: packet length, bytes of a packet, of a READ, of a WRITE, handles
+      if (answer.length === 41 && answer[4] === 201) answer.writeBigUInt64BE(BigInt(most), 25)
+      return answer
+    })
+    const connector = createConnector(destination)
+    t.teardown(() => connector.close())
+    const content = randomBytes(1_500_000)
+    const ended = await connector.put(await deliveryOf(t, content), never()).catch((error: { code: string }) => error.code)
+    if (most === 10) t.equal(ended, 'remote.failed')
+    else t.ok((await readFile(join(destination.base_path, 'file.txt'))).equals(content))
+  }
 })
 
 for (const [type, chunk] of [
