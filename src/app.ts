@@ -29,6 +29,7 @@ import { createLogger, errorFields } from './core/log.ts'
 import type { Principal } from './core/user.ts'
 import type { Actor } from './core/views.ts'
 import { prepareHome } from './files/homes.ts'
+import { dropPartialsOf } from './files/spool.ts'
 import { Vaults, vaultsOf } from './files/vaults.ts'
 import { volumeTroubles } from './files/volume-health.ts'
 import { fetchHostKeys } from './forwarding/connectors/host-key.ts'
@@ -87,6 +88,9 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     storageRoot: config.storage_root,
     dataDir: config.data_dir,
     prepareHome: (principal, directories) => prepareHome(principal, directories, initial.storage_root),
+    async forgetPartials({ username }) {
+      for (const { root } of recovery().vaults) await dropPartialsOf(root, username)
+    },
   })
   const authenticator = createAuthenticator(store, users.principalOf, clock)
   const principalOf = (username: string): Principal | null => {

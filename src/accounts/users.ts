@@ -23,6 +23,8 @@ export interface UsersOptions {
   readonly dataDir: string
   /** Makes the home and its declared directories (files/ does it). */
   readonly prepareHome: (principal: Principal, directories: readonly string[]) => Promise<void>
+  /** Removes what an earlier account of that name did not finish: it may have been somebody else's. */
+  readonly forgetPartials?: (principal: Principal) => Promise<void>
 }
 
 const REVOKED: ErrorRecord = { code: 'session.revoked', message: 'The account was changed or disabled.' }
@@ -35,7 +37,7 @@ export const specOf = (row: UserRow): UserSpec => ({
 
 export type Users = ReturnType<typeof createUsers>
 
-export function createUsers({ store, live, clock, storageRoot, dataDir, prepareHome }: UsersOptions) {
+export function createUsers({ store, live, clock, storageRoot, dataDir, prepareHome, forgetPartials }: UsersOptions) {
   const rows = store.accounts.users
 
   const principalOf = (spec: UserSpec): Principal => toPrincipal(spec, resolve(storageRoot, spec.home ?? spec.username))
@@ -142,6 +144,7 @@ export function createUsers({ store, live, clock, storageRoot, dataDir, prepareH
       change: { kind: 'user', name: username, change, keys },
       async prepare() {
         if (newHome && enabled) await makeHome(principal, rest.directories ?? [])
+        if (change === 'create') await forgetPartials?.(principal)
       },
       commit() {
         // hashing takes its time: what was changed meanwhile (disabled, say) must not be undone

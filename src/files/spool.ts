@@ -178,6 +178,10 @@ export async function expirePartials(vaultRoot: string, before: number): Promise
   return dropped
 }
 
+/** Removes all that is kept of one user's unfinished uploads. */
+export const dropPartialsOf = (vaultRoot: string, username: string): Promise<void> =>
+  fs.promises.rm(`${vaultRoot}/partials/${username}`, { recursive: true, force: true })
+
 /** Names in a vault's `staging` or `spool` folder, which the gateway itself gave, for finding what no row speaks of. */
 export async function* namesInSteps(folder: string, step: number): AsyncIterable<string[]> {
   const dir = await fs.promises.opendir(folder, { bufferSize: step }).catch(nothing)

@@ -62,3 +62,23 @@ for (const protocol of ['sftp', 'ftp'] as const) {
     t.same(await readdir(join(gateway.folder, 'data', 'staging')), [])
   })
 }
+
+test('who gets the name of a removed account sees nothing of what that one did not finish', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'fileflow-crash-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const fuse = join(folder, 'fuse')
+  const gateway = await startGateway(t, {
+    folder,
+    env: { FILEFLOW_TEST_POINT: 'crash:upload.written', FILEFLOW_TEST_FUSE: fuse, FILEFLOW_THREADS_SFTP: '1' },
+  })
+  await gateway.apply({ users: [{ username: 'customer1', password: PASSWORD }] })
+  const local = join(folder, 'secret.bin')
+  await writeFile(local, randomBytes(300_000))
+  await writeFile(fuse, '')
+  await sftp(gateway, 'customer1', PASSWORD, [`put ${local} secret.bin`])
+  const sees = async () => (await sftp(gateway, 'customer1', PASSWORD, ['ls'])).stdout.includes('secret.bin')
+  await until('its own uploader sees it', sees)
+  await gateway.api('DELETE', '/users/customer1')
+  await gateway.apply({ users: [{ username: 'customer1', password: PASSWORD, home: 'another' }] })
+  t.notOk(await sees())
+})
