@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import { createAdmins } from './accounts/admins.ts'
 import { createArrivals } from './accounts/arrivals.ts'
 import { createAuthenticator } from './accounts/authenticator.ts'
-import { createLiveSessions, rateNow } from './accounts/live-sessions.ts'
+import { createLiveSessions, progressOf } from './accounts/live-sessions.ts'
 import { createLoginGuard } from './accounts/login-guard.ts'
 import { inspectPublicKey } from './accounts/public-keys.ts'
 import { createUsers, specOf } from './accounts/users.ts'
@@ -155,10 +155,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
   })
 
   // what moved
-  const movements = createMovements(store, (row) => {
-    const transfer = live.get(row.session_id)?.transfers.get(row.id)
-    return transfer && { bytes: transfer.bytes, total: transfer.total, rate: rateNow(transfer, clock.now()) }
-  })
+  const movements = createMovements(store, (row) => progressOf(live, row.session_id, row.id, clock.now()))
   const transferEvent = (type: string, id: string): void =>
     events.emit(
       type,

@@ -71,6 +71,12 @@ export interface LiveSessions {
   updatePrincipal(principal: Principal): void
 }
 
+/** How far a transfer is; undefined when it does not run. */
+export function progressOf(live: LiveSessions, session: string, id: string, now: number) {
+  const transfer = live.get(session)?.transfers.get(id)
+  return transfer && { bytes: transfer.bytes, total: transfer.total, rate: rateNow(transfer, now) }
+}
+
 export function createLiveSessions(): LiveSessions {
   const sessions = new Map<string, LiveSession>()
   const users = new Map<string, Set<string>>()
