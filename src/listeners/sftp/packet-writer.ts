@@ -7,14 +7,14 @@ const SLAB = 64 * 1024
 const SMALL = 4096
 
 export class PacketWriter {
-  readonly #write: (bytes: Buffer) => void
+  readonly #write: (bytes: Buffer, taken?: () => void) => void
   #slab = Buffer.alloc(0)
   #sent = 0
   #start = 0
   #at = 0
   #planned = false
 
-  constructor(write: (bytes: Buffer) => void) {
+  constructor(write: (bytes: Buffer, taken?: () => void) => void) {
     this.#write = write
   }
 
@@ -75,17 +75,18 @@ export class PacketWriter {
     process.nextTick(() => this.flush())
   }
 
-  /** Whole packets made elsewhere, in order behind what was written before. */
-  raw(packets: Buffer): void {
+  /** Whole packets made elsewhere, in order behind what was written before. @param taken called when nobody looks at them any more, unless the channel ends before */
+  raw(packets: Buffer, taken?: () => void): void {
     if (packets.length <= SMALL) {
       this.#start = this.#at
       this.plain(packets)
       this.#start = this.#at
       this.#plan()
+      taken?.()
       return
     }
     this.flush()
-    this.#write(packets)
+    this.#write(packets, taken)
   }
 
   flush(): void {

@@ -3,10 +3,24 @@
 import { FileFlowError, SFTP_STATUS } from '../../core/errors.ts'
 import type { OpenDownload, OpenUpload } from './handles.ts'
 import type { Request, SftpChannel } from './sftp-channel.ts'
+import { TUNING } from './tuning.ts'
 
 const DATA = 103
 /** length, type, id, length of the data */
 const HEADER = 13
+/** Large batches use memory again that others have left: fresh pages and their collection cost as much as the reading. */
+const pool: Buffer[] = []
+const POOLED_BYTES = TUNING.maxBatch + 64 * HEADER
+const LEAST_POOLED = 128 * 1024
+const MOST_POOLED = 8
+
+const take = (bytes: number): Buffer =>
+  bytes < LEAST_POOLED || bytes > POOLED_BYTES ? Buffer.allocUnsafe(bytes) : (pool.pop() ?? Buffer.allocUnsafeSlow(POOLED_BYTES))
+
+function giveBack(memory: Buffer): void {
+  if (memory.length === POOLED_BYTES && pool.length < MOST_POOLED) pool.push(memory)
+}
+
 /** Behind the end that is known: a file that grows is read on, and most are not. */
 const BEHIND_END = 2048
 
@@ -25,7 +39,7 @@ async function readRun(channel: SftpChannel, file: OpenDownload | OpenUpload, re
   const lengths = run.map(({ offset, length }) => Math.min(length, offset < size ? size - offset : BEHIND_END))
   let total = 0
   for (const length of lengths) total += HEADER + length
-  const packets = Buffer.allocUnsafe(total)
+  const packets = take(total)
   const parts: Buffer[] = []
   let at = 0
   for (const length of lengths) {
@@ -58,7 +72,8 @@ async function readRun(channel: SftpChannel, file: OpenDownload | OpenUpload, re
     answered++
     if (length < request.length) break
   }
-  channel.out.raw(packets.subarray(0, end))
+  // the transport has copied what it was told to send when it says so
+  channel.out.raw(packets.subarray(0, end), () => giveBack(packets))
   channel.session.moved(file.moving, got)
   return answered
 }

@@ -65,7 +65,7 @@ export class SftpChannel {
     this.handles = new Handles(session)
     this.#channel = channel
     this.#socketUnsent = socketUnsent
-    this.out = new PacketWriter((bytes) => this.#send(bytes))
+    this.out = new PacketWriter((bytes, taken) => this.#send(bytes, taken))
     channel.on('error', () => this.close(new FileFlowError('transfer.aborted')))
     channel.on('data', (chunk: Buffer) => {
       this.#reader.push(chunk)
@@ -191,11 +191,12 @@ export class SftpChannel {
     this.#channel.resume()
   }
 
-  #send(bytes: Buffer): void {
+  #send(bytes: Buffer, taken?: () => void): void {
     if (this.#gone || !this.#channel.writable) return
     this.#unsent += bytes.length
     this.#channel.write(bytes, () => {
       this.#unsent = Math.max(0, this.#unsent - bytes.length)
+      taken?.()
       if (this.#paused) this.pump()
     })
   }
