@@ -51,7 +51,6 @@ import { createServices } from './services.ts'
 import { openStore } from './store/store.ts'
 import { VERSION } from './version.ts'
 
-/** Everything but running threads and open ports; commands without a running gateway use it, too. */
 /** A test of a destination is broken off after so long. */
 const LONGEST_TEST_MS = 60_000
 
