@@ -14,6 +14,8 @@ const LATENCY_SIZE = 10_000
 const SMALL_SIZE = 1000
 const LARGE_SIZE = 2 ** 30
 const GIVE_UP_MS = 600_000
+/** A file that is not whole by then was sent before it was written. */
+const CUT_OFF_MS = 5000
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -35,8 +37,14 @@ const count = async (folder: string): Promise<number> =>
   (await readdir(folder).catch(() => [])).filter((name) => !name.startsWith('.') && !name.endsWith('.part')).length
 const median = (all: readonly number[]): number => [...all].sort((a, b) => a - b)[all.length >> 1]!
 
-async function thereWhole(path: string, size: number): Promise<void> {
-  while ((await stat(path).catch(() => null))?.size !== size) await sleep(1)
+/** @returns whether it was, before it was given up */
+async function thereWhole(path: string, size: number, longestMs = GIVE_UP_MS): Promise<boolean> {
+  const end = performance.now() + longestMs
+  while ((await stat(path).catch(() => null))?.size !== size) {
+    if (performance.now() > end) return false
+    await sleep(1)
+  }
+  return true
 }
 
 /** From the moment at which whoever sent it has been told that it arrived, until it lies whole under its name at the far side. */
@@ -44,14 +52,16 @@ async function latency(peers: Peers): Promise<void> {
   const content = Buffer.alloc(LATENCY_SIZE, 'x')
   const client = new SftpClient()
   await client.connect({ host: '127.0.0.1', port: peers.gateway.ports.sftp, username: 'customer1', password: PASSWORD })
+  let cutOff = 0
   const measure = async (send: (name: string) => Promise<unknown>, folder: string): Promise<number[]> => {
     const waits: number[] = []
+    cutOff = 0
     for (let i = 0; i < LATENCIES; i++) {
       const name = `latency-${i}.dat`
       await send(name)
       const since = performance.now()
-      await thereWhole(join(folder, name), LATENCY_SIZE)
-      waits.push(performance.now() - since)
+      if (await thereWhole(join(folder, name), LATENCY_SIZE, CUT_OFF_MS)) waits.push(performance.now() - since)
+      else cutOff++
     }
     return waits
   }
@@ -59,7 +69,7 @@ async function latency(peers: Peers): Promise<void> {
     const sorted = rest.sort((a, b) => a - b)
     const at = (part: number): string => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]!.toFixed(0)
     say(
-      `${name.padEnd(20)} p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms; the first, that opens the connection, ${first!.toFixed(0)} ms`,
+      `${name.padEnd(20)} p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms; the first, that opens the connection, ${first!.toFixed(0)} ms; ${cutOff} never whole`,
     )
   }
   say(`acknowledged → delivered, ${LATENCIES} files of ${LATENCY_SIZE / 1000} kB, one after the other`)
