@@ -14,6 +14,15 @@ export class Confirmations {
     this.#gatekeeper = gatekeeper
   }
 
+  get waiting(): boolean {
+    return this.#waiting.length > 0
+  }
+
+  /** Quiet is no sign any more: only `settle` decides. */
+  doubt(): void {
+    clearTimeout(this.#timer)
+  }
+
   /** A committed upload with a `likely` verdict. */
   hold(transferId: string): void {
     this.#waiting.push(transferId)

@@ -25,6 +25,8 @@ const MOST_QUEUED = 64
 /** Commands answered beside a transfer at one time. */
 const MOST_BESIDE = 8
 /** How long a client may take to read the last reply. */
+/** Longer than a round trip to any partner. */
+const RESET_MS = 1000
 const FAREWELL_MS = 2000
 
 export class FtpConnection extends ShellConnection {
@@ -213,12 +215,30 @@ export class FtpConnection extends ShellConnection {
       this.#lost = !this.#quitting
       this.terminate(null, this.#quitting ? 'quit' : 'lost', new FileFlowError('transfer.aborted', 'The control connection was lost.'))
     }
-    socket.on('end', lost)
+    // the other direction stays open for a moment when the client's end has to be understood
+    socket.allowHalfOpen = true
+    socket.on('end', () => (this.confirmations.waiting && !this.secure && !this.ended ? this.#understandEnd(socket, lost) : lost()))
     socket.on('close', lost)
     socket.on('error', (error) => {
       this.gateway.context.log.debug('session.socket', 'the control connection failed', { session: this.session?.id, error: error.message })
       socket.destroy()
     })
+  }
+
+  /**
+   * The client closed right after 226. One that read it has only closed; of one that was dead before, the kernel answers 226 with a reset, which
+   * is here a round trip later and fails the next write.
+   */
+  #understandEnd(socket: Socket, lost: () => void): void {
+    this.confirmations.doubt()
+    this.#lost = true
+    const probe = setTimeout(() => {
+      socket.write(formatReply(421, ['The connection was closed.']), (error) => {
+        if (!error && !this.ended) this.confirmations.settle('confirmed')
+        lost()
+      })
+    }, RESET_MS)
+    socket.once('close', () => clearTimeout(probe))
   }
 
   /** Takes lines while there is room for commands; otherwise the socket waits. */

@@ -2,6 +2,7 @@
 // Must not trust a reply alone.
 import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
 import { RawClient, received, startFtp, until } from './support.ts'
 
@@ -35,14 +36,44 @@ test('a live but silent session is believed after a quiet moment', async (t) => 
   t.equal(calls.confirmed[0]?.verdict, 'confirmed')
 })
 
-test('a client that dies right after its 226 makes the upload suspect', async (t) => {
+test('a client that reads its 226 and closes without QUIT has uploaded', async (t) => {
+  const { port, calls } = await startFtp(t)
+  const client = await RawClient.login(port)
+  const data = await client.data()
+  await client.ask('STOR f')
+  data.end('x')
+  t.match(await client.reply(), /^226 /)
+  client.socket.destroy()
+  await until(() => calls.confirmed.length === 1)
+  t.equal(calls.confirmed[0]?.verdict, 'confirmed')
+})
+
+test('a client that dies before it has read its 226 makes the upload suspect', async (t) => {
+  const { port, calls, trace } = await startFtp(t)
+  const client = await RawClient.login(port)
+  const data = await client.data()
+  await client.ask('STOR f')
+  client.socket.pause()
+  data.end('x')
+  await until(() => trace.committed.length === 1)
+  // the kernel resets what ends with an answer unread, and what is answered after its end
+  await sleep(50)
+  client.socket.resetAndDestroy()
+  await until(() => calls.confirmed.length === 1)
+  t.equal(calls.confirmed[0]?.verdict, 'suspect')
+})
+
+test('a client whose end and reset are both there makes the upload suspect', async (t) => {
   const { port, calls } = await startFtp(t)
   const client = await RawClient.login(port)
   const data = await client.data()
   await client.ask('STOR f')
   data.end('x')
   await client.reply()
-  client.socket.destroy()
+  // as a dead client's kernel does: the end first, the reset when an answer comes for which there is nobody
+  client.socket.end()
+  await sleep(50)
+  client.socket.resetAndDestroy()
   await until(() => calls.confirmed.length === 1)
   t.equal(calls.confirmed[0]?.verdict, 'suspect')
 })
