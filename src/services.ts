@@ -64,6 +64,7 @@ export function createServices(options: ServicesOptions) {
       if (!door) {
         const owner: SessionOwner = {
           revoked: (sessionId, reason) => send(thread, { type: 'revoked', sessionId, reason }),
+          abandon: (sessionId, transferId) => send(thread, { type: 'abandon', sessionId, transferId }),
           principalChanged: (sessionId, principal) => send(thread, { type: 'principal', sessionId, principal }),
         }
         const { gatekeeper, journal, forget } = createGatekeeper(options.gatekeeper, owner)

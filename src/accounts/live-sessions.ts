@@ -8,6 +8,8 @@ import type { Principal } from '../core/user.ts'
 export interface SessionOwner {
   revoked(sessionId: string, reason: ErrorRecord): void
   principalChanged(sessionId: string, principal: Principal): void
+  /** Ends one upload; its bytes are kept as a partial. */
+  abandon(sessionId: string, transferId: string): void
 }
 
 export interface RunningTransfer {

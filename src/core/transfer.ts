@@ -126,6 +126,8 @@ export interface TransferLedger {
   /** The final name holds the file: `committing` → `completed`, deliveries may start. @param replaced length of what stood there at that moment, null for nothing */
   published(transferId: string, replaced: number | null): void
   endTransfer(transferId: string, end: TransferEnd): void
+  /** Bytes of an upload to that name which hangs in another session of the user; null: there is none. @param end whether it shall end, with its bytes kept as a partial */
+  stalledUpload(sessionId: string, path: VirtualPath, end: boolean): Promise<number | null>
   /** What counts for the user's quota now. */
   usage(sessionId: string): Promise<{ readonly bytes: number; readonly files: number }>
   /** Bytes so far, of running transfers, for live screens. At most once a second a session. */

@@ -1,12 +1,20 @@
-// Bytes of running transfers, told to the control plane at most once a second each.
+// Bytes of running transfers, told to the control plane at most once a second each, and once more when they stop moving.
 // Must not cost anything on the hot path but a map look-up.
 import { monotonic } from '../core/clock.ts'
 
 const EVERY_MS = 1000
 
+interface Told {
+  /** When, and how many bytes. */
+  at: number
+  told: number
+  bytes: number
+}
+
 export class ProgressReporter {
   readonly #tell: (transferId: string, bytes: number) => void
-  readonly #last = new Map<string, { told: number; bytes: number }>()
+  readonly #last = new Map<string, Told>()
+  #timer: NodeJS.Timeout | null = null
 
   constructor(tell: (transferId: string, bytes: number) => void) {
     this.#tell = tell
@@ -14,15 +22,31 @@ export class ProgressReporter {
 
   report(transferId: string, bytes: number): void {
     const now = monotonic()
-    const last = this.#last.get(transferId)
+    let last = this.#last.get(transferId)
     if (!last) {
-      this.#last.set(transferId, { told: now, bytes })
-      return
+      last = { at: now, told: 0, bytes }
+      this.#last.set(transferId, last)
     }
     last.bytes = bytes
-    if (now - last.told < EVERY_MS) return
-    last.told = now
-    this.#tell(transferId, bytes)
+    if (now - last.at >= EVERY_MS) this.#say(transferId, last, now)
+    // else nobody would hear of what came before a silence
+    else this.#timer ??= setTimeout(() => this.#rest(), EVERY_MS).unref()
+  }
+
+  #say(transferId: string, last: Told, now: number): void {
+    last.at = now
+    last.told = last.bytes
+    this.#tell(transferId, last.bytes)
+  }
+
+  #rest(): void {
+    this.#timer = null
+    const now = monotonic()
+    for (const [transferId, last] of this.#last) {
+      if (last.bytes === last.told) continue
+      if (now - last.at >= EVERY_MS) this.#say(transferId, last, now)
+      else this.#timer ??= setTimeout(() => this.#rest(), EVERY_MS).unref()
+    }
   }
 
   /** The bytes of the last report. */

@@ -121,6 +121,16 @@ export class SessionFilesystem implements VirtualFilesystem {
     return entryAt(path, found)
   }
 
+  stalledElsewhere(path: VirtualPath, end: boolean): Promise<number | null> {
+    using place = this.#access.reach(path, end ? REQUIRED.upload : REQUIRED.stat, true)
+    return this.#ledger.stalledUpload(this.sessionId, place.path, end)
+  }
+
+  /** A newer session of the user goes on with this upload. */
+  abandon(transferId: string): void {
+    this.#transfers.abandon(transferId)
+  }
+
   openDownload(path: VirtualPath, offset = 0): Promise<Download> {
     return this.#transfers.openDownload(path, offset)
   }

@@ -267,6 +267,11 @@ export class SessionTransfers {
     }
   }
 
+  abandon(transferId: string): void {
+    const why = new FileFlowError('transfer.aborted', 'A newer session of the same user goes on with this upload.')
+    for (const upload of this.#uploads) if (upload.transferId === transferId) void upload.abort(why)
+  }
+
   /** The session is over: all that runs ends with it. */
   async close(why: Error): Promise<void> {
     // a transfer that waits for its rate would hold its file for as long

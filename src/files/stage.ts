@@ -70,6 +70,7 @@ export async function stage(place: Place, options: UploadOptions, context: Stage
       path: place.path,
       fd,
       size,
+      foundInode: found?.ino ?? null,
       vault: context.vault,
       staging,
       partial: context.vault.partial(context.username, place.path),

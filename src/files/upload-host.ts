@@ -55,6 +55,8 @@ export interface StagedFile {
   readonly vault: Vault
   readonly staging: string
   readonly partial: Buffer
+  /** Of the file that had the name when this began; null for none. */
+  readonly foundInode: number | null
   /** A partial of that name was there when this began. */
   readonly replacesPartial: boolean
   readonly mustBeNew: boolean

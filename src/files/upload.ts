@@ -282,17 +282,30 @@ export class StagedUpload implements Upload {
   abort(why: Error): Promise<void> {
     if (this.#state !== 'open') return this.#ending
     this.#state = 'ending'
-    this.#ending = this.#abort(why)
+    this.#ending = this.#abort(why, this.#overtaken())
     return this.#ending
   }
 
-  async #abort(why: Error): Promise<void> {
+  /** Something else was published under the name since this began: what is left of this would stand before it in its uploader's eyes. */
+  #overtaken(): boolean {
+    try {
+      using place = this.#host.place(this.path)
+      const now = place.lstat()
+      return now !== null && now.ino !== this.#file.foundInode
+    } catch {
+      // the session or the folder is gone: nothing can be said
+      return false
+    }
+  }
+
+  /** @param worthless what came is not kept */
+  async #abort(why: Error, worthless = false): Promise<void> {
     await this.#busy
     let kept = false
     let bytes = this.#size
     try {
       // behind a hole, resuming would publish zeros; nor is a copy of what is published worth anything by itself: its uploader would see it in the place of the file
-      const nothing = this.#discarded || (this.#file.isCopy && !this.#wrote)
+      const nothing = worthless || this.#discarded || (this.#file.isCopy && !this.#wrote)
       bytes = nothing ? 0 : partialSize(Math.min(this.#whole, fs.fstatSync(this.#file.fd).size))
       if (bytes > 0) fs.ftruncateSync(this.#file.fd, bytes)
       // what is gone on with after a power loss must be there

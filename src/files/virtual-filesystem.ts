@@ -135,6 +135,11 @@ export interface VirtualFilesystem {
   lstat(path: VirtualPath): Promise<FileEntry>
   /** Whether the table allows it; for MLSD `perm` and cheap early answers. The operations check for themselves. */
   may(permission: Permission, path: VirtualPath): boolean
+  /**
+   * Bytes of an upload to that name which hangs (no byte for some seconds) in another session of the user; null: there is none. With `end`, it is ended, and its
+   * bytes are the user's partial when this resolves.
+   */
+  stalledElsewhere(path: VirtualPath, end: boolean): Promise<number | null>
   openDownload(path: VirtualPath, offset?: number): Promise<Download>
   beginUpload(path: VirtualPath, options: UploadOptions): Promise<Upload>
   /**

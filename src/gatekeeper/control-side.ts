@@ -25,6 +25,7 @@ import { createLogins, refused } from './logins.ts'
 import { type Admission, type Gatekeeper, KEY_AND_PASSWORD, type OpenedSession } from './messages.ts'
 import { createNotes } from './notes.ts'
 import { createQuotas } from './quota.ts'
+import { stalledUpload } from './stalled-uploads.ts'
 import { createWaitingRoom } from './waiting-room.ts'
 
 export interface GatekeeperOptions {
@@ -292,6 +293,10 @@ export function createGatekeeper(
         'endTransfer',
         () => changed('transfer.ended', transferId),
       )
+    },
+
+    async stalledUpload(sessionId, path, end) {
+      return stalledUpload(live, clock, sessionOf(sessionId), path, end)
     },
 
     async usage(sessionId) {

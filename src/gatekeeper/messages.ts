@@ -72,6 +72,8 @@ export type ToControl =
 export type ToWorker =
   | { readonly type: 'replies'; readonly replies: readonly Reply[] }
   | { readonly type: 'revoked'; readonly sessionId: string; readonly reason: ErrorRecord }
+  /** An upload that hangs: a newer session of the user goes on with it. */
+  | { readonly type: 'abandon'; readonly sessionId: string; readonly transferId: string }
   | { readonly type: 'principal'; readonly sessionId: string; readonly principal: Principal }
   | { readonly type: 'reload'; readonly config: unknown; readonly credentials: unknown }
   /** Whose uploads rules may want. */

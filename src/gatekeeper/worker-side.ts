@@ -18,6 +18,7 @@ const METHODS = {
   journaled: 'notice',
   confirmUpload: 'notice',
   endTransfer: 'notice',
+  stalledUpload: 'call',
   usage: 'call',
   progress: 'notice',
   commitRename: 'call',

@@ -102,6 +102,8 @@ function take(message: ToWorker): unknown {
       return settle(message)
     case 'revoked':
       return listener.revoke(message.sessionId, message.reason)
+    case 'abandon':
+      return filesystems.get(message.sessionId)?.abandon(message.transferId)
     case 'principal':
       filesystems.get(message.sessionId)?.setPrincipal(message.principal)
       return listener.principalChanged(message.sessionId, message.principal)

@@ -31,6 +31,7 @@ function setUp(t: Test, { storage = 'files', home = prepareHome } = {}) {
   const told: string[] = []
   const owner: SessionOwner = {
     revoked: (id, reason) => told.push(`${id} ${reason.code}`),
+    abandon: () => undefined,
     principalChanged: (id, principal) => told.push(`${id} principal ${principal.permissions.length}`),
   }
   const connect = (username: string, id = `s-${username}`): void =>

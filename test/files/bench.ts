@@ -86,6 +86,9 @@ export class MemoryLedger implements TransferLedger {
   }
 
   used = { bytes: 0, files: 0 }
+  async stalledUpload() {
+    return null
+  }
   async usage() {
     return this.used
   }

@@ -65,6 +65,7 @@ async function setUp(t: Test, limits = { max_sessions: 10, max_sessions_per_user
     t.teardown(() => port1.close())
     const owner: SessionOwner = {
       revoked: (id, reason) => told.push(`${id} ${reason.code}`),
+      abandon: () => undefined,
       principalChanged: () => told.push('principal'),
     }
     const { gatekeeper: control } = createGatekeeper(

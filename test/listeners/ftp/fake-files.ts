@@ -164,6 +164,7 @@ export function fakeFiles(
         yield { ...(await entryOf(`${path === '/' ? '' : path}/${text}` as VirtualPath, false)), name: text }
       }
     },
+    stalledElsewhere: async () => null,
     stat: (path) => entryOf(path, true),
     lstat: (path) => entryOf(path, false),
     may: () => true,
