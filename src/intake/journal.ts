@@ -30,6 +30,12 @@ export interface JournalDoor {
 const AGAIN_MS = 500
 const LOST_SESSION = 'The power went before the session was on the disk.'
 
+/** A full disk or a busy database is over one day; what the tables refuse, they refuse again. */
+function isHopeless(error: unknown): boolean {
+  const code = String((error as { code?: unknown }).code ?? '')
+  return !code.startsWith('SQLITE_') || code.startsWith('SQLITE_CONSTRAINT')
+}
+
 export type Journals = ReturnType<typeof createJournals>
 
 export function createJournals({ store, recorder, log, dataDir, durable, dropSpool }: JournalOptions) {
@@ -80,9 +86,37 @@ export function createJournals({ store, recorder, log, dataDir, durable, dropSpo
     const records = reader.read()
     if (intact && reader.broken) log.error('journal.broken', 'The journal of a listener thread cannot be read on.', { file: reader.base })
     if (records.length === 0) return
-    const then = store.group.here(() => record(records, door))
+    const then = recordAll(records, door)
     reader.confirm()
     then()
+  }
+
+  /** As {@link record}, in one transaction. A line that can never have its row holds up no other one: then each has its own. @throws what is worth another try */
+  function recordAll(records: readonly JournalRecord[], door: JournalDoor | null): () => void {
+    try {
+      return store.group.here(() => record(records, door))
+    } catch (error) {
+      if (!isHopeless(error)) throw error
+    }
+    const then: (() => void)[] = []
+    const settle = (): void => {
+      for (const work of then) work()
+    }
+    for (const one of records) {
+      try {
+        then.push(store.group.here(() => record([one], door)))
+      } catch (error) {
+        if (!isHopeless(error)) {
+          settle()
+          throw error
+        }
+        log.error('journal.unrecorded', 'A finished upload cannot be recorded; its file is kept.', {
+          transfer: one.id,
+          ...errorFields(error),
+        })
+      }
+    }
+    return settle
   }
 
   /** All that was written until now has its rows when this returns, unless the database cannot take them: then it is tried again. */
@@ -126,7 +160,7 @@ export function createJournals({ store, recorder, log, dataDir, durable, dropSpo
       }
       // several threads wrote side by side
       records.sort((a, b) => a.at - b.at)
-      store.group.here(() => record(records, null))()
+      recordAll(records, null)()
       if (!durable || store.checkpoint()) for (const reader of readers) reader.remove()
       return records.filter(({ kind }) => kind === 'taken').length
     },

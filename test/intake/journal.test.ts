@@ -157,6 +157,30 @@ test('an upload in the journal has its row, its deliveries, its audit event and 
   t.same(c.files(), [], 'nothing is left of the journal of a thread that ended')
 })
 
+test('a line that the tables refuse holds up no other one, neither live nor at the next start', async (t) => {
+  for (const live of [true, false]) {
+    const c = await setUp(t)
+    aSession(c.store)
+    const place = c.journals.place()
+    const writer = new JournalWriter(place)
+    const told: string[] = []
+    if (live) c.journals.begin(place, { taken: ({ id }) => told.push(`taken ${id}`), published: (id) => told.push(`published ${id}`) })
+    await writer.append(c.taken('t1', 'a', 'whole'), true)
+    await writer.append(c.taken('t2', 'b', 'whole', { size: 0.5 }), true)
+    await writer.append(c.taken('t3', 'c', 'whole'), true)
+    for (const id of ['t1', 't2', 't3']) writer.append(published(id), false)
+    if (live) c.journals.pull()
+    else t.equal(c.journals.recover(), 3)
+    t.equal(c.store.transfers.get('t1')?.state, 'completed')
+    t.equal(c.store.transfers.get('t2'), undefined)
+    t.equal(c.store.transfers.get('t3')?.state, 'completed')
+    t.equal(c.store.deliveries.ofTransfer('t3').length, 1)
+    t.match(c.lines, [{ event: 'journal.unrecorded', fields: { transfer: 't2' } }])
+    if (live) t.same(told, ['taken t1', 'taken t3', 'published t1', 'published t3'])
+    t.ok(c.store.audit.verify().ok)
+  }
+})
+
 test('a name that is not UTF-8 comes through the journal byte for byte', async (t) => {
   const c = await setUp(t)
   aSession(c.store)
