@@ -10,6 +10,9 @@ import type { Store } from '../store/store.ts'
 import type { Seen, TakenIn, WatchDoor, WatchOrders } from '../watching/messages.ts'
 import { exactBytes } from './record-upload.ts'
 
+/** The kernel gives files the time of its last tick, which may be so long ago (HZ=100). */
+const TICK_MS = 10
+
 export interface WatchedOptions {
   readonly store: Store
   readonly clock: Clock
@@ -65,7 +68,7 @@ export function createWatched({ store, clock, log, rules, queue, settleMs, kick,
       return false
     }
     if (wants(folder, file.path).length === 0) return false
-    const isHistory = !known && row.reconciled === 0 && file.changedMs < row.since
+    const isHistory = !known && row.reconciled === 0 && file.changedMs < row.since - TICK_MS
     if (!isHistory) return true
     const baseline = baselineOf(folder)
     if (baseline === 'send') return true

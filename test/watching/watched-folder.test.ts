@@ -1,7 +1,7 @@
 // What applications drop in a watched folder arrives once, whole and only when it is finished.
 // Must not ask how: real gateways, real files, and a look at the far folder. No test here relies on how long something takes.
 import { execFileSync } from 'node:child_process'
-import { appendFile, mkdir, mkdtemp, open, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type Test, test } from 'tap'
@@ -205,6 +205,9 @@ test('files that lay there before wait for baseline: skip leaves them for ever, 
   await until('it arrives', async () => 'history.txt' in (await s.arrived()))
 
   await s.drop('elsewhere/history.txt')
+  // what came within the kernel's tick before the rule counts as new
+  const { ctimeMs } = await stat(join(s.out, 'elsewhere/history.txt'))
+  await until('it is history', () => Date.now() > ctimeMs + 100)
   const elsewhere = { watch: join(s.folder, 'elsewhere'), path: '**', baseline: 'skip' }
   await rename(join(s.out, 'elsewhere'), join(s.folder, 'elsewhere'))
   await gateway.apply({ rules: [{ name: 'second', source: elsewhere, deliver: [{ to: 'here', path: '/second/{path}' }] } as RuleSpec] })
