@@ -1,5 +1,6 @@
 // The composition root: configuration → the control plane and its services, in start order; every wire is visible here.
 // Must not hold policy: what is decided here is only who knows whom.
+
 import { mkdir } from 'node:fs/promises'
 import { createAdmins } from './accounts/admins.ts'
 import { createArrivals } from './accounts/arrivals.ts'
@@ -13,6 +14,7 @@ import type { ControlPlane } from './admin/control-plane.ts'
 import { createEventHub } from './admin/event-hub.ts'
 import { createMetrics } from './admin/metrics.ts'
 import { createMovements } from './admin/movements.ts'
+import { createDestinationTest, createNote } from './admin/noted.ts'
 import { createOversight } from './admin/oversight.ts'
 import { informScreens } from './admin/screens.ts'
 import { createSessions } from './admin/sessions.ts'
@@ -27,7 +29,6 @@ import { type Clock, systemClock } from './core/clock.ts'
 import { FileFlowError } from './core/errors.ts'
 import { createLogger, errorFields } from './core/log.ts'
 import type { Principal } from './core/user.ts'
-import type { Actor } from './core/views.ts'
 import { prepareHome } from './files/homes.ts'
 import { dropPartialsOf } from './files/spool.ts'
 import { Vaults, vaultsOf } from './files/vaults.ts'
@@ -50,9 +51,6 @@ import type { LogOutput } from './logging/log-output.ts'
 import { createServices } from './services.ts'
 import { openStore } from './store/store.ts'
 import { VERSION } from './version.ts'
-
-/** A test of a destination is broken off after so long. */
-const LONGEST_TEST_MS = 60_000
 
 export type App = Awaited<ReturnType<typeof createApp>>
 
@@ -240,10 +238,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
   }
 
   const state = createState({ store, users, destinations, rules })
-  const note = (actor: Actor, action: string, object: string, detail: Record<string, unknown> = {}): void =>
-    store.group.now(() =>
-      store.audit.append({ at: clock.now(), actor: actor.name, address: actor.address, action, object, outcome: 'ok', detail }),
-    )
+  const note = createNote(store, clock)
 
   const sessions = createSessions(live, clock, note)
   const stats = createStats({
@@ -285,10 +280,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     },
     destinations: {
       ...announced(destinations, (spec) => spec.name, changed('destination')),
-      test(actor, name, signal) {
-        note(actor, 'destination.test', name)
-        return dispatcher.probe(name, AbortSignal.any([signal, AbortSignal.timeout(LONGEST_TEST_MS)]))
-      },
+      test: createDestinationTest((name, signal) => dispatcher.probe(name, signal), note),
       hostKeys(actor, host, port, signal) {
         note(actor, 'destination.host_key', `${host}:${port}`)
         return fetchHostKeys(host, port, signal)

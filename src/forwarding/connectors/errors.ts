@@ -41,14 +41,28 @@ export function translatorFor(destination: DestinationSpec): Translator {
   return Object.assign(translate, { fail })
 }
 
-/** One line, at most 300 characters, without control characters and secrets. */
+/** A shorter secret is in many words by chance, and a hole in a known word tells it. */
+const LEAST_SEARCHED = 4
+
+/** One line, at most 300 characters, without control characters and secrets. A text that has a short secret for a word of its own is left out whole. */
 function clean(text: string, secrets: readonly (string | undefined)[]): string {
   let out = text
-  for (const secret of secrets) out = out.replaceAll(secret!, '***')
+  for (const secret of secrets) {
+    if (secret!.length >= LEAST_SEARCHED) out = out.replaceAll(secret!, '***')
+    else if (isWordOf(text, secret!)) return 'what was said is left out, as a secret may be in it'
+  }
   return out
     .replace(/[\x00-\x1f\x7f]+/g, ' ')
     .trim()
     .slice(0, 300)
+}
+
+function isWordOf(text: string, word: string): boolean {
+  const inner = /[\p{L}\p{N}]/u
+  for (let at = text.indexOf(word); at !== -1; at = text.indexOf(word, at + 1)) {
+    if (!inner.test(text[at - 1] ?? ' ') && !inner.test(text[at + word.length] ?? ' ')) return true
+  }
+  return false
 }
 
 function codeFor(error: unknown, message: string, phase: Phase): ErrorCode {

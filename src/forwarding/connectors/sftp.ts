@@ -16,6 +16,8 @@ const LEAST_BLOCK = 1024
 /** Bytes under way: 2 MiB fill a fast line over a continent. */
 const AHEAD = 2 * 1024 * 1024
 const READS_AHEAD = 32
+/** Servers that may run sha256sum for a login; FileFlow's own does so without a shell. */
+const RUNS_SHA256SUM = /^(OpenSSH|FileFlow)/i
 const MOST_REQUESTS = 64
 const FROM_THE_START: UploadOptions = { from: 0, mtimeMs: 0 }
 
@@ -53,7 +55,7 @@ function sftpSession(connection: SftpConnection, home: string, remembered: { noC
     home,
     server: connection.server,
     get hashAlgorithm() {
-      return !remembered.noCommands && /^OpenSSH/i.test(connection.server ?? '') ? 'sha256' : null
+      return !remembered.noCommands && RUNS_SHA256SUM.test(connection.server ?? '') ? 'sha256' : null
     },
     get usable() {
       return connection.usable
