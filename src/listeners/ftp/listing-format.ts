@@ -33,13 +33,14 @@ function modeText(mode: number): string {
 /** `YYYYMMDDhhmmss`, UTC (RFC 3659 §2.3). */
 export const toFtpTime = (ms: number): string => new Date(ms).toISOString().replace(/[-:T]/g, '').slice(0, 14)
 
-/** `YYYYMMDDhhmm[ss[.sss]]` as milliseconds; null when it is no such time. */
+/** `YYYYMMDDhhmm[ss[.sss]]` as milliseconds; null when it is no such time, nor a day that the calendar has. */
 export function fromFtpTime(text: string): number | null {
   const match = /^(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})?(?:\.\d+)?$/.exec(text)
   if (match === null) return null
   const [, year, month, day, hour, minute, second = '00'] = match
   const ms = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`)
-  return Number.isNaN(ms) ? null : ms
+  // Date.parse makes 1 March of 30 February
+  return Number.isNaN(ms) || new Date(ms).getUTCDate() !== Number(day) ? null : ms
 }
 
 export type May = (permission: Permission, path: VirtualPath) => boolean

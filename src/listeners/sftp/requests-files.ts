@@ -1,6 +1,6 @@
 // OPEN, CLOSE, FSTAT and FSETSTAT of files. CLOSE of an upload is its commit, and its status is the acknowledgement.
 // Must not touch data; reading.ts and writing.ts do.
-import { FileFlowError } from '../../core/errors.ts'
+import { codeOf, FileFlowError } from '../../core/errors.ts'
 import type { VirtualPath } from '../../core/virtual-path.ts'
 import type { Attributes, UploadOptions } from '../../files/virtual-filesystem.ts'
 import { readAttributes, type SentAttributes, writeAttributes } from './attributes.ts'
@@ -23,7 +23,7 @@ export async function openFile(channel: SftpChannel, request: Request): Promise<
   session.takeHandle()
   let file: OpenFile
   try {
-    file = flags & FLAG.WRITE ? await beginUpload(channel, path, flags, attributes) : await beginDownload(channel, path)
+    file = flags & FLAG.WRITE ? await beginUpload(channel, path, flags, attributes) : await beginDownload(channel, path, flags, attributes)
   } catch (error) {
     session.releaseHandle()
     throw error
@@ -48,15 +48,33 @@ export function answerHandle(channel: SftpChannel, request: Request, file: OpenF
   channel.reply(request, HANDLE).u32(4).u32(handle.number).end()
 }
 
-async function beginDownload({ session }: SftpChannel, path: VirtualPath): Promise<OpenFile> {
+async function beginDownload({ session }: SftpChannel, path: VirtualPath, flags: number, attributes: SentAttributes): Promise<OpenFile> {
+  if (flags & FLAG.CREAT) await createEmpty(session, path, (flags & FLAG.EXCL) !== 0, modeOf(attributes))
   const download = await session.vfs.openDownload(path)
   return { kind: 'download', download, moving: session.begin(download.transferId) }
 }
 
+/** O_CREAT of a file that is only read (flock(1) over sshfs): what is missing becomes an empty file, an upload of its own. */
+async function createEmpty(session: Session, path: VirtualPath, exclusive: boolean, mode: Pick<UploadOptions, 'fileMode'>): Promise<void> {
+  if (!exclusive && (await isThere(session.vfs, path))) return
+  const upload = await session.vfs.beginUpload(path, { mode: 'create', ...mode })
+  const moving = session.begin(upload.transferId)
+  try {
+    await upload.commit({ confidence: 'certain', evidence: ['sftp open'] })
+  } catch (error) {
+    await upload.abort(error instanceof Error ? error : new FileFlowError('internal'))
+    throw error
+  } finally {
+    session.end(moving)
+  }
+}
+
+const modeOf = ({ mode }: SentAttributes): Pick<UploadOptions, 'fileMode'> => (mode === undefined ? {} : { fileMode: mode & 0o777 })
+
 async function beginUpload({ session }: SftpChannel, path: VirtualPath, flags: number, attributes: SentAttributes): Promise<OpenFile> {
-  if (flags & FLAG.TRUNC && !(flags & FLAG.CREAT)) await mustExist(session.vfs, path)
-  const fileMode = attributes.mode === undefined ? {} : { fileMode: attributes.mode & 0o777 }
-  const upload = await session.vfs.beginUpload(path, { ...uploadMode(flags), ...fileMode, expected: attributes.size })
+  // O_TRUNC without O_CREAT (sshfs)
+  if (flags & FLAG.TRUNC && !(flags & FLAG.CREAT) && !(await isThere(session.vfs, path))) throw new FileFlowError('path.not_found')
+  const upload = await session.vfs.beginUpload(path, { ...uploadMode(flags), ...modeOf(attributes), expected: attributes.size })
   return {
     kind: 'upload',
     upload,
@@ -75,13 +93,15 @@ export function uploadMode(flags: number): UploadOptions {
   return { mode: 'resume', mustExist: !create }
 }
 
-/** O_TRUNC without O_CREAT (sshfs). Who may not list a folder is spared the question. */
-async function mustExist(vfs: SftpChannel['session']['vfs'], path: VirtualPath): Promise<void> {
+/** Who may not list a folder is spared the question. */
+async function isThere(vfs: Session['vfs'], path: VirtualPath): Promise<boolean> {
   try {
     await vfs.stat(path)
   } catch (error) {
-    if (!(error instanceof FileFlowError) || error.code !== 'permission.denied') throw error
+    if (codeOf(error) === 'path.not_found') return false
+    if (codeOf(error) !== 'permission.denied') throw error
   }
+  return true
 }
 
 export async function closeFile(channel: SftpChannel, request: Request): Promise<void> {

@@ -31,7 +31,7 @@ export async function openFolder(channel: SftpChannel, request: Request): Promis
 
 export async function nextNames(channel: SftpChannel, request: Request): Promise<void> {
   const { file } = request.handle!
-  if (file.kind !== 'folder') throw new FileFlowError('path.not_directory')
+  if (file.kind !== 'folder') throw new FileFlowError('state.conflict', 'The handle is not one of a folder.')
   const names = await gather(file)
   if (names.length === 0) return channel.status(request, SFTP_STATUS.EOF, 'End of folder')
   const now = systemClock.now()

@@ -21,6 +21,7 @@ test('a command that takes no argument refuses one, and one that needs it says s
     ...['CWD', 'MKD', 'RMD', 'DELE', 'RNFR', 'RNTO', 'SIZE', 'MDTM', 'MFMT', 'RETR', 'STOR', 'APPE', 'TYPE', 'STRU'].map(
       (verb) => [verb, 501] as const,
     ),
+    ...['HASH', 'RANG', 'XCRC', 'XMD5', 'XSHA1', 'XSHA256', 'XSHA512', 'SITE CHMOD', 'SITE UTIME'].map((verb) => [verb, 501] as const),
     ...['MODE', 'REST', 'ALLO', 'PORT', 'EPRT', 'AUTH', 'PBSZ', 'PROT', 'OPTS', 'SITE', 'USER', 'CLNT'].map((verb) => [verb, 501] as const),
   ])
 })
@@ -69,6 +70,9 @@ test('numbers and times are checked before anything is done with them', async (t
     ['SIZE .', 550],
     ['MFMT 20200102030405 f', 213],
     ['MFMT 20201302030405 f', 501],
+    ['MFMT 20200230030405 f', 501],
+    ['MFMT 20200229030405 f', 213],
+    ['MFMT 20200102240000 f', 501],
     ['MFMT 20200102030405', 501],
     ['MFMT yesterday f', 501],
     ['SITE CHMOD 640 f', 200],
@@ -125,6 +129,7 @@ test('unknown is 500, known but not offered is 502', async (t) => {
     ['OPTS UTF8 ON', 200],
     ['OPTS UTF8', 200],
     ['OPTS UTF8 OFF', 504],
+    ['OPTS UTF8 MAYBE', 501],
     ['OPTS MLST type;nonsense;', 200],
     ['OPTS NONSENSE', 501],
     ['QUIT', 221],

@@ -66,6 +66,15 @@ test('open flags mean what they mean on OpenSSH', async (t) => {
   t.equal(await open('/none', WRITE), 2)
   t.equal(await open('/none', WRITE | TRUNC), 2)
   t.equal(await open('/none', READ), 2)
+  t.equal(await open('/there', READ | CREAT | EXCL), 4, 'a lock that another one holds')
+  for (const flags of [READ | CREAT | EXCL, READ | CREAT]) {
+    const fresh = `/fresh-${flags}`
+    t.equal(statusOf(await sftp.ask(4, await sftp.file(fresh, flags))), 0)
+    t.equal(readFileSync(join(s.home, fresh), 'utf8'), '')
+    t.ok(s.log.includes(`commit ${fresh}`))
+  }
+  t.equal(statusOf(await sftp.ask(12, await sftp.file('/there', READ | CREAT))), 4, 'the names of a file')
+  t.equal(readFileSync(join(s.home, 'there'), 'utf8'), 'old content')
   const handle = await sftp.file('/there', READ | WRITE)
   t.equal(statusOf(await sftp.ask(6, handle, u64(0), str('new'))), 0)
   const data = await sftp.ask(5, handle, u64(0), u32(100))

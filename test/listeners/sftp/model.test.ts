@@ -112,7 +112,8 @@ class Run {
 
   async open(): Promise<string | null> {
     const path = this.path()
-    const flags = this.pick([1, 2 | 8, 2 | 8 | 16, 2 | 8 | 32, 2, 3, 3 | 8, 2 | 4 | 8, 2 | 16, 3 | 8 | 16])
+    const usual = [1, 2 | 8, 2 | 8 | 16, 2 | 8 | 32, 2, 3, 3 | 8, 2 | 4 | 8, 2 | 16, 3 | 8 | 16]
+    const flags = this.int(3) === 0 ? this.int(64) : this.pick(usual)
     const target = plainStatus(() => this.#model.follow(path)) === 0 ? this.#model.follow(path) : path
     if (this.#open.length >= 4 || !this.free(path, target)) return null
     let file: ModelFile | null = null

@@ -55,8 +55,12 @@ export class PlainModel {
     const found = fs.lstatSync(this.real(target), { throwIfNoEntry: false })
     if (exclusive && found) fail(found.isDirectory() ? 'EISDIR' : 'EEXIST')
     if (found?.isDirectory()) fail('EISDIR')
-    if (!found && !(flags & FLAG.WRITE && flags & FLAG.CREAT)) fail('ENOENT')
+    if (!found && !(flags & FLAG.CREAT)) fail('ENOENT')
     if (!fs.statSync(dirname(this.real(target))).isDirectory()) fail('ENOTDIR')
+    if (!found && !(flags & FLAG.WRITE)) {
+      fs.writeFileSync(this.real(target), '')
+      fs.chmodSync(this.real(target), 0o644)
+    }
     const fresh = !found || (flags & FLAG.WRITE && flags & FLAG.TRUNC)
     return { path: target, flags, content: fresh ? Buffer.alloc(0) : fs.readFileSync(this.real(target)) }
   }

@@ -45,6 +45,7 @@ function opts(connection: FtpConnection, argument: string): Promise<void> {
     case 'UTF8':
     case 'UTF-8':
       if (/^off$/i.test(value)) throw new Refusal(504, 'Names are always UTF-8.')
+      if (!/^(on)?$/i.test(value)) throw new Refusal(501, 'Syntax: OPTS UTF8 [ON]')
       return connection.reply(200, 'Names are UTF-8.')
     case 'MLST': {
       const wanted = value.toLowerCase().split(';')
