@@ -1,6 +1,5 @@
 // The composition root: configuration → the control plane and its services, in start order; every wire is visible here.
 // Must not hold policy: what is decided here is only who knows whom.
-
 import { mkdir } from 'node:fs/promises'
 import { createAdmins } from './accounts/admins.ts'
 import { createArrivals } from './accounts/arrivals.ts'
@@ -62,7 +61,10 @@ export interface AppOptions {
   readonly clock?: Clock
 }
 
-/** @throws FileFlowError `database.newer`, `config.invalid` */
+/**
+ * Everything but running threads and open ports; commands without a running gateway use it, too.
+ * @throws FileFlowError `database.newer`, `config.invalid`
+ */
 export async function createApp({ config: initial, loaded: initiallyLoaded, output, clock = systemClock }: AppOptions) {
   let config = initial
   let loaded = initiallyLoaded ?? null

@@ -7,6 +7,8 @@ import { isMissing } from './file-io.ts'
 import { journalFile } from './journal-writer.ts'
 
 const CHUNK = 64 * 1024
+/** Of all readers: what is read is text before the next one reads. Most readings find nothing, and must cost no memory. */
+const piece = Buffer.allocUnsafeSlow(CHUNK)
 const NAME = /^(.+)\.(\d{6,})$/
 
 export class JournalReader {
@@ -81,13 +83,13 @@ export class JournalReader {
   #readLines(fd: number, records: JournalRecord[]): void {
     const pieces: Buffer[] = []
     for (let at = this.#at; ; ) {
-      const chunk = Buffer.allocUnsafe(CHUNK)
-      const n = fs.readSync(fd, chunk, 0, CHUNK, at)
-      pieces.push(chunk.subarray(0, n))
+      const n = fs.readSync(fd, piece, 0, CHUNK, at)
       at += n
+      // the last one may stay where it is
+      pieces.push(n < CHUNK ? piece.subarray(0, n) : Buffer.from(piece))
       if (n < CHUNK) break
     }
-    const text = Buffer.concat(pieces)
+    const text = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
     for (let from = 0; ; ) {
       const end = text.indexOf(10, from)
       if (end === -1) return

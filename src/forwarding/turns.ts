@@ -25,8 +25,9 @@ export function createTurns<T>(begin: (item: T) => void, placeOf: (item: T) => n
   }
 
   function go(): void {
-    let next = [...lines].find(([, line]) => mayBegin(line))
-    for (; next; next = [...lines].find(([, line]) => mayBegin(line))) {
+    for (;;) {
+      const next = [...lines].find(([, line]) => mayBegin(line))
+      if (!next) return
       const [name, line] = next
       const item = line.waiting.shift()!
       line.atWork += placeOf(item)

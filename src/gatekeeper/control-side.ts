@@ -268,7 +268,8 @@ export function createGatekeeper(
     },
 
     endTransfer(transferId, end: TransferEnd): void {
-      journals.pull()
+      // uploads alone are in journals: the end of a download has nothing to look for there
+      if (running.get(transferId)?.transfers.get(transferId)?.direction !== 'download') journals.pull()
       count(transferId, end.bytes)
       if (!forget(transferId)) return
       likely.delete(transferId)

@@ -24,9 +24,9 @@ import { RunningTransfer } from './transfer.ts'
 const MOST_QUEUED = 64
 /** Commands answered beside a transfer at one time. */
 const MOST_BESIDE = 8
-/** How long a client may take to read the last reply. */
 /** Longer than a round trip to any partner. */
 const RESET_MS = 1000
+/** How long a client may take to read the last reply. */
 const FAREWELL_MS = 2000
 
 export class FtpConnection extends ShellConnection {

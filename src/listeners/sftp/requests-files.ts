@@ -2,7 +2,7 @@
 // Must not touch data; reading.ts and writing.ts do.
 import { codeOf, FileFlowError } from '../../core/errors.ts'
 import type { VirtualPath } from '../../core/virtual-path.ts'
-import type { Attributes, UploadOptions } from '../../files/virtual-filesystem.ts'
+import type { Attributes, Upload, UploadOptions } from '../../files/virtual-filesystem.ts'
 import { readAttributes, type SentAttributes, writeAttributes } from './attributes.ts'
 import type { Fields } from './fields.ts'
 import type { OpenFile } from './handles.ts'
@@ -60,12 +60,19 @@ async function createEmpty(session: Session, path: VirtualPath, exclusive: boole
   const upload = await session.vfs.beginUpload(path, { mode: 'create', ...mode })
   const moving = session.begin(upload.transferId)
   try {
-    await upload.commit({ confidence: 'certain', evidence: ['sftp open'] })
+    await commit(upload, 'sftp open')
+  } finally {
+    session.end(moving)
+  }
+}
+
+/** One that fails has ended when this throws: nothing holds its file any longer. */
+async function commit(upload: Upload, evidence: string): Promise<void> {
+  try {
+    await upload.commit({ confidence: 'certain', evidence: [evidence] })
   } catch (error) {
     await upload.abort(error instanceof Error ? error : new FileFlowError('internal'))
     throw error
-  } finally {
-    session.end(moving)
   }
 }
 
@@ -117,11 +124,8 @@ export async function closeFile(channel: SftpChannel, request: Request): Promise
       await file.upload.abort(why)
       throw why
     } else {
-      await file.upload.commit({ confidence: 'certain', evidence: ['sftp close'] })
+      await commit(file.upload, 'sftp close')
     }
-  } catch (error) {
-    if (file.kind === 'upload') await file.upload.abort(error instanceof Error ? error : new FileFlowError('internal'))
-    throw error
   } finally {
     session.end(file.moving)
   }
