@@ -12,12 +12,15 @@ const TLS = ['--ssl-reqd', '--insecure']
 
 const curl = (target: Target, args: readonly string[]): Promise<void> => done('curl', [...login(target), ...args])
 
-const lftp = (target: Target, command: string): Promise<void> =>
+const CLEAR = 'set ftp:ssl-allow no'
+const PRIVATE = 'set ftp:ssl-force yes\nset ftp:ssl-protect-data yes\nset ssl:verify-certificate no'
+
+const lftp = (target: Target, command: string, security = CLEAR): Promise<void> =>
   done('lftp', [
     '--norc',
     '-c',
     [
-      'set ftp:ssl-allow no',
+      security,
       'set cmd:fail-exit yes',
       `open -u "${target.username},${target.password}" ftp://127.0.0.1:${target.port}`,
       command,
@@ -63,6 +66,11 @@ export const FTP_CASES: readonly Case[] = [
     places: ['tmpfs', 'disk'],
     run: (target, material) => lftp(target, `mirror -R -P4 ${material.small} small`),
   },
+  {
+    name: '1,000 × 1 kB up, lftp, TLS',
+    places: ['tmpfs'],
+    run: (target, material) => lftp(target, `mirror -R ${material.small} small`, PRIVATE),
+  },
   { name: '1,000 × 1 kB up, ftplib', places: ['tmpfs', 'disk'], run: script },
   {
     name: '1,000 × 1 kB down, lftp',
@@ -75,6 +83,12 @@ export const FTP_CASES: readonly Case[] = [
     places: ['tmpfs'],
     prepare: putSmall,
     run: (target, material) => lftp(target, `mirror -P4 small ${material.folder}/got`),
+  },
+  {
+    name: '1,000 × 1 kB down, lftp, TLS',
+    places: ['tmpfs'],
+    prepare: putSmall,
+    run: (target, material) => lftp(target, `mirror small ${material.folder}/got`, PRIVATE),
   },
   { name: '1,000 × 1 kB down, curl', places: ['tmpfs'], prepare: putSmall, run: (target, material) => curlMany(target, material) },
   {

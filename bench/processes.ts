@@ -53,8 +53,8 @@ export function memoryOf(root: number): { rss: number; pss: number; processes: n
 }
 
 /** Of the process and those it starts from now on; where the kernel goes by sessions (autogroup), of its session. @throws Error without the right to */
-export function setNice(pid: number | 'self', nice: number): void {
+export function setNice(pid: number, nice: number): void {
   const group = `/proc/${pid}/autogroup`
   if (existsSync(group)) writeFileSync(group, String(nice))
-  else setPriority(pid === 'self' ? 0 : pid, nice)
+  else setPriority(pid, nice)
 }
