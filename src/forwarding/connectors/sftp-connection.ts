@@ -37,6 +37,8 @@ export class SftpConnection {
   readonly #translate: Translator
   readonly #waiting = new Set<(error: FileFlowError) => void>()
   #dead: FileFlowError | null = null
+  /** Requests that the watch is over. */
+  #watched = 0
   #watch: NodeJS.Timeout | undefined
 
   constructor(owner: SftpClient, sftp: SFTPWrapper, translate: Translator) {
@@ -79,29 +81,40 @@ export class SftpConnection {
     return this.#translate(error, 'work')
   }
 
-  /** As {@link call}, the server's status left as it is: an Error with a numeric code. */
-  raw<T = void>(start: (answer: Answer<T>) => void): Promise<T> {
+  /**
+   * As {@link call}, the server's status left as it is: an Error with a numeric code.
+   * @param ms for what takes its time, in the place of the watch: then it is `remote.timeout`, and the connection lives on
+   */
+  raw<T = void>(start: (answer: Answer<T>) => void, ms?: number): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#dead) return reject(this.#dead)
       this.#waiting.add(reject)
-      this.#watch ??= setTimeout(() => this.#die(this.#translate.fail('remote.timeout', 'no answer')), SILENCE_MS)
-      const settle = () => {
-        this.#waiting.delete(reject)
-        if (this.#waiting.size > 0) this.#watch?.refresh()
-        else this.#unwatch()
+      const late = () => this.#translate.fail('remote.timeout', 'no answer')
+      const own = ms === undefined ? undefined : setTimeout(() => settle(() => reject(late())), ms)
+      if (!own) {
+        this.#watched++
+        this.#watch ??= setTimeout(() => this.#die(late()), SILENCE_MS)
+      }
+      const settle = (end: () => void) => {
+        // only once: an answer may still come after its time
+        if (!this.#waiting.delete(reject)) return
+        clearTimeout(own)
+        if (!own && --this.#watched > 0) this.#watch?.refresh()
+        else if (!own) this.#unwatch()
+        end()
       }
       try {
-        start((error, value) => {
-          settle()
-          // A request that ssh2 gives up because the channel went has no code.
-          if (error && typeof (error as { code?: unknown }).code !== 'number')
-            reject(this.#translate.fail('remote.lost', error.message, error))
-          else if (error) reject(error)
-          else resolve(value)
-        })
+        start((error, value) =>
+          settle(() => {
+            // A request that ssh2 gives up because the channel went has no code.
+            if (error && typeof (error as { code?: unknown }).code !== 'number')
+              reject(this.#translate.fail('remote.lost', error.message, error))
+            else if (error) reject(error)
+            else resolve(value)
+          }),
+        )
       } catch (error) {
-        settle()
-        reject(error)
+        settle(() => reject(error))
       }
     })
   }

@@ -3,6 +3,7 @@
 import type { Stats } from 'ssh2'
 import type { DestinationSpec } from '../../core/destination.ts'
 import { FileFlowError, SFTP_STATUS } from '../../core/errors.ts'
+import { checkFile, offersCheckFile } from './check-file.ts'
 import { folderGone, folderOf, foldersTo } from './remote-path.ts'
 import type { OpenSession, RemoteEntry, RemoteSession, UploadOptions, UploadSource } from './remote-session.ts'
 import { connectSftp, type SftpConnection } from './sftp-connection.ts'
@@ -22,8 +23,8 @@ const MOST_REQUESTS = 64
 const FROM_THE_START: UploadOptions = { from: 0, mtimeMs: 0 }
 
 export function openSftp(destination: DestinationSpec): OpenSession {
-  // Asked once: a far side that runs no sha256sum for us is not bothered with every file.
-  const remembered = { noCommands: false }
+  // Asked once: a far side that names no hash to us is not bothered with every file.
+  const remembered = { noCommands: false, noCheckFile: false }
   return async (hooks) => {
     const connection = await connectSftp(destination, hooks)
     const { sftp } = connection
@@ -37,10 +38,12 @@ export function openSftp(destination: DestinationSpec): OpenSession {
   }
 }
 
-function sftpSession(connection: SftpConnection, home: string, remembered: { noCommands: boolean }): RemoteSession {
+function sftpSession(connection: SftpConnection, home: string, remembered: { noCommands: boolean; noCheckFile: boolean }): RemoteSession {
   const { sftp } = connection
   /** Folders that were seen over this connection. */
   const known = new Set<string>()
+  const checksFiles = () => !remembered.noCheckFile && offersCheckFile(sftp)
+  const runsCommands = () => !remembered.noCommands && RUNS_SHA256SUM.test(connection.server ?? '')
   const stat = async (path: string): Promise<RemoteEntry | null> => {
     try {
       const found = await connection.raw<Stats>((answer) => sftp.stat(path, answer))
@@ -55,7 +58,7 @@ function sftpSession(connection: SftpConnection, home: string, remembered: { noC
     home,
     server: connection.server,
     get hashAlgorithm() {
-      return !remembered.noCommands && RUNS_SHA256SUM.test(connection.server ?? '') ? 'sha256' : null
+      return checksFiles() || runsCommands() ? 'sha256' : null
     },
     get usable() {
       return connection.usable
@@ -92,8 +95,15 @@ function sftpSession(connection: SftpConnection, home: string, remembered: { noC
       }
     },
     async hash(path, size) {
-      // 20 MB/s is a slow disk; beyond that a stuck command is given up.
-      const printed = await connection.run(`sha256sum ${shellWord(path)}`, 30_000 + size / 20_000)
+      // 20 MB/s is a slow disk; beyond that it is stuck, and given up.
+      const ms = 30_000 + size / 20_000
+      if (checksFiles()) {
+        const checked = await checkFile(connection, path, ms)
+        if (checked.digest !== null || !checked.never) return checked.digest
+        remembered.noCheckFile = true
+      }
+      if (!runsCommands()) return null
+      const printed = await connection.run(`sha256sum ${shellWord(path)}`, ms)
       const hex = /^\\?([0-9a-f]{64})\s/.exec(printed ?? '')?.[1] ?? null
       if (hex === null && connection.usable) remembered.noCommands = true
       return hex
