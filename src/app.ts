@@ -169,6 +169,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     clock,
     queue,
     rules,
+    homeOf: (username) => principalOf(username)?.home ?? null,
     kick: () => dispatcher.kick(),
     changed: (event, id) => transferEvent(`transfer.${event}`, id),
     dropSpool: settler.drop,

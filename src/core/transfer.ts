@@ -87,12 +87,14 @@ export interface RenamedFile {
   readonly sessionId: string
   readonly from: VirtualPath
   readonly to: VirtualPath
+  /** The real path of `from`: other users may see it under other names. */
+  readonly source: Uint8Array
   readonly size: number
   readonly inode: string
   /** The vault's folder for spooled content. */
   readonly spoolFolder: Uint8Array
   readonly final: Uint8Array
-  /** What a second name adds for the quota; absent when the file only moves. */
+  /** What a second name adds for the quota, where the first one stays; absent when the file only moves. */
   readonly adds?: { readonly bytes: number; readonly files: number }
 }
 

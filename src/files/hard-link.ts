@@ -46,10 +46,11 @@ export async function linkFile(from: VirtualPath, to: VirtualPath, context: Link
     sessionId,
     from: source.path,
     to: target.path,
+    source: source.realPath(),
     size: held.stats.size,
     inode: `${held.stats.dev}:${held.stats.ino}`,
     spoolFolder: Buffer.from(vault.spoolFolder),
-    final: Buffer.concat([target.folder.realPath(), Buffer.from('/'), target.name]),
+    final: target.realPath(),
     adds: { bytes: held.stats.size, files: 1 },
   })
   try {

@@ -117,6 +117,12 @@ export class Place implements Disposable {
     return this.folder.at(this.name)
   }
 
+  /** Where it is now, for rows that outlive this process. */
+  realPath(): Buffer {
+    const folder = this.folder.realPath()
+    return this.name === null ? folder : Buffer.concat([folder, Buffer.from('/'), this.name])
+  }
+
   /** null when there is nothing of that name. */
   lstat(): fs.Stats | null {
     const seen = this.#seen

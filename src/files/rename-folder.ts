@@ -61,13 +61,14 @@ async function record(
   { sessionId, ledger, vault, durable }: FolderRenameContext,
   recorded: string[],
 ): Promise<number> {
-  const end = Buffer.concat([target.folder.realPath(), Buffer.from('/'), target.name!])
+  const [start, end] = [source.realPath(), target.realPath()]
   const files = batch.map(({ parts, stats }): RenamedFile => {
     const below = parts.map((part) => `/${nameFromBytes(part)}`).join('')
     return {
       sessionId,
       from: `${source.path}${below}` as VirtualPath,
       to: `${target.path}${below}` as VirtualPath,
+      source: Buffer.concat([start, ...parts.flatMap((part) => [Buffer.from('/'), part])]),
       size: stats.size,
       inode: `${stats.dev}:${stats.ino}`,
       spoolFolder: Buffer.from(vault.spoolFolder),

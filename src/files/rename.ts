@@ -72,15 +72,15 @@ const freedBy = (replaced: fs.Stats): { bytes?: number; files?: number } => (rep
 
 async function renameFinished(source: Place, target: Place, found: fs.Stats, overwrite: boolean, context: RenameContext) {
   const { ledger } = context
-  const final = Buffer.concat([target.folder.realPath(), Buffer.from('/'), target.name!])
   const { deliveries, renameId, spool } = await ledger.commitRename({
     sessionId: context.sessionId,
     from: source.path,
     to: target.path,
+    source: source.realPath(),
     size: found.size,
     inode: `${found.dev}:${found.ino}`,
     spoolFolder: Buffer.from(context.vault.spoolFolder),
-    final,
+    final: target.realPath(),
   })
   testPoint('rename.committed')
   let freed: { bytes?: number; files?: number } = {}

@@ -256,7 +256,7 @@ export class StagedUpload implements Upload {
       transferId: this.transferId,
       path: this.path,
       staging: Buffer.from(staging),
-      final: Buffer.concat([place.folder.realPath(), Buffer.from('/'), place.name]),
+      final: place.realPath(),
       spool: Buffer.from(spool),
       replaced: before?.size ?? null,
       size,

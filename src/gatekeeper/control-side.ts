@@ -17,8 +17,9 @@ import {
   type TransferGrant,
 } from '../core/transfer.ts'
 import { toDisplay } from '../core/virtual-path.ts'
+import { exactBytes } from '../intake/exact-bytes.ts'
 import type { JournalDoor, Journals } from '../intake/journal.ts'
-import { exactBytes, type Recorder } from '../intake/record-upload.ts'
+import type { Recorder } from '../intake/record-upload.ts'
 import type { Store } from '../store/store.ts'
 import { endSession } from './end-session.ts'
 import { createLogins, refused } from './logins.ts'
@@ -318,7 +319,7 @@ export function createGatekeeper(
       await recorder.settled()
       const owed = await group.run(() => {
         if (file.adds) quotas.check(principal, file.adds.bytes, file.adds.files)
-        return recorder.commitRename(file, principal.username)
+        return recorder.commitRename(file, principal)
       }, true)
       renames.add(owed.renameId)
       return owed
@@ -326,7 +327,7 @@ export function createGatekeeper(
     async commitRenames(sessionId, files) {
       journals.pull()
       await recorder.settled()
-      const owed = await group.run(() => recorder.commitRenames(files, sessionOf(sessionId).principal.username), true)
+      const owed = await group.run(() => recorder.commitRenames(files, sessionOf(sessionId).principal), true)
       for (const each of owed) if (each) renames.add(each.renameId)
       return owed
     },

@@ -1,15 +1,17 @@
 // A finished file becomes obligations: one transaction writes the transfer, what the rules make of it, and the audit event.
 // Must not publish or send anything; it only makes what must happen undeniable.
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Clock, newId } from '../core/clock.ts'
+import type { Clock } from '../core/clock.ts'
 import type { ErrorRecord } from '../core/errors.ts'
 import type { PublishedUpload, TakenUpload } from '../core/journal.ts'
-import type { Obligations, RenamedFile, RenameObligations, StagedUpload } from '../core/transfer.ts'
+import type { Obligations, StagedUpload } from '../core/transfer.ts'
 import { nameToBytes, toDisplay, type VirtualPath } from '../core/virtual-path.ts'
 import type { DeliveryQueue } from '../forwarding/queue.ts'
 import type { Rules } from '../forwarding/rules.ts'
 import type { Store } from '../store/store.ts'
 import type { TransferRow } from '../store/transfers.ts'
+import { exactBytes } from './exact-bytes.ts'
+import { createRenames, type RenamesOptions } from './record-rename.ts'
 
 /** A `likely` upload's deliveries wait this long for the session's next sign of life. */
 const QUIET_WINDOW_MS = 300
@@ -21,15 +23,13 @@ export interface RecorderOptions {
   readonly clock: Clock
   readonly queue: DeliveryQueue
   readonly rules: Rules
+  readonly homeOf: RenamesOptions['homeOf']
   /** Deliveries may be due. */
   readonly kick: () => void
   readonly changed: (event: 'completed' | 'aborted' | 'suspect', transferId: string) => void
   /** A spooled file that nothing needs any more. */
   readonly dropSpool: (spool: Uint8Array, of: TransferRow) => void
 }
-
-/** Bytes to store beside a shown path, where that does not say it all. */
-export const exactBytes = (path: VirtualPath): Buffer | null => (path.isWellFormed() ? null : nameToBytes(path))
 
 const SUSPECT: ErrorRecord = {
   code: 'upload.suspect',
@@ -38,7 +38,7 @@ const SUSPECT: ErrorRecord = {
 
 export type Recorder = ReturnType<typeof createRecorder>
 
-export function createRecorder({ store, clock, queue, rules, kick, changed, dropSpool }: RecorderOptions) {
+export function createRecorder({ store, clock, queue, rules, homeOf, kick, changed, dropSpool }: RecorderOptions) {
   const { transfers, deliveries, audit, accounts } = store
   /** Transfers whose verdict was `likely`, until confirmed. */
   const likely = new Set<string>()
@@ -78,31 +78,7 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
 
   const release = (transferId: string): number => queue.release(transferId, clock.now() + (likely.has(transferId) ? QUIET_WINDOW_MS : 0))
 
-  /** What came to this name, if the file that stands there is still that. */
-  const transferAt = (file: RenamedFile, username: string): TransferRow | null => {
-    const row = transfers.lastAt(username, toDisplay(file.from), exactBytes(file.from))
-    return row && row.state !== 'committing' && row.bytes === file.size ? row : null
-  }
-
-  const commitRename = (row: TransferRow, file: RenamedFile): RenameObligations => {
-    const id = newId(clock.now())
-    // a name of its own: the removal of an earlier spool of this transfer may still be under way
-    const spool = row.spool ?? Buffer.concat([file.spoolFolder, Buffer.from(`/${id}`)])
-    const owed = owe(row, file.to)
-    if (owed > 0 && !row.spool) transfers.setSpool(row.id, spool)
-    transfers.addRename({
-      id,
-      session_id: file.sessionId,
-      transfer_id: row.id,
-      from_path: toDisplay(file.from),
-      to_path: toDisplay(file.to),
-      to_path_bytes: exactBytes(file.to),
-      inode: file.inode,
-      final: Buffer.from(file.final),
-      at: clock.now(),
-    })
-    return { deliveries: owed, renameId: id, spool: owed > 0 ? spool : null }
-  }
+  const renames = createRenames({ store, clock, queue, rules, homeOf, release, dropSpool })
 
   return {
     /** Runs inside a durable group. */
@@ -252,37 +228,7 @@ export function createRecorder({ store, clock, queue, rules, kick, changed, drop
       })
       changed('aborted', transferId)
     },
-    /** Runs inside a durable group. */
-    commitRename(file: RenamedFile, username: string): RenameObligations {
-      const row = transferAt(file, username)
-      return row ? commitRename(row, file) : { deliveries: 0, renameId: newId(clock.now()), spool: null }
-    },
-    /** Runs inside a durable group. Files of one folder, in the order in which they once arrived. */
-    commitRenames(files: readonly RenamedFile[], username: string): (RenameObligations | null)[] {
-      const known = files.flatMap((file, i) => {
-        const row = transferAt(file, username)
-        return row ? [{ i, file, row }] : []
-      })
-      const owed: (RenameObligations | null)[] = files.map(() => null)
-      for (const { i, file, row } of known.sort((a, b) => a.row.commit_order! - b.row.commit_order!)) owed[i] = commitRename(row, file)
-      return owed
-    },
-    renamed(renameId: string, done: boolean): void {
-      const rename = transfers.takeRename(renameId)
-      if (!rename) return
-      if (done) {
-        transfers.trust(rename.transfer_id)
-        transfers.moved(rename.transfer_id, rename.to_path, rename.to_path_bytes, rename.final)
-        release(rename.transfer_id)
-        return
-      }
-      deliveries.withdraw(rename.transfer_id, rename.to_path)
-      const row = transfers.get(rename.transfer_id)
-      if (row?.spool && deliveries.countUnfinished(row.id) === 0) {
-        transfers.setSpool(row.id, null)
-        dropSpool(row.spool, row)
-      }
-    },
+    ...renames,
     kick,
   }
 }

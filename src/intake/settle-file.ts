@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.ts'
 import { errorFields, type Logger } from '../core/log.ts'
 import type { Principal } from '../core/user.ts'
 import { nameFromBytes, nameToBytes, type VirtualPath } from '../core/virtual-path.ts'
-import { disposeOf, disposeOfWatched } from '../files/disposal.ts'
+import { type Disposal, disposeOf, disposeOfWatched } from '../files/disposal.ts'
 import { dropSpooled } from '../files/spool.ts'
 import { partialBeside } from '../files/vaults.ts'
 import { createHeld } from '../forwarding/held.ts'
@@ -39,9 +39,16 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
         log.error('spool.failed', 'Spooled content could not be removed.', errorFields(error)),
       ),
     )
-  const disposeUploaded = (username: string, path: VirtualPath, spool: Uint8Array, how: 'delete' | 'archive', date: string) => {
-    const principal = principalOf(username)
-    return principal && disposeOf(principal, path, spool, how, date)
+  const disposeUploaded = (row: TransferRow, path: VirtualPath, spool: Uint8Array, how: 'delete' | 'archive', date: string) => {
+    let result: Disposal | null = null
+    const others = store.deliveries.ofTransfer(row.id).filter(({ username }) => username !== row.username)
+    // who renamed it may see it under a name that its sender has not
+    for (const one of [{ username: row.username, path }, ...others]) {
+      const principal = principalOf(one.username)
+      if (principal) result = disposeOf(principal, one.path as VirtualPath, spool, how, date)
+      if (result === 'done') break
+    }
+    return result
   }
   /** Taken in from a watched folder: the spool holds a copy, so the row says which file it was. */
   const disposeDropped = (row: TransferRow, path: VirtualPath, how: 'delete' | 'archive', date: string) => {
@@ -58,7 +65,7 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
     const row = store.transfers.get(transferId)!
     const path = pathOf(row)
     const date = new Date(clock.now()).toISOString().slice(0, 10)
-    const result = row.protocol === 'watch' ? disposeDropped(row, path, how, date) : disposeUploaded(row.username, path, spool, how, date)
+    const result = row.protocol === 'watch' ? disposeDropped(row, path, how, date) : disposeUploaded(row, path, spool, how, date)
     if (result === null) return false
     store.group.now(() => {
       if (result === 'done' && row.protocol === 'watch') store.watched.forget(folderOf(row.username), nameToBytes(path), row.id)

@@ -8,7 +8,7 @@ import type { DeliveryQueue } from '../forwarding/queue.ts'
 import type { Rules } from '../forwarding/rules.ts'
 import type { Store } from '../store/store.ts'
 import type { Seen, TakenIn, WatchDoor, WatchOrders } from '../watching/messages.ts'
-import { exactBytes } from './record-upload.ts'
+import { exactBytes } from './exact-bytes.ts'
 
 /** The kernel gives files the time of its last tick, which may be so long ago (HZ=100). */
 const TICK_MS = 10

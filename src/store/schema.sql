@@ -151,6 +151,13 @@ CREATE TABLE last_run (
   boot TEXT NOT NULL
 ) STRICT;
 
+CREATE TABLE other_names (
+  final       BLOB PRIMARY KEY,
+  inode       TEXT NOT NULL,
+  since       INTEGER NOT NULL, -- in the order of commits: what came to the name later is its
+  transfer_id TEXT NOT NULL REFERENCES transfers (id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE receipts (
   delivery_id TEXT PRIMARY KEY REFERENCES deliveries (id) ON DELETE CASCADE,
   remote_path TEXT NOT NULL,
@@ -173,7 +180,7 @@ CREATE TABLE renames (
   inode       TEXT NOT NULL,
   final       BLOB NOT NULL,
   at          INTEGER NOT NULL
-) STRICT;
+, source BLOB, keeps INTEGER NOT NULL DEFAULT 0 CHECK (keeps IN (0, 1))) STRICT;
 
 CREATE TABLE rules (
   name       TEXT PRIMARY KEY,
@@ -291,11 +298,13 @@ CREATE INDEX deliveries_running ON deliveries (destination, remote_path) WHERE s
 
 CREATE INDEX deliveries_suspected ON deliveries (next_at) WHERE next_at IS NOT NULL AND waits = 0 AND crashes > 0;
 
+CREATE INDEX other_names_of ON other_names (transfer_id);
+
 CREATE INDEX rules_in_order ON rules (position, name);
 
 CREATE INDEX sessions_open ON sessions (id) WHERE state = 'open';
 
-CREATE INDEX transfers_at_path ON transfers (username, path, commit_order) WHERE commit_order IS NOT NULL;
+CREATE INDEX transfers_at_final ON transfers (final, commit_order) WHERE commit_order IS NOT NULL;
 
 CREATE INDEX transfers_by_spool ON transfers (spool) WHERE spool IS NOT NULL;
 

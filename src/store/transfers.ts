@@ -54,6 +54,10 @@ export interface RenameRow {
   inode: string
   final: Buffer
   at: number
+  /** The real path before; null in rows of an earlier version. */
+  source: Buffer | null
+  /** A second name: the first one stays. */
+  keeps: 0 | 1
 }
 
 export interface TransferQuery {
@@ -141,7 +145,13 @@ export function createTransferRows(db: Sqlite) {
       "SELECT * FROM transfers WHERE id >= @since AND id < @before AND direction = 'upload' AND commit_order IS NOT NULL AND state IN ('completed', 'suspect') ORDER BY id DESC LIMIT @limit",
     ),
     lastAt: db.prepare(
-      "SELECT * FROM transfers WHERE username = ? AND path = ? AND path_bytes IS ? AND commit_order IS NOT NULL AND state IN ('completed', 'committing', 'suspect') ORDER BY commit_order DESC LIMIT 1",
+      "SELECT * FROM transfers WHERE final = ? AND commit_order IS NOT NULL AND protocol <> 'watch' AND state IN ('completed', 'committing', 'suspect') ORDER BY commit_order DESC LIMIT 1",
+    ),
+    byOtherName: db.prepare(
+      'SELECT t.*, o.since FROM other_names o JOIN transfers t ON t.id = o.transfer_id WHERE o.final = @final AND o.inode = @inode',
+    ),
+    addOtherName: db.prepare(
+      'INSERT OR REPLACE INTO other_names SELECT @final, @inode, max(commit_order), @id FROM transfers WHERE commit_order IS NOT NULL',
     ),
     isSpooled: db.prepare('SELECT 1 FROM transfers WHERE spool = ? LIMIT 1').pluck(),
     spooled: db.prepare('SELECT id, spool FROM transfers WHERE spool IS NOT NULL'),
@@ -170,7 +180,7 @@ export function createTransferRows(db: Sqlite) {
     ),
     countOpen: db.prepare("SELECT count(*) FROM transfers WHERE state IN ('open', 'committing')").pluck(),
     addRename: db.prepare(
-      'INSERT INTO renames VALUES (@id, @session_id, @transfer_id, @from_path, @to_path, @to_path_bytes, @inode, @final, @at)',
+      'INSERT INTO renames VALUES (@id, @session_id, @transfer_id, @from_path, @to_path, @to_path_bytes, @inode, @final, @at, @source, @keeps)',
     ),
     moved: db.prepare(
       'UPDATE transfers SET path = ?, path_bytes = ?, final = ?, commit_order = (SELECT max(commit_order) + 1 FROM transfers WHERE commit_order IS NOT NULL) WHERE id = ?',
@@ -227,8 +237,11 @@ export function createTransferRows(db: Sqlite) {
     /** In commit order, a thousand at a time. */
     unfinished: (state: 'open' | 'committing', afterOrder = -1) => q.unfinished.all(state, afterOrder) as TransferRow[],
     hasLaterAt: (final: Uint8Array, order: number) => q.laterAt.get(final, order) === 1,
-    lastAt: (username: string, path: string, pathBytes: Uint8Array | null) =>
-      q.lastAt.get(username, path, pathBytes) as TransferRow | undefined,
+    /** What came last to this real path by a protocol. */
+    lastAt: (final: Uint8Array) => q.lastAt.get(final) as TransferRow | undefined,
+    /** What has this real path for another name of its file. */
+    byOtherName: (final: Uint8Array, inode: string) => q.byOtherName.get({ final, inode }) as (TransferRow & { since: number }) | undefined,
+    addOtherName: (final: Uint8Array, inode: string, id: string) => void q.addOtherName.run({ final, inode, id }),
     /** Whole uploads begun since then (ms), newest first, older than `before`. */
     uploadsSince: (since: number, before: string | undefined, limit: number) =>
       q.uploadsSince.all({ since: newId(Math.max(0, since)).slice(0, 10), before: before ?? '~', limit }) as TransferRow[],

@@ -47,6 +47,7 @@ async function setUp(t: Test, dir = tempDir(t), durable = true) {
     clock,
     rules,
     queue: createDeliveryQueue(store, destinations.tempNameOf),
+    homeOf: () => null,
     kick: () => {},
     changed: (_event, id) => completed.push(id),
     dropSpool: () => {},

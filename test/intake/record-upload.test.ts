@@ -13,6 +13,8 @@ import { createRecorder } from '../../src/intake/record-upload.ts'
 import { createFileSettler } from '../../src/intake/settle-file.ts'
 import { ADMIN, anUpload, aSession, fakeClock, recordedLog, SHA256, tempStore, until } from '../store/temp-store.ts'
 
+const RENAMER = { username: 'customer1', partner: '', home: '/home', mounts: [] }
+
 async function setUp(t: Test, rule: Partial<RuleSpec> = {}) {
   const { dir, store } = tempStore(t)
   const clock = fakeClock()
@@ -29,6 +31,7 @@ async function setUp(t: Test, rule: Partial<RuleSpec> = {}) {
     clock,
     rules,
     queue: createDeliveryQueue(store, destinations.tempNameOf),
+    homeOf: () => null,
     kick: () => {},
     changed: () => {},
     dropSpool: settler.drop,
@@ -118,12 +121,13 @@ test('a name that an older file was moved onto is the older file’s: what it ow
         sessionId: 'session-1',
         from: toVirtualPath(ROOT, from),
         to: toVirtualPath(ROOT, to),
+        source: Buffer.from(`/home${from}`),
         size: 5,
         inode: '1:1',
         spoolFolder: Buffer.from('/spool'),
         final: Buffer.from(`/home${to}`),
       },
-      'customer1',
+      RENAMER,
     )
     s.recorder.renamed(answer.renameId, true)
     return answer
@@ -139,15 +143,13 @@ test('a name that an older file was moved onto is the older file’s: what it ow
 test('a name of other bytes that looks the same is another name', async (t) => {
   const s = await setUp(t)
   s.upload()
-  s.store.transfers.moved('t1', '/\u00e9', Buffer.from([0x2f, 0xe9]), Buffer.from(s.final))
+  const [latin1, utf8] = [Buffer.from('/home/\xe9', 'latin1'), Buffer.from('/home/\u00e9')]
+  s.store.transfers.moved('t1', '/\u00e9', latin1.subarray(5), latin1)
   const looking = { sessionId: 'session-1', size: 5, inode: '1:1', spoolFolder: Buffer.from('/spool'), final: Buffer.from('/home/in/x') }
   const to = toVirtualPath(ROOT, '/in/x')
-  t.equal(s.recorder.commitRename({ ...looking, from: toVirtualPath(ROOT, '/\u00e9'), to }, 'customer1').deliveries, 0)
-  t.equal(
-    s.recorder.commitRename({ ...looking, from: toVirtualPath(ROOT, `/${nameFromBytes(Buffer.from([0xe9]))}`), to }, 'customer1')
-      .deliveries,
-    2,
-  )
+  t.equal(s.recorder.commitRename({ ...looking, source: utf8, from: toVirtualPath(ROOT, '/\u00e9'), to }, RENAMER).deliveries, 0)
+  const exact = toVirtualPath(ROOT, `/${nameFromBytes(Buffer.from([0xe9]))}`)
+  t.equal(s.recorder.commitRename({ ...looking, source: latin1, from: exact, to }, RENAMER).deliveries, 2)
 })
 
 test('what an upload replaced in truth is what it frees of the quota', async (t) => {

@@ -18,6 +18,8 @@ import { ADMIN, aDueDelivery, anUpload, aSession, fakeClock, recordedLog, SHA256
 
 const RETRY = { max_attempts: 3, first_delay: 1000, max_delay: 1000, give_up_after: 1e9 }
 
+const RENAMER = { username: 'customer1', partner: '', home: '/home', mounts: [] }
+
 async function setUp(t: Test, deliver = true) {
   const { dir, store } = tempStore(t)
   const clock = fakeClock()
@@ -37,6 +39,7 @@ async function setUp(t: Test, deliver = true) {
     clock,
     rules,
     queue: createDeliveryQueue(store, destinations.tempNameOf),
+    homeOf: () => null,
     kick: () => {},
     changed: () => {},
     dropSpool: settler.drop,
@@ -348,12 +351,13 @@ function renaming(c: Case, session = 'session-1') {
       sessionId: session,
       from: toVirtualPath(ROOT, '/in/a.part'),
       to: toVirtualPath(ROOT, '/in/a'),
+      source: Buffer.from(c.final('a.part')),
       size: 5,
       inode: `${dev}:${ino}`,
       spoolFolder: Buffer.from(c.vault.spoolFolder),
       final: Buffer.from(c.final('a')),
     },
-    'customer1',
+    RENAMER,
   )
 }
 
@@ -397,10 +401,17 @@ test('a file that goes back to a name it was delivered under owes nothing more, 
   c.store.deliveries.cancel(id, c.clock.now())
   c.settler.settle('t1')
   await until(() => c.store.transfers.get('t1')?.spool === null)
-  const file = { sessionId: 's', from: toVirtualPath(ROOT, '/in/a'), to: toVirtualPath(ROOT, '/in/a'), size: 5, inode: '1:1' }
+  const file = {
+    sessionId: 's',
+    from: toVirtualPath(ROOT, '/in/a'),
+    to: toVirtualPath(ROOT, '/in/a'),
+    source: Buffer.from(c.final('a')),
+    size: 5,
+    inode: '1:1',
+  }
   const owed = c.recorder.commitRename(
     { ...file, spoolFolder: Buffer.from(c.vault.spoolFolder), final: Buffer.from(c.final('a')) },
-    'customer1',
+    RENAMER,
   )
   t.match(owed, { deliveries: 0, spool: null })
   t.equal(c.store.transfers.get('t1')?.spool, null)
