@@ -3,7 +3,6 @@
 import { join } from 'node:path'
 import { PassThrough, type Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import v8 from 'node:v8'
 import { type AdminServer, createAdminServer } from './admin/server.ts'
 import { createApp } from './app.ts'
 import { problemOf, reachGateway, socketDownload, socketTransport, type Transport } from './cli/api-client.ts'
@@ -11,6 +10,7 @@ import { ensureUiBuilt } from './cli/build-ui.ts'
 import { type Command, type CommandIo, runCommand } from './cli/command.ts'
 import { COMMANDS } from './cli/commands.ts'
 import { type LoadedConfig, loadConfig } from './config/load.ts'
+import { collectSeldom } from './core/collector.ts'
 import { createLogger, errorFields } from './core/log.ts'
 import { demo } from './demo.ts'
 import { PUBLIC_DIR } from './gateway.ts'
@@ -19,8 +19,7 @@ import { checkFiles, checkFolders } from './preflight.ts'
 import { serve } from './serve.ts'
 import { lockDataDir } from './store/lock.ts'
 
-// a third less CPU under load: buffers outside the heap otherwise set off collections of the whole of it (ENGINES)
-v8.setFlagsFromString('--external-memory-accounted-in-global-limit')
+collectSeldom()
 
 const closers: (() => void | Promise<void>)[] = []
 

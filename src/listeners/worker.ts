@@ -1,8 +1,8 @@
 // The entry of a listener's worker thread: wires one listener to the gatekeeper's door and to its sessions' files.
 // Must not decide anything; and lets an unexpected error end the thread, so that the service starts a clean one.
-import v8 from 'node:v8'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import type { Config } from '../config/schema.ts'
+import { collectSeldom } from '../core/collector.ts'
 import { createLogger, errorFields } from '../core/log.ts'
 import { Hasher } from '../files/hasher.ts'
 import { JournalWriter } from '../files/journal-writer.ts'
@@ -28,7 +28,7 @@ const CREATE = {
   sftp: async (): Promise<CreateListener> => (await import('./sftp/listener.ts')).createSftpListener,
 } as const
 
-v8.setFlagsFromString('--external-memory-accounted-in-global-limit')
+collectSeldom()
 
 const port = parentPort
 if (!port) throw new Error('this file is the entry of a worker thread')
