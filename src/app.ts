@@ -7,6 +7,7 @@ import { createAuthenticator } from './accounts/authenticator.ts'
 import { createLiveSessions, progressOf } from './accounts/live-sessions.ts'
 import { createLoginGuard } from './accounts/login-guard.ts'
 import { inspectPublicKey } from './accounts/public-keys.ts'
+import { createRefusals } from './accounts/refusals.ts'
 import { createUsers, specOf } from './accounts/users.ts'
 import { announced } from './admin/announced.ts'
 import type { ControlPlane } from './admin/control-plane.ts'
@@ -79,7 +80,8 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
 
   // accounts
   const guard = createLoginGuard(config.defence, clock, (address) => events.emit('ban.changed', () => ({ name: address })))
-  const admins = createAdmins(store, guard, clock)
+  const refusals = createRefusals(store, clock, log)
+  const admins = createAdmins(store, guard, refusals, clock)
   const users = createUsers({
     store,
     live,
@@ -196,6 +198,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     log,
     authenticator,
     guard,
+    refusals,
     live,
     arrivals,
     recorder,
@@ -382,8 +385,11 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
       dispatcher.kick()
     },
     setReload: oversight.setReload,
+    /** How many more were refused, where that is over now. */
+    settleRefusals: () => refusals.settle(false),
     async close(): Promise<void> {
       screens.close()
+      refusals.settle(true)
       await settler.close()
       if (dispatcher.running() === 0) store.group.now(() => store.lastRun.end())
       store.close()

@@ -127,6 +127,7 @@ function keepHouse(app: App): void {
     app.log.error('housekeeping.failed', 'Housekeeping failed; it is tried again in a minute.', errorFields(error))
   try {
     app.users.endExpired()
+    app.settleRefusals()
     app.store.noteAuditHead()
     const before = app.clock.now() - app.config.uploads.partial_ttl
     Promise.all(app.vaults().map((vault) => expirePartials(vault.root, before))).catch(fail)

@@ -7,6 +7,7 @@ import type { AdminRow } from '../store/admins.ts'
 import type { Store } from '../store/store.ts'
 import type { LoginGuard } from './login-guard.ts'
 import { checkNewPassword, hashPassword, verifyPassword } from './passwords.ts'
+import { FEW, NOBODY, type Refusals } from './refusals.ts'
 import { newRecoveryCodes, newTotpSecret, plainCode, recoveryHash, totpStep, totpUri } from './second-factor.ts'
 import { digest } from './tokens.ts'
 
@@ -27,7 +28,7 @@ export interface AdminLogin {
 
 const contextOf = (username: string): string => `admin ${username}`
 
-export function createAdminSessions(store: Store, guard: LoginGuard, clock: Clock) {
+export function createAdminSessions(store: Store, guard: LoginGuard, refusals: Refusals, clock: Clock) {
   const { admins, adminSessions, recoveryCodes } = store.accounts
   /** Only of admins that exist and whose password was known. */
   const wrongCodes = new Map<string, { count: number; since: number }>()
@@ -40,13 +41,21 @@ export function createAdminSessions(store: Store, guard: LoginGuard, clock: Cloc
     detail: Record<string, unknown> = {},
   ): void => store.audit.append({ at: clock.now(), actor: actor.name, address: actor.address, action, object, outcome, detail })
 
-  const refused = (username: string, address: string, detail: Record<string, unknown>): void =>
-    store.group.now(() => audit({ name: username.slice(0, 64), address }, 'admin.login', 'session', 'refused', detail))
-
+  /** A wrong password or code: so many of them bring a ban. */
   const fail = (username: string, address: string, reason: string): never => {
     const banned = guard.failed(address)
-    refused(username, address, banned ? { reason, banned } : { reason })
+    const detail = banned ? { reason, banned } : { reason }
+    store.group.now(() => audit({ name: username.slice(0, 64), address }, 'admin.login', 'session', 'refused', detail))
     throw new FileFlowError('auth.failed')
+  }
+  /** What no ban puts an end to: a few in full, the rest as a number. */
+  const refused = (username: string, address: string, reason: string): Promise<void> =>
+    refusals.add({ action: 'admin.login', actor: username.slice(0, 64), address, object: 'session', detail: { reason } }, FEW)
+  const refuseBanned = async (action: 'admin.login' | 'admin.confirm', actor: string, address: string): Promise<void> => {
+    const shut = guard.refusal(address)
+    if (!shut) return
+    await refusals.add({ action, actor: actor.slice(0, 64), address, object: 'session', detail: { reason: shut.reason } }, 1, shut.until)
+    throw new FileFlowError('auth.banned')
   }
 
   /** @returns what was used; null when the code is wrong. Runs in the transaction of the login. */
@@ -73,7 +82,7 @@ export function createAdminSessions(store: Store, guard: LoginGuard, clock: Cloc
     const live = adminSessions.get(digest(session))
     const row = live && admins.get(live.username)
     if (!row) throw new FileFlowError('auth.required')
-    if (guard.refusal(address)) throw new FileFlowError('auth.banned')
+    await refuseBanned('admin.confirm', row.username, address)
     if (!(await verifyPassword(password, row.password_hash))) {
       guard.failed(address)
       store.group.now(() => audit({ name: row.username, address }, 'admin.confirm', row.username, 'refused'))
@@ -88,10 +97,7 @@ export function createAdminSessions(store: Store, guard: LoginGuard, clock: Cloc
      * @throws FileFlowError `auth.failed`, `auth.banned`; `auth.totp_required` when only the code is missing; `limit.rate` after many wrong codes
      */
     async login(username: string, password: string, address: string, totp?: string): Promise<AdminLogin> {
-      if (guard.refusal(address)) {
-        refused(username, address, { reason: 'banned' })
-        throw new FileFlowError('auth.banned')
-      }
+      await refuseBanned('admin.login', username, address)
       const row = admins.get(username)
       const fits = await verifyPassword(password, row?.password_hash ?? null)
       if (!row) return fail(username, address, 'unknown admin')
@@ -100,11 +106,11 @@ export function createAdminSessions(store: Store, guard: LoginGuard, clock: Cloc
       if (row.totp_secret !== null) {
         if (totp === undefined || totp.trim() === '') {
           // who gets this far knows the password: that must be seen
-          refused(username, address, { reason: 'code missing' })
+          await refused(username, address, 'code missing')
           throw new FileFlowError('auth.totp_required')
         }
         if (tooManyWrongCodes(username)) {
-          refused(username, address, { reason: 'too many wrong codes' })
+          await refused(username, address, 'too many wrong codes')
           throw new FileFlowError('limit.rate', 'Too many wrong codes. Wait ten minutes.')
         }
       }
@@ -132,6 +138,10 @@ export function createAdminSessions(store: Store, guard: LoginGuard, clock: Cloc
       guard.succeeded(address)
       wrongCodes.delete(username)
       return { username, role: row.role, session, csrf, expiresAt }
+    },
+    /** Somebody asked for logins faster than is taken: nobody looked at what was sent. */
+    tooFast(address: string): Promise<void> {
+      return refusals.add({ action: 'admin.login', actor: NOBODY, address, object: 'session', detail: { reason: 'too many requests' } }, 1)
     },
     logout(session: string, address: string): void {
       store.group.now(() => {

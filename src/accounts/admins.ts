@@ -8,6 +8,7 @@ import type { Store } from '../store/store.ts'
 import { createAdminSessions } from './admin-sessions.ts'
 import type { LoginGuard } from './login-guard.ts'
 import { checkNewPassword, hashPassword } from './passwords.ts'
+import type { Refusals } from './refusals.ts'
 import { createTokens } from './tokens.ts'
 
 const iso = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString())
@@ -18,7 +19,7 @@ export interface AdminPatch {
   readonly enabled?: boolean
 }
 
-export function createAdmins(store: Store, guard: LoginGuard, clock: Clock) {
+export function createAdmins(store: Store, guard: LoginGuard, refusals: Refusals, clock: Clock) {
   const { admins, adminSessions, recoveryCodes } = store.accounts
 
   const audit = (actor: Pick<Actor, 'name' | 'address'>, action: string, object: string, detail: Record<string, unknown> = {}): void =>
@@ -58,7 +59,7 @@ export function createAdmins(store: Store, guard: LoginGuard, clock: Clock) {
   }
 
   return {
-    ...createAdminSessions(store, guard, clock),
+    ...createAdminSessions(store, guard, refusals, clock),
     tokens: createTokens(store, clock),
     /** First start, where any length is taken: it is the operator's own choice. An admin named `admin`. @returns the password when it was made up here, to be shown once; null when there is an admin already or it was given. */
     async ensureFirst(given: string | undefined): Promise<string | null> {

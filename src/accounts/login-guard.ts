@@ -1,7 +1,7 @@
 // Against guessing: addresses that fail too often are banned for a while, each time longer; deny lists; bounds on what strangers make it remember.
 // Must not know users: failures count by address alone, so nobody can lock a partner out by name.
 import type { Clock } from '../core/clock.ts'
-import { networkMatcher, plainAddress } from '../core/network.ts'
+import { householdOf, networkMatcher } from '../core/network.ts'
 
 export interface DefencePolicy {
   readonly max_failures: number
@@ -56,21 +56,16 @@ export function createLoginGuard(initial: DefencePolicy, clock: Clock, banned: (
   const records = new Map<string, Record>()
   let failures = 0
   let bans = 0
-  // a /64 is one household: counting single IPv6 addresses would count nothing
-  const keyOf = (address: string): string => {
-    const plain = plainAddress(address)
-    return plain.includes(':') ? `${expandIPv6(plain).slice(0, 4).join(':')}::/64` : plain
-  }
   return {
     refusal(address) {
       if (denied(address)) return { reason: 'denied', until: null }
-      const record = records.get(keyOf(address))
+      const record = records.get(householdOf(address))
       return record && record.until > clock.now() && !allowed(address) ? { reason: 'banned', until: record.until } : null
     },
     failed(address) {
       if (allowed(address)) return false
       const now = clock.now()
-      const key = keyOf(address)
+      const key = householdOf(address)
       const record = records.get(key) ?? { failures: 0, since: now, bans: 0, until: 0, bannedAt: 0, bannedFor: 0 }
       if (now - record.since > policy.window) {
         record.failures = 0
@@ -95,7 +90,7 @@ export function createLoginGuard(initial: DefencePolicy, clock: Clock, banned: (
       return full
     },
     succeeded(address) {
-      const record = records.get(keyOf(address))
+      const record = records.get(householdOf(address))
       if (record) record.failures = 0
     },
     bans() {
@@ -105,7 +100,7 @@ export function createLoginGuard(initial: DefencePolicy, clock: Clock, banned: (
         .map(([address, r]) => ({ address, since: r.bannedAt, until: r.until, failures: r.bannedFor }))
     },
     lift(address) {
-      const key = records.has(address) ? address : keyOf(address)
+      const key = records.has(address) ? address : householdOf(address)
       const record = records.get(key)
       if (!record || record.until <= clock.now()) return false
       return records.delete(key)
@@ -117,13 +112,4 @@ export function createLoginGuard(initial: DefencePolicy, clock: Clock, banned: (
       denied = networkMatcher(policy.deny)
     },
   }
-}
-
-/** The eight groups of an IPv6 address, without leading zeros. */
-function expandIPv6(address: string): string[] {
-  const [head, tail] = address.split('::') as [string, string | undefined]
-  const left = head === '' ? [] : head.split(':')
-  const right = tail === undefined || tail === '' ? [] : tail.split(':')
-  const middle = tail === undefined ? [] : Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0')
-  return [...left, ...middle, ...right].map((group) => group.replace(/^0+(?=.)/, '').toLowerCase())
 }

@@ -167,6 +167,8 @@ export interface ControlPlane {
     resetSecondFactor(actor: Actor, username: string): AdminView
     /** Rate-limited and constant in cost. @throws `auth.failed`, `auth.banned`, `auth.totp_required` */
     login(username: string, password: string, address: string, totp?: string): Promise<AdminLogin>
+    /** A login was refused unseen: too many came from there. */
+    tooFast(address: string): Promise<void>
     logout(session: string, address: string): void
     /** The admin behind a session cookie; slides its end; null when over. */
     /** @param acted false where no person did anything: then its idle time goes on; default true */

@@ -34,3 +34,18 @@ export function networkMatcher(networks: readonly string[]): (address: string) =
     return version !== 0 && list.check(plain, version === 4 ? 'ipv4' : 'ipv6')
   }
 }
+
+/** Who is counted as one: an IPv4 address, or the /64 of an IPv6 one. Counting single IPv6 addresses would count nothing. */
+export function householdOf(address: string): string {
+  const plain = plainAddress(address)
+  return plain.includes(':') ? `${expandIPv6(plain).slice(0, 4).join(':')}::/64` : plain
+}
+
+/** The eight groups of an IPv6 address, without leading zeros. */
+function expandIPv6(address: string): string[] {
+  const [head, tail] = address.split('::') as [string, string | undefined]
+  const left = head === '' ? [] : head.split(':')
+  const right = tail === undefined || tail === '' ? [] : tail.split(':')
+  const middle = tail === undefined ? [] : Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0')
+  return [...left, ...middle, ...right].map((group) => group.replace(/^0+(?=.)/, '').toLowerCase())
+}

@@ -4,6 +4,7 @@ import type { Arrivals } from '../accounts/arrivals.ts'
 import type { Authenticator } from '../accounts/authenticator.ts'
 import { type LiveSession, type LiveSessions, noteProgress, type SessionOwner } from '../accounts/live-sessions.ts'
 import type { LoginGuard } from '../accounts/login-guard.ts'
+import type { Refusals } from '../accounts/refusals.ts'
 import { type Clock, isId, newId } from '../core/clock.ts'
 import { FileFlowError } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
@@ -22,7 +23,7 @@ import type { JournalDoor, Journals } from '../intake/journal.ts'
 import type { Recorder } from '../intake/record-upload.ts'
 import type { Store } from '../store/store.ts'
 import { endSession } from './end-session.ts'
-import { createLogins, refused } from './logins.ts'
+import { createLogins } from './logins.ts'
 import { type Admission, type Gatekeeper, KEY_AND_PASSWORD, type OpenedSession } from './messages.ts'
 import { createNotes } from './notes.ts'
 import { createQuotas } from './quota.ts'
@@ -35,6 +36,7 @@ export interface GatekeeperOptions {
   readonly log: Logger
   readonly authenticator: Authenticator
   readonly guard: LoginGuard
+  readonly refusals: Refusals
   readonly live: LiveSessions
   readonly arrivals: Arrivals
   readonly recorder: Recorder
@@ -79,7 +81,7 @@ export function createGatekeeper(
   }
 
   const waiting = createWaitingRoom(arrivals)
-  const { record: recordRefused, ...logins } = createLogins(options, waiting)
+  const { record: recordRefused, turnAway, ...logins } = createLogins(options, waiting)
 
   /** Transfers of this worker that have not ended. */
   const running = new Map<string, LiveSession>()
@@ -100,10 +102,12 @@ export function createGatekeeper(
 
   const gatekeeper: Gatekeeper = {
     async admit(peer: Peer): Promise<Admission> {
-      if (guard.refusal(peer.address)) return refused('auth.banned')
+      const refusal = guard.refusal(peer.address)
+      if (refusal) return turnAway(peer, refusal)
       const { max_sessions, max_sessions_per_ip } = limits()
       const full = live.count() + arrivals.count() >= max_sessions
-      if (full || live.countFrom(peer.address) + arrivals.countFrom(peer.address) >= max_sessions_per_ip) return refused('limit.sessions')
+      if (full || live.countFrom(peer.address) + arrivals.countFrom(peer.address) >= max_sessions_per_ip)
+        return turnAway(peer, { reason: 'too many sessions', until: null })
       waiting.enter(peer)
       return { allowed: true }
     },

@@ -1,6 +1,7 @@
 // Who may try, and who is who: every refused login is counted, logged and in the audit trail.
 // Must not open a session, nor tell a refused client more than that it was refused.
 import type { Refusal } from '../accounts/authenticator.ts'
+import { FEW, NOBODY } from '../accounts/refusals.ts'
 import { ERRORS } from '../core/errors.ts'
 import { errorFields } from '../core/log.ts'
 import type { Peer } from '../core/transfer.ts'
@@ -9,10 +10,17 @@ import type { GatekeeperOptions } from './control-side.ts'
 import type { Admission, Gatekeeper, LoginAttempt } from './messages.ts'
 import type { WaitingRoom } from './waiting-room.ts'
 
-export const refused = (
-  code: 'auth.banned' | 'limit.sessions' | 'auth.tls_required' | 'permission.denied',
-  message: string = ERRORS[code].text,
-): Admission => ({ allowed: false, code, message })
+const refused = (code: 'auth.banned' | 'limit.sessions' | 'auth.tls_required'): Admission => ({
+  allowed: false,
+  code,
+  message: ERRORS[code].text,
+})
+
+/** Why somebody is not even asked for a credential; ms. */
+interface TurnedAway {
+  readonly reason: 'denied' | 'banned' | 'too many sessions'
+  readonly until: number | null
+}
 
 interface RefusedLogin {
   readonly peer: Peer
@@ -24,16 +32,30 @@ interface RefusedLogin {
 }
 
 export function createLogins(
-  { store, clock, log, guard, authenticator }: Pick<GatekeeperOptions, 'store' | 'clock' | 'log' | 'guard' | 'authenticator'>,
+  {
+    store,
+    clock,
+    log,
+    guard,
+    refusals,
+    authenticator,
+  }: Pick<GatekeeperOptions, 'store' | 'clock' | 'log' | 'guard' | 'refusals' | 'authenticator'>,
   waiting: WaitingRoom,
-): Pick<Gatekeeper, 'mayTry' | 'authenticate'> & { record(refused: RefusedLogin): Promise<void> } {
+): Pick<Gatekeeper, 'mayTry' | 'authenticate'> & {
+  /** What no ban puts an end to: a few in full, the rest as a number. */
+  record(refused: RefusedLogin): Promise<void>
+  /** @param username when the client has said it */
+  turnAway(peer: Peer, why: TurnedAway, username?: string): Admission
+} {
   const { audit, group } = store
-  const record = ({ peer, username, ...detail }: RefusedLogin): Promise<void> =>
+  const actorOf = (username: string): string => `user:${username.slice(0, 64).toWellFormed()}`
+  /** A wrong password: so many of them bring a ban. */
+  const recordGuess = ({ peer, username, ...detail }: RefusedLogin): Promise<void> =>
     group.run(
       () =>
         audit.append({
           at: clock.now(),
-          actor: `user:${username.slice(0, 64).toWellFormed()}`,
+          actor: actorOf(username),
           address: peer.address,
           action: 'login',
           object: peer.protocol,
@@ -42,18 +64,26 @@ export function createLogins(
         }),
       false,
     )
+  const record = ({ peer, username, ...detail }: RefusedLogin): Promise<void> =>
+    refusals.add({ action: 'login', actor: actorOf(username), address: peer.address, object: peer.protocol, detail }, FEW)
+  const failed = (error: unknown): void => log.error('gatekeeper.failed', 'A refused login could not be recorded.', errorFields(error))
   /** It may come in yet, by another key or over TLS: told once it went without. */
   const later = (refused: RefusedLogin): void =>
     waiting.tried(refused.peer, () => {
-      record(refused).catch((error: unknown) =>
-        log.error('gatekeeper.failed', 'A refused login could not be recorded.', errorFields(error)),
-      )
+      record(refused).catch(failed)
     })
+  const turnAway = ({ protocol, address }: Peer, { reason, until }: TurnedAway, username?: string): Admission => {
+    const actor = username === undefined ? NOBODY : actorOf(username)
+    refusals.add({ action: 'login', actor, address, object: protocol, detail: { reason } }, 1, until).catch(failed)
+    return refused(reason === 'too many sessions' ? 'limit.sessions' : 'auth.banned')
+  }
 
   return {
     record,
+    turnAway,
     async mayTry(peer, username, secure): Promise<Admission> {
-      if (guard.refusal(peer.address)) return refused('auth.banned')
+      const refusal = guard.refusal(peer.address)
+      if (refusal) return turnAway(peer, refusal, username)
       if (secure || !authenticator.requiresTls(username)) return { allowed: true }
       later({ peer, username, reason: 'TLS required', method: 'none' })
       return refused('auth.tls_required')
@@ -61,7 +91,11 @@ export function createLogins(
 
     async authenticate(attempt: LoginAttempt): Promise<Principal | null> {
       const { peer, username, credential, secure } = attempt
-      if (guard.refusal(peer.address)) return null
+      const shut = guard.refusal(peer.address)
+      if (shut) {
+        turnAway(peer, shut, username)
+        return null
+      }
       const asking = credential.kind === 'publickey' && !credential.proven
       const result = await authenticator.check(username, credential, peer, secure)
       if (typeof result !== 'string') {
@@ -84,7 +118,7 @@ export function createLogins(
         reason: result,
       })
       if (banned) log.warn('login.banned', 'An address failed too often and is banned for a while.', { address: peer.address })
-      await record({ ...refusal, ...(banned ? { banned } : {}) })
+      await recordGuess({ ...refusal, ...(banned ? { banned } : {}) })
       return null
     },
   }

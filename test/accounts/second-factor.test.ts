@@ -7,7 +7,9 @@ import { generateSync } from 'otplib'
 import { type Test, test } from 'tap'
 import { createAdmins } from '../../src/accounts/admins.ts'
 import { createLoginGuard } from '../../src/accounts/login-guard.ts'
+import { createRefusals } from '../../src/accounts/refusals.ts'
 import { openStore } from '../../src/store/store.ts'
+import { recordedLog } from '../store/temp-store.ts'
 
 const HERE = '192.0.2.9'
 const ADMIN = { name: 'console', address: 'local', role: 'admin' } as const
@@ -26,7 +28,7 @@ async function make(t: Test) {
     { max_failures: 100, window: 600_000, ban: 900_000, ban_growth: 2, ban_max: 86_400_000, allow: [], deny: [] },
     clock,
   )
-  const admins = createAdmins(store, guard, clock)
+  const admins = createAdmins(store, guard, createRefusals(store, clock, recordedLog().log), clock)
   await admins.ensureFirst(PASSWORD)
   const codeOf = (secret: string, offset = 0) => generateSync({ secret, epoch: Math.floor(now / 1000) + offset })
   const advance = (ms: number) => {

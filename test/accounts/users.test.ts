@@ -9,11 +9,12 @@ import { createLiveSessions, type SessionOwner } from '../../src/accounts/live-s
 import { createLoginGuard } from '../../src/accounts/login-guard.ts'
 import { hashPassword } from '../../src/accounts/passwords.ts'
 import { parsePublicKey } from '../../src/accounts/public-keys.ts'
+import { createRefusals } from '../../src/accounts/refusals.ts'
 import { createUsers, isInsideFolder } from '../../src/accounts/users.ts'
 import type { Peer } from '../../src/core/transfer.ts'
 import type { Principal, UserSpec } from '../../src/core/user.ts'
 import { prepareHome } from '../../src/files/homes.ts'
-import { ADMIN, fakeClock, START, tempStore } from '../store/temp-store.ts'
+import { ADMIN, fakeClock, recordedLog, START, tempStore } from '../store/temp-store.ts'
 import { sshKeyPair } from '../support/ssh-keys.ts'
 
 const PEER: Peer = { protocol: 'sftp', address: '203.0.113.7', port: 40000, localAddress: '192.0.2.1', localPort: 22 }
@@ -265,7 +266,7 @@ test('a hash from an export lets the same password in', async (t) => {
 
 test('the first admin is made once; the last one with all rights stays', async (t) => {
   const { store, guard, clock } = setUp(t)
-  const admins = createAdmins(store, guard, clock)
+  const admins = createAdmins(store, guard, createRefusals(store, clock, recordedLog().log), clock)
   const password = await admins.ensureFirst(undefined)
   t.match(password, /^.{20}$/)
   t.equal(await admins.ensureFirst(undefined), null)
@@ -284,7 +285,7 @@ test('the first admin is made once; the last one with all rights stays', async (
 
 test('browser sessions and tokens are kept as hashes only, and end when they should', async (t) => {
   const { store, guard, clock, file, dir } = setUp(t)
-  const admins = createAdmins(store, guard, clock)
+  const admins = createAdmins(store, guard, createRefusals(store, clock, recordedLog().log), clock)
   await admins.ensureFirst('first password')
   await t.rejects(admins.login('admin', 'wrong', '192.0.2.9'), { code: 'auth.failed' })
   await t.rejects(admins.login('\ud800', 'wrong', '192.0.2.9'), { code: 'auth.failed' })
@@ -312,9 +313,32 @@ test('browser sessions and tokens are kept as hashes only, and end when they sho
   t.ok(existsSync(dir))
 })
 
+test('an admin login from a banned address, or one of too many, leaves one row and then a number', async (t) => {
+  const { store, clock } = setUp(t)
+  const guard = createLoginGuard({ ...DEFENCE, max_failures: 1, ban: 60_000 }, clock)
+  const refusals = createRefusals(store, clock, recordedLog().log)
+  const admins = createAdmins(store, guard, refusals, clock)
+  await admins.ensureFirst('first password')
+  await t.rejects(admins.login('admin', 'wrong', '192.0.2.9'), { code: 'auth.failed' })
+  for (let i = 0; i < 5; i++) await t.rejects(admins.login(`admin${i}`, 'first password', '192.0.2.9'), { code: 'auth.banned' })
+  for (let i = 0; i < 4; i++) await admins.tooFast('192.0.2.10')
+  const refused = () => store.audit.list({ limit: 50, action: 'admin.login', outcome: 'refused' })
+  clock.advance(60_000)
+  refusals.settle(false)
+  t.match(refused().reverse(), [
+    { actor: 'admin', address: '192.0.2.9', detail: { reason: 'wrong password', banned: true } },
+    { actor: 'admin0', address: '192.0.2.9', object: 'session', detail: { reason: 'banned', until: String } },
+    { actor: '-', address: '192.0.2.10', detail: { reason: 'too many requests' } },
+    { actor: '-', address: '192.0.2.9', object: 'session', detail: { reason: 'banned', more: 4 } },
+  ])
+  refusals.settle(true)
+  t.match(refused()[0], { actor: '-', address: '192.0.2.10', detail: { reason: 'too many requests', more: 3 } })
+  t.equal(refused().length, 5)
+})
+
 test('a page that is left open does not keep its login alive for ever', async (t) => {
   const { store, guard, clock } = setUp(t)
-  const admins = createAdmins(store, guard, clock)
+  const admins = createAdmins(store, guard, createRefusals(store, clock, recordedLog().log), clock)
   await admins.ensureFirst('first password')
   const { session } = await admins.login('admin', 'first password', '192.0.2.9')
   for (let hour = 1; hour < 12; hour++) {
@@ -327,7 +351,7 @@ test('a page that is left open does not keep its login alive for ever', async (t
 
 test('a login that races a change of the password or the removal of its admin loses', async (t) => {
   const { store, guard, clock } = setUp(t)
-  const admins = createAdmins(store, guard, clock)
+  const admins = createAdmins(store, guard, createRefusals(store, clock, recordedLog().log), clock)
   await admins.ensureFirst('first password')
   await admins.create(ADMIN, { username: 'gone', password: 'first password', role: 'admin' })
   const other = await hashPassword('second password')

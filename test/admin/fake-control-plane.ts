@@ -335,6 +335,7 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
         did(actor, 'admin.update', username)
         return { ...adminView(username, patch.role ?? PASSWORDS[username]!.role), enabled: patch.enabled ?? true }
       },
+      tooFast: async () => undefined,
       resetSecondFactor(actor, username) {
         did(actor, 'admin.reset_2fa', username)
         return adminView(username, PASSWORDS[username]!.role)

@@ -7,6 +7,7 @@ import { createArrivals } from '../../src/accounts/arrivals.ts'
 import { createAuthenticator } from '../../src/accounts/authenticator.ts'
 import { createLiveSessions, noteProgress, rateNow, type SessionOwner } from '../../src/accounts/live-sessions.ts'
 import { createLoginGuard } from '../../src/accounts/login-guard.ts'
+import { createRefusals } from '../../src/accounts/refusals.ts'
 import { createUsers } from '../../src/accounts/users.ts'
 import { newId } from '../../src/core/clock.ts'
 import { FileFlowError } from '../../src/core/errors.ts'
@@ -56,6 +57,7 @@ async function setUp(t: Test, limits = { max_sessions: 10, max_sessions_per_user
   const journals = createJournals({ store, recorder, log, dataDir: dir, durable: false, dropSpool: () => {} })
   const authenticator = createAuthenticator(store, users.principalOf, clock)
   const arrivals = createArrivals()
+  const refusals = createRefusals(store, clock, log)
   const events: string[] = []
   const told: string[] = []
   const moved: [string, number][] = []
@@ -76,6 +78,7 @@ async function setUp(t: Test, limits = { max_sessions: 10, max_sessions_per_user
         log,
         authenticator,
         guard,
+        refusals,
         live,
         arrivals,
         recorder,
@@ -92,7 +95,7 @@ async function setUp(t: Test, limits = { max_sessions: 10, max_sessions_per_user
     return gatekeeper
   }
   const user = (spec: Partial<UserSpec> = {}) => users.create(ADMIN, { username: 'u', password: 'x', ...spec })
-  return { store, clock, live, users, guard, worker, user, events, told, moved, lines, recorder, journals }
+  return { store, clock, live, users, guard, refusals, worker, user, events, told, moved, lines, recorder, journals }
 }
 
 const attempt = (over: Partial<LoginAttempt> = {}): LoginAttempt => ({
@@ -416,6 +419,108 @@ test('guessing passwords is counted and banned, offering other keys is not, and 
   const kept = JSON.stringify([store.audit.list({ limit: 50 }), lines])
   t.match(kept, /unknown user/)
   t.notMatch(kept, /guess|x{65}/, 'neither the password nor an endless name')
+})
+
+test('whoever is shut out leaves one row for each reason and protocol, and then a number: no stranger makes the log grow', async (t) => {
+  const { worker, user, store, clock, refusals } = await setUp(t, { max_sessions: 10, max_sessions_per_user: 5, max_sessions_per_ip: 1 })
+  await user()
+  const door = worker()
+  const refused = () =>
+    store.audit
+      .list({ limit: 100, action: 'login', outcome: 'refused' })
+      .filter(({ detail }) => detail.reason !== 'unknown user')
+      .reverse()
+  const guess = { username: 'nobody', credential: { kind: 'password', password: 'guess' } } as const
+  for (let i = 0; i < 3; i++) await door.authenticate(attempt(guess))
+  for (let i = 0; i < 50; i++) t.match(await door.admit(PEER), { allowed: false, code: 'auth.banned' })
+  for (let i = 0; i < 7; i++) t.match(await door.mayTry(PEER, 'u', true), { allowed: false, code: 'auth.banned' })
+  t.equal(await door.authenticate(attempt()), null)
+  const denied = (host: number): Peer => ({ ...PEER, protocol: 'ftp', address: `198.51.100.${host}` })
+  for (let i = 0; i < 20; i++) t.match(await door.admit(denied(1)), { code: 'auth.banned' })
+  const crowd: Peer = { ...PEER, address: '203.0.113.9' }
+  await door.admit(crowd)
+  for (let i = 0; i < 5; i++) t.match(await door.admit({ ...crowd, port: i }), { code: 'limit.sessions' })
+  store.group.flush()
+  t.match(refused(), [
+    { actor: '-', address: PEER.address, object: 'sftp', detail: { reason: 'banned', until: String } },
+    { actor: 'user:u', address: PEER.address, object: 'sftp', detail: { reason: 'banned', until: String } },
+    { actor: '-', address: '198.51.100.1', object: 'ftp', detail: { reason: 'denied' } },
+    { actor: '-', address: crowd.address, object: 'sftp', detail: { reason: 'too many sessions' } },
+  ])
+  t.equal(refused().length, 4)
+  clock.advance(1001)
+  refusals.settle(false)
+  t.match(refused().slice(4), [
+    { actor: '-', address: PEER.address, object: 'sftp', detail: { reason: 'banned', more: 49, since: String, last: String } },
+    { actor: '-', address: PEER.address, object: 'sftp', detail: { reason: 'banned', more: 7 } },
+  ])
+  t.equal(refused().length, 6, 'what has no end of its own is summed up each hour')
+  await door.admit(denied(1))
+  clock.advance(3600_000)
+  refusals.settle(false)
+  t.match(refused().slice(6), [
+    { actor: '-', address: '198.51.100.1', object: 'ftp', detail: { reason: 'denied', more: 20 } },
+    { actor: '-', address: crowd.address, object: 'sftp', detail: { reason: 'too many sessions', more: 4 } },
+  ])
+  await door.admit(denied(1))
+  store.group.flush()
+  t.match(refused()[8], { address: '198.51.100.1', detail: { reason: 'denied' } }, 'who is still there has a row again')
+  refusals.settle(true)
+  t.equal(refused().length, 9, 'nothing more, nothing said')
+  t.ok(store.audit.verify().ok)
+})
+
+test('strangers from everywhere share the numbers: neither memory nor the log grows with them', async (t) => {
+  const { worker, store, refusals } = await setUp(t)
+  const door = worker()
+  await Promise.all(Array.from({ length: 2000 }, (_, i) => door.admit({ ...PEER, address: `198.51.100.${i % 256}`, protocol: 'ftp' })))
+  await Promise.all(Array.from({ length: 2000 }, (_, i) => door.admit({ ...PEER, address: `198.51.100.${i % 256}` })))
+  store.group.flush()
+  const rows = () => store.audit.list({ limit: 5000, action: 'login', outcome: 'refused' })
+  t.equal(rows().length, 500)
+  refusals.settle(true)
+  const summed = rows().map(({ detail }) => (detail.more as number | undefined) ?? 1)
+  t.equal(
+    summed.reduce((all, more) => all + more, 0),
+    4000,
+    'every try is counted',
+  )
+  t.equal(rows().length, 1001)
+  t.match(rows()[0], { actor: '-', address: '', object: 'sftp', detail: { reason: 'denied', others: true } })
+})
+
+test('an address of IPv6 is one with its /64', async (t) => {
+  const { worker, guard, store, refusals } = await setUp(t)
+  const door = worker()
+  guard.setPolicy({ max_failures: 1, window: 1000, ban: 1000, ban_growth: 2, ban_max: 10_000, allow: [], deny: ['2001:db8::/32'] })
+  for (let i = 0; i < 30; i++) await door.admit({ ...PEER, address: `2001:db8:1:2::${i}` })
+  await door.admit({ ...PEER, address: '2001:db8:1:3::1' })
+  refusals.settle(true)
+  t.match(store.audit.list({ limit: 50, action: 'login' }).reverse(), [
+    { address: '2001:db8:1:2::0', detail: { reason: 'denied' } },
+    { address: '2001:db8:1:3::1', detail: { reason: 'denied' } },
+    { address: '2001:db8:1:2::/64', detail: { reason: 'denied', more: 29 } },
+  ])
+  t.equal(store.audit.list({ limit: 50, action: 'login' }).length, 3)
+})
+
+test('keys that are nobody’s, offered over and over, leave ten rows and a number', async (t) => {
+  const { worker, user, store, refusals } = await setUp(t)
+  await user()
+  const door = worker()
+  const key = { kind: 'publickey', algorithm: 'ssh-ed25519', blob: Buffer.alloc(51), proven: false } as const
+  for (let port = 1; port <= 25; port++) {
+    const peer = { ...PEER, port }
+    await door.admit(peer)
+    await door.authenticate(attempt({ peer, credential: key }))
+    door.departed(peer)
+  }
+  await door.mayTry(PEER, 'u', true)
+  refusals.settle(true)
+  const rows = store.audit.list({ limit: 50, action: 'login', outcome: 'refused' })
+  t.equal(rows.length, 11)
+  t.match(rows[0], { actor: '-', address: PEER.address, detail: { reason: 'unknown key', more: 15 } })
+  t.match(rows[1], { actor: 'user:u', detail: { reason: 'unknown key', method: 'publickey' } })
 })
 
 test('a disabled account is found out by nobody, but its own key is recorded', async (t) => {

@@ -57,6 +57,8 @@ export const guard = {
       who: 'Name',
       by: 'By',
       reason: 'Reason',
+      more: (n: number) => (n === 1 ? 'one more try' : `${n} more tries`),
+      elsewhere: 'many addresses',
       empty: 'No login failed.',
     },
     admins: {

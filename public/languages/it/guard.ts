@@ -59,6 +59,8 @@ export const guard = {
       who: 'Nome',
       by: 'Con',
       reason: 'Motivo',
+      more: (n: number) => (n === 1 ? 'un altro tentativo' : `altri ${n} tentativi`),
+      elsewhere: 'molti indirizzi',
       empty: 'Nessun accesso è fallito.',
     },
     admins: {

@@ -14,7 +14,11 @@ const text = (value: unknown): string => (value === undefined || value === null 
 const COLUMNS: Column<AuditView>[] = [
   { key: 'at', label: strings.audit.when, width: '10rem', render: ({ at }) => <Moment at={at} /> },
   { key: 'who', label: words.who, render: ({ actor }) => <Word>{actor.replace(/^user:/, '')}</Word> },
-  { key: 'from', label: strings.audit.from, render: ({ address }) => <Word>{address}</Word> },
+  {
+    key: 'from',
+    label: strings.audit.from,
+    render: ({ address, detail }) => <Word>{detail.others === true ? words.elsewhere : address}</Word>,
+  },
   {
     key: 'by',
     label: words.by,
@@ -24,7 +28,16 @@ const COLUMNS: Column<AuditView>[] = [
       </>
     ),
   },
-  { key: 'reason', label: words.reason, render: ({ detail }) => <Named of={strings.recorded.refusals} name={text(detail.reason)} /> },
+  {
+    key: 'reason',
+    label: words.reason,
+    render: ({ detail }) => (
+      <>
+        <Named of={strings.recorded.refusals} name={text(detail.reason)} />
+        {typeof detail.more === 'number' ? <div className="quiet">{words.more(detail.more)}</div> : null}
+      </>
+    ),
+  },
 ]
 
 export function Failures() {

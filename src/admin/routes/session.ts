@@ -3,6 +3,7 @@
 import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { FileFlowError } from '../../core/errors.ts'
+import { errorFields } from '../../core/log.ts'
 import { plainAddress } from '../../core/network.ts'
 import { acted, CONSOLE, SESSION_COOKIE } from '../authentication.ts'
 import { type App, actorOf, described, type RouteContext } from '../request.ts'
@@ -19,9 +20,19 @@ const Credentials = Type.Object(
 /** Guessing a password or a code, from one address. */
 const SLOW = { rateLimit: { max: 30, timeWindow: 60_000 } }
 
-export function sessionRoutes(app: App, { control }: RouteContext, secure: boolean): void {
+export function sessionRoutes(app: App, { control, log }: RouteContext, secure: boolean): void {
   const cookie = { path: '/', httpOnly: true, sameSite: 'strict', secure } as const
   const from = (request: FastifyRequest): string => plainAddress(request.ip)
+
+  const slowLogin = {
+    rateLimit: {
+      ...SLOW.rateLimit,
+      onExceeded: (request: FastifyRequest) =>
+        void control.admins
+          .tooFast(from(request))
+          .catch((error: unknown) => log.error('audit.failed', 'A refused login could not be recorded.', errorFields(error))),
+    },
+  }
 
   /** Only for who logged in by password: a token is no person. */
   const sessionOf = (request: FastifyRequest): string => {
@@ -33,7 +44,7 @@ export function sessionRoutes(app: App, { control }: RouteContext, secure: boole
 
   app.post(
     '/session',
-    { schema: described('session', 'Log in', { body: Credentials }), config: SLOW, bodyLimit: 16 * 1024 },
+    { schema: described('session', 'Log in', { body: Credentials }), config: slowLogin, bodyLimit: 16 * 1024 },
     async (request, reply) => {
       const { username, password, totp } = request.body
       const login = await control.admins.login(username, password, from(request), totp)
