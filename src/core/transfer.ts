@@ -1,6 +1,6 @@
 // Sessions and transfers: their states and the facts that are recorded of them.
 // Must not decide anything; policy is in permission, rule and retry.
-import type { ErrorRecord } from './errors.ts'
+import type { ErrorCode, ErrorRecord } from './errors.ts'
 import { PROTOCOLS, type Protocol } from './user.ts'
 import type { VirtualPath } from './virtual-path.ts'
 
@@ -119,6 +119,17 @@ export interface Operation {
   readonly files?: number
 }
 
+/** What a partner was refused. `stat` is all that only looks. */
+export type RefusedAction = Operation['action'] | Direction | 'list' | 'stat' | 'digest'
+
+export interface RefusedOperation {
+  readonly sessionId: string
+  readonly action: RefusedAction
+  readonly path: VirtualPath
+  readonly to?: VirtualPath
+  readonly code: ErrorCode
+}
+
 /** What the files of a session tell the control plane, and ask of it. The gatekeeper is one. */
 export interface TransferLedger {
   /** When it resolves the row exists. What is asked after it finds the transfer there, or is refused. */
@@ -142,4 +153,8 @@ export interface TransferLedger {
   renamed(renameId: string, done: boolean): void
   /** A change that is no transfer, for the audit trail. */
   operation(operation: Operation): void
+  /** An operation that was refused, for the audit trail. At most a few dozen a session. */
+  refused(operation: RefusedOperation): void
+  /** How many more were; once, when the session ends. */
+  refusedMore(sessionId: string, count: number): void
 }

@@ -8,15 +8,7 @@ import type { Refusals } from '../accounts/refusals.ts'
 import { type Clock, isId, newId } from '../core/clock.ts'
 import { FileFlowError } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
-import {
-  type Direction,
-  type NewTransfer,
-  type Operation,
-  type Peer,
-  sizeOrNull,
-  type TransferEnd,
-  type TransferGrant,
-} from '../core/transfer.ts'
+import { type Direction, type NewTransfer, type Peer, sizeOrNull, type TransferEnd, type TransferGrant } from '../core/transfer.ts'
 import { toDisplay } from '../core/virtual-path.ts'
 import { exactBytes } from '../intake/exact-bytes.ts'
 import type { JournalDoor, Journals } from '../intake/journal.ts'
@@ -26,6 +18,7 @@ import { endSession } from './end-session.ts'
 import { createLogins } from './logins.ts'
 import { type Admission, type Gatekeeper, KEY_AND_PASSWORD, type OpenedSession } from './messages.ts'
 import { createNotes } from './notes.ts'
+import { createOperations } from './operations.ts'
 import { createQuotas } from './quota.ts'
 import { stalledUpload } from './stalled-uploads.ts'
 import { createWaitingRoom } from './waiting-room.ts'
@@ -345,24 +338,7 @@ export function createGatekeeper(
       )
     },
 
-    operation(operation: Operation): void {
-      const session = live.get(operation.sessionId)
-      if (session?.owner !== owner) return
-      const { username } = session.principal
-      note(() => {
-        if (operation.bytes !== undefined || operation.files !== undefined)
-          accounts.users.addUsage(username, operation.bytes ?? 0, operation.files ?? 0)
-        audit.append({
-          at: clock.now(),
-          actor: `user:${username}`,
-          address: session.peer.address,
-          action: `file.${operation.action}`,
-          object: toDisplay(operation.path),
-          outcome: 'ok',
-          detail: { session: session.id, ...(operation.to ? { to: toDisplay(operation.to) } : {}) },
-        })
-      }, 'operation')
-    },
+    ...createOperations(options, owner, note),
   }
 
   return {

@@ -25,6 +25,8 @@ const METHODS = {
   commitRenames: 'call',
   renamed: 'notice',
   operation: 'notice',
+  refused: 'notice',
+  refusedMore: 'notice',
   activity: 'notice',
 } as const satisfies { [M in keyof Gatekeeper]: ReturnType<Gatekeeper[M]> extends Promise<unknown> ? 'call' : 'notice' }
 

@@ -4,9 +4,9 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import type { Config } from '../config/schema.ts'
 import { collectSeldom } from '../core/collector.ts'
 import { createLogger, errorFields } from '../core/log.ts'
+import { AuditedFilesystem } from '../files/audited-filesystem.ts'
 import { Hasher } from '../files/hasher.ts'
 import { JournalWriter } from '../files/journal-writer.ts'
-import { SessionFilesystem } from '../files/session-filesystem.ts'
 import { Vaults } from '../files/vaults.ts'
 import type { ToControl, ToWorker } from '../gatekeeper/messages.ts'
 import { createGatekeeperClient } from '../gatekeeper/worker-side.ts'
@@ -38,7 +38,7 @@ const { gatekeeper, settle, flush } = createGatekeeperClient(port)
 const journal = new JournalWriter(place)
 let asked = whoIsAsked(askers)
 const vaults = new Vaults(config.data_dir, config.storage_root)
-const filesystems = new Map<string, SessionFilesystem>()
+const filesystems = new Map<string, AuditedFilesystem>()
 
 const log = createLogger(kind, (line) => send({ type: 'log', line }))
 const hasher = new Hasher((error) =>
@@ -60,7 +60,7 @@ const listener = createListener({
   port: wanted,
   implicitPort,
   openFilesystem(session) {
-    const filesystem = new SessionFilesystem({
+    const filesystem = new AuditedFilesystem({
       session,
       ledger: gatekeeper,
       vaults,

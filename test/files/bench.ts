@@ -9,6 +9,7 @@ import { PERMISSIONS, type PermissionEntry } from '../../src/core/permission.ts'
 import type {
   NewTransfer,
   Operation,
+  RefusedOperation,
   RenamedFile,
   StagedUpload,
   TransferEnd,
@@ -17,8 +18,9 @@ import type {
 } from '../../src/core/transfer.ts'
 import type { Principal } from '../../src/core/user.ts'
 import { nameFromBytes, ROOT, toVirtualPath, type VirtualPath } from '../../src/core/virtual-path.ts'
+import { AuditedFilesystem } from '../../src/files/audited-filesystem.ts'
 import { Hasher } from '../../src/files/hasher.ts'
-import { SessionFilesystem } from '../../src/files/session-filesystem.ts'
+import type { SessionFilesystem } from '../../src/files/session-filesystem.ts'
 import { Vaults } from '../../src/files/vaults.ts'
 import type { Download, FileEntry, Upload, UploadOptions } from '../../src/files/virtual-filesystem.ts'
 
@@ -93,6 +95,14 @@ export class MemoryLedger implements TransferLedger {
     return this.used
   }
 
+  readonly refusals: (RefusedOperation | number)[] = []
+  refused(operation: RefusedOperation): void {
+    this.refusals.push(operation)
+  }
+  refusedMore(_: string, count: number): void {
+    this.refusals.push(count)
+  }
+
   operation(operation: Operation): void {
     this.operations.push(operation)
   }
@@ -147,7 +157,7 @@ export function disk(t: Test, at: string = t.testdir()) {
     vaults,
     /** A new session, closed with the test. */
     session(options: PartnerOptions = {}): SessionFilesystem {
-      const session = new SessionFilesystem({
+      const session = new AuditedFilesystem({
         session: { id: `session${sessions++}`, principal: principal(options.home ?? home, options) },
         ledger,
         vaults,

@@ -317,8 +317,14 @@ test('a worker cannot touch the sessions, transfers and renames of another', asy
   other.closeSession(id, 'not yours')
   other.progress(transferId, 999)
   other.operation({ sessionId: id, action: 'delete', path: path('/x'), bytes: -1000 })
+  other.refused({ sessionId: id, action: 'delete', path: path('/x'), code: 'permission.denied' })
+  other.refusedMore(id, 7)
   await other.admit(PEER)
   store.group.flush()
+  t.same(
+    store.audit.list({ limit: 10, actor: 'user:u' }).map(({ action }) => action),
+    ['login'],
+  )
   t.equal(store.transfers.get(transferId)?.state, 'open')
   t.equal(live.get(id)?.transfers.get(transferId)?.bytes, 0)
   await mine.commitUpload(staged(transferId, { verdict: { confidence: 'likely', evidence: [] } }))

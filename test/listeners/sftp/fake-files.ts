@@ -309,4 +309,6 @@ export class FakeGatekeeper implements Gatekeeper {
     return { bytes: 0, files: 0 }
   }
   operation(): void {}
+  refused(): void {}
+  refusedMore(): void {}
 }

@@ -5,7 +5,8 @@ import { connect } from 'node:net'
 import { test } from 'tap'
 import type { AuditView } from '../../src/core/views.ts'
 import { RawClient } from '../listeners/ftp/support.ts'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { sftp } from '../support/clients.ts'
+import { startGateway, type TestGateway, until } from '../support/gateway.ts'
 
 const STRANGER = '127.0.0.2'
 const AT_ONCE = 20
@@ -73,4 +74,80 @@ test('2,000 connections from a banned address leave a few rows in the audit log,
   )
   t.equal(rows.length, 5)
   t.match(await second.api('GET', '/audit/verify'), { ok: true })
+})
+
+test('what partners are refused with files is in the audit log over FTP and SFTP, and so is what they change', async (t) => {
+  const gateway = await startGateway(t)
+  const password = 'correct-horse-battery'
+  await gateway.apply({
+    users: [
+      {
+        username: 'partner',
+        password,
+        require_tls: false,
+        directories: ['/in', '/out'],
+        quota: { files: 1 },
+        permissions: [
+          { path: '/', allow: ['list', 'download'] },
+          { path: '/in', allow: ['list', 'download', 'upload', 'rename', 'delete', 'mkdir', 'rmdir', 'chmod'] },
+        ],
+      },
+    ],
+  })
+  const files = async () =>
+    (await gateway.api<{ items: AuditView[] }>('GET', '/audit?limit=500&actor=user:partner')).items
+      .filter(({ action }) => action !== 'login')
+      .map(({ action, object, outcome, address, detail }) => [action, object, outcome, detail.code ?? detail.more ?? null, address])
+      .reverse()
+  const from = (...rows: (string | number | null)[][]) => rows.map((row) => [...row, '127.0.0.1'])
+
+  const client = await RawClient.open(gateway.ports.ftp)
+  await client.ask('USER partner')
+  t.match(await client.ask(`PASS ${password}`), /^230 /)
+  for (let i = 0; i < 2; i++) t.match(await client.ask('DELE /out/a'), /^550 /)
+  t.match(await client.ask('MKD /out/folder'), /^550 /)
+  t.match(await client.ask('MKD /in/folder'), /^257 /)
+  t.match(await client.ask('RMD /in/folder'), /^250 /)
+  t.match(await client.ask('QUIT'), /^221 /)
+  client.socket.destroy()
+  await until('FTP has its rows', async () => (await files()).length >= 5)
+  t.same(
+    await files(),
+    from(
+      ['file.delete', '/out/a', 'refused', 'permission.denied'],
+      ['file.mkdir', '/out/folder', 'refused', 'permission.denied'],
+      ['file.mkdir', '/in/folder', 'ok', null],
+      ['file.rmdir', '/in/folder', 'ok', null],
+      ['file.refused', 'ftp', 'refused', 1],
+    ),
+  )
+  const before = (await files()).length
+
+  const ran = await sftp(gateway, 'partner', password, [
+    '-rm /out/b',
+    '-put /etc/hostname /out/c',
+    'put /etc/hostname /in/one',
+    'chmod 600 /in/one',
+    'rename /in/one /in/two',
+    '-put /etc/hostname /in/over',
+    '-rename /in/two /out/two',
+    'rm /in/two',
+  ])
+  t.equal(ran.code, 0, ran.stderr)
+  await until('SFTP has its rows', async () =>
+    (await files()).some(([action, path, outcome]) => action === 'file.delete' && path === '/in/two' && outcome === 'ok'),
+  )
+  t.same(
+    (await files()).slice(before),
+    from(
+      ['file.delete', '/out/b', 'refused', 'permission.denied'],
+      ['upload', '/out/c', 'refused', 'permission.denied'],
+      ['upload', '/in/one', 'ok', null],
+      ['file.setattr', '/in/one', 'ok', null],
+      ['file.rename', '/in/one', 'ok', null],
+      ['upload', '/in/over', 'refused', 'quota.exceeded'],
+      ['file.rename', '/in/two', 'refused', 'permission.denied'],
+      ['file.delete', '/in/two', 'ok', null],
+    ),
+  )
 })
