@@ -41,6 +41,7 @@ import { createDeliveryQueue } from './forwarding/queue.ts'
 import { createRules } from './forwarding/rules.ts'
 import { createSimulator } from './forwarding/simulate.ts'
 import type { GatekeeperOptions } from './gatekeeper/control-side.ts'
+import { createHangingUploads } from './gatekeeper/hanging-uploads.ts'
 import { createJournals } from './intake/journal.ts'
 import { createRecorder } from './intake/record-upload.ts'
 import type { RecoverOptions } from './intake/recover.ts'
@@ -203,6 +204,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     arrivals,
     recorder,
     journals,
+    hanging: createHangingUploads(live, clock),
     limits: () => config.limits,
     moved: throughput.moved,
     changed: (event, id) => (event.startsWith('session.') ? events.emit(event, () => sessions.event(id)) : transferEvent(event, id)),

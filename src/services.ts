@@ -42,6 +42,8 @@ export interface ServicesOptions {
 /** Threads when the configuration says `auto`. */
 const AUTO_THREADS = { ftp: Math.min(4, Math.ceil(availableParallelism() / 2)), sftp: Math.min(8, availableParallelism()) } as const
 const DEFAULT_DRAIN_MS = 30_000
+/** How often it is looked for uploads that hang. */
+const HANGING_LOOK_MS = 1000
 
 export function createServices(options: ServicesOptions) {
   const { config, output, clock, live, dispatcher, watched, changed } = options
@@ -65,6 +67,7 @@ export function createServices(options: ServicesOptions) {
         const owner: SessionOwner = {
           revoked: (sessionId, reason) => send(thread, { type: 'revoked', sessionId, reason }),
           abandon: (sessionId, transferId) => send(thread, { type: 'abandon', sessionId, transferId }),
+          hanging: (sessionId, uploads) => send(thread, { type: 'hanging', sessionId, uploads }),
           principalChanged: (sessionId, principal) => send(thread, { type: 'principal', sessionId, principal }),
         }
         const { gatekeeper, journal, forget } = createGatekeeper(options.gatekeeper, owner)
@@ -185,6 +188,7 @@ export function createServices(options: ServicesOptions) {
   let watching = false
   let stoppedByHand = false
   let open = false
+  let hangingLook: NodeJS.Timeout | undefined
 
   const services = { ftp: listener('ftp'), sftp: listener('sftp'), forwarder, watcher } as const
   const wanted = (name: ServiceName): boolean => name === 'forwarder' || (name === 'watcher' ? watching : config()[name].enabled)
@@ -215,6 +219,7 @@ export function createServices(options: ServicesOptions) {
     async start(): Promise<void> {
       watching = watched.sync()
       open = true
+      hangingLook = setInterval(() => options.gatekeeper.hanging.look(), HANGING_LOOK_MS)
       const names = (['forwarder', 'ftp', 'sftp', 'watcher'] as const).filter(wanted)
       const results = await Promise.allSettled(names.map((name) => services[name].start()))
       const failed = results.findIndex((result) => result.status === 'rejected')
@@ -230,6 +235,7 @@ export function createServices(options: ServicesOptions) {
     /** Listeners first, so that what they finish is still forwarded or queued. */
     async stop(drainMs: number): Promise<void> {
       open = false
+      clearInterval(hangingLook)
       await Promise.all([services.ftp.stop(drainMs), services.sftp.stop(drainMs), watcher.stop(Math.min(drainMs, 10_000))])
       await services.forwarder.stop(Math.min(drainMs, 10_000))
     },

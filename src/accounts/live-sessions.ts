@@ -1,8 +1,9 @@
 // Who is connected now, and the way to tell each session's worker something. The row says what was; this says what is.
 // Must not decide who may come in.
 import type { ErrorRecord } from '../core/errors.ts'
-import type { Direction, Peer } from '../core/transfer.ts'
+import { type Direction, type HangingUpload, type NewTransfer, type Peer, sizeOrNull } from '../core/transfer.ts'
 import type { Principal } from '../core/user.ts'
+import { toDisplay, type VirtualPath } from '../core/virtual-path.ts'
 
 /** The worker that holds a session. */
 export interface SessionOwner {
@@ -10,19 +11,37 @@ export interface SessionOwner {
   principalChanged(sessionId: string, principal: Principal): void
   /** Ends one upload; its bytes are kept as a partial. */
   abandon(sessionId: string, transferId: string): void
+  /** All uploads that hang in other sessions of its user. */
+  hanging(sessionId: string, uploads: readonly HangingUpload[]): void
 }
 
 export interface RunningTransfer {
   readonly id: string
   readonly direction: Direction
+  /** For screens; `exactPath` also for names that are not UTF-8. */
   readonly path: string
+  readonly exactPath: VirtualPath
   bytes: number
+  /** Progress was told: there are bytes that could be gone on from. Until then it may be an empty file, or a copy of what is published. */
+  progressed: boolean
   /** Bytes in the end, where the client announced it or the file has it; null is not known. Not believed for anything but screens. */
   readonly total: number | null
   /** Bytes a second, over the last reports; {@link rateNow} knows whether it still holds. */
   rate: number
   at: number
 }
+
+export const runningTransfer = ({ id, direction, path, offset, expected }: NewTransfer, at: number): RunningTransfer => ({
+  id,
+  direction,
+  path: toDisplay(path),
+  exactPath: path,
+  bytes: direction === 'upload' ? offset : 0,
+  progressed: false,
+  total: sizeOrNull(expected),
+  rate: 0,
+  at,
+})
 
 /** How much a new measurement counts: one report a second makes a rate that follows, and a time left that does not jump about. */
 const NEWEST = 0.3
@@ -36,6 +55,7 @@ export function noteProgress(transfer: RunningTransfer, bytes: number, now: numb
     transfer.rate = Math.round(transfer.rate === 0 ? measured : transfer.rate * (1 - NEWEST) + measured * NEWEST)
   }
   transfer.at = now
+  transfer.progressed = true
 }
 
 /** Bytes a second; 0 for one that stands still. */

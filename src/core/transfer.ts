@@ -63,6 +63,12 @@ export interface NewTransfer {
 /** An announced size, as it came from a client by way of a worker; null when it is none. */
 export const sizeOrNull = (size: unknown): number | null => (Number.isSafeInteger(size) && (size as number) >= 0 ? (size as number) : null)
 
+/** An upload that runs without a byte coming in: its client is slow, or gone and come back by another session. */
+export interface HangingUpload {
+  readonly transferId: string
+  readonly path: VirtualPath
+}
+
 export interface TransferGrant {
   /** Most bytes the file may have in the end (quota and max_file_size); null is without limit. */
   readonly maxSize: number | null
@@ -139,8 +145,8 @@ export interface TransferLedger {
   /** The final name holds the file: `committing` → `completed`, deliveries may start. @param replaced length of what stood there at that moment, null for nothing */
   published(transferId: string, replaced: number | null): void
   endTransfer(transferId: string, end: TransferEnd): void
-  /** Bytes of an upload to that name which hangs in another session of the user; null: there is none. @param end whether it shall end, with its bytes kept as a partial */
-  stalledUpload(sessionId: string, path: VirtualPath, end: boolean): Promise<number | null>
+  /** Ends an upload to that name which hangs in another session of the user; its bytes are kept as a partial when this resolves. One that moves again goes on. */
+  endHanging(sessionId: string, path: VirtualPath): Promise<void>
   /** What counts for the user's quota now. */
   usage(sessionId: string): Promise<{ readonly bytes: number; readonly files: number }>
   /** Bytes so far, of running transfers, for live screens. At most once a second a session. */

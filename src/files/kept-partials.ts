@@ -42,6 +42,16 @@ export const partialSize = (size: number): number => Math.max(0, size - 1)
 /** A file beside a staging file that has a hole: its text is the length before the hole. */
 export const holeMark = (staging: string): string => `${staging}.hole`
 
+/** Length of a staging file without a hole. */
+export function wholeOf(staging: string): number {
+  try {
+    return Number(fs.readFileSync(holeMark(staging), 'utf8'))
+  } catch (error) {
+    if (isMissing(error)) return Number.POSITIVE_INFINITY
+    throw error
+  }
+}
+
 export function keepPartial(staging: Buffer | string, partial: Buffer): boolean {
   try {
     fs.renameSync(staging, partial)

@@ -2,11 +2,12 @@
 // Must not show anything to another user.
 import fs from 'node:fs'
 import { FileFlowError } from '../core/errors.ts'
-import { nameFromBytes, type VirtualPath } from '../core/virtual-path.ts'
+import type { HangingUpload } from '../core/transfer.ts'
+import { baseOf, nameFromBytes, nameToBytes, parentOf, type VirtualPath } from '../core/virtual-path.ts'
 import { entryAt, toEntry } from './attributes.ts'
 import { translated } from './file-io.ts'
 import type { Folder, Place } from './jail.ts'
-import { namesIn } from './kept-partials.ts'
+import { namesIn, partialSize, wholeOf } from './kept-partials.ts'
 import type { StagedUpload } from './upload.ts'
 import type { Vaults } from './vaults.ts'
 import type { FileEntry } from './virtual-filesystem.ts'
@@ -15,11 +16,22 @@ export class PartialOverlay {
   readonly #username: string
   readonly #vaults: Vaults
   readonly #uploads: ReadonlySet<StagedUpload>
+  /** In other sessions of the user: name → transfer. */
+  #hanging: ReadonlyMap<VirtualPath, string> = new Map()
 
   constructor(username: string, vaults: Vaults, uploads: ReadonlySet<StagedUpload>) {
     this.#username = username
     this.#vaults = vaults
     this.#uploads = uploads
+  }
+
+  setHanging(uploads: readonly HangingUpload[]): void {
+    this.#hanging = new Map(uploads.map(({ path, transferId }) => [path, transferId]))
+  }
+
+  /** Whether an upload to that name may hang in another session of the user. */
+  hangs(path: VirtualPath): boolean {
+    return this.#hanging.has(path)
   }
 
   /** The session's own upload in flight to that name. */
@@ -32,6 +44,8 @@ export class PartialOverlay {
   at(place: Place, found: fs.Stats | null): FileEntry | null {
     const open = this.openAt(place.path)
     if (open) return open.entry()
+    const hanging = this.#hangingAt(place.path, place.folder, found)
+    if (hanging) return hanging
     const file = this.fileAt(place, found)
     const stats = file && fs.lstatSync(file, { throwIfNoEntry: false })
     return stats ? entryAt(place.path, stats, true) : null
@@ -45,6 +59,17 @@ export class PartialOverlay {
     return stats?.isFile() && (found === null || (found.isFile() && stats.ctimeMs >= found.ctimeMs)) ? file : null
   }
 
+  /** An upload that hangs elsewhere, as the partial that it would be if it ended now; null also when it has ended since, or something newer stands there. */
+  #hangingAt(path: VirtualPath, folder: Folder, found: fs.Stats | null): FileEntry | null {
+    const transferId = this.#hanging.get(path)
+    if (transferId === undefined) return null
+    const staging = this.#vaults.find(folder).staging(transferId)
+    const stats = fs.lstatSync(staging, { throwIfNoEntry: false })
+    if (!stats || (found !== null && !(found.isFile() && stats.ctimeMs >= found.ctimeMs))) return null
+    const size = partialSize(Math.min(stats.size, wholeOf(staging)))
+    return size === 0 ? null : { ...entryAt(path, stats, true), size }
+  }
+
   within(folder: Folder, path: VirtualPath): FileEntry[] {
     const kept = this.#vaults.find(folder).partialsIn(this.#username, path)
     const entries = new Map<string, FileEntry>()
@@ -55,6 +80,15 @@ export class PartialOverlay {
         const name = nameFromBytes(bytes)
         entries.set(name, toEntry(name, stats, true))
       }
+    }
+    for (const hanging of this.#hanging.keys()) {
+      if (parentOf(hanging) !== path) continue
+      const entry = this.#hangingAt(
+        hanging,
+        folder,
+        fs.lstatSync(folder.at(nameToBytes(baseOf(hanging))), { throwIfNoEntry: false }) ?? null,
+      )
+      if (entry) entries.set(entry.name, entry)
     }
     const prefix = path === '/' ? '/' : `${path}/`
     for (const upload of this.#uploads) {

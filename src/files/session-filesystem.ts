@@ -3,7 +3,7 @@
 import fs from 'node:fs'
 import { FileFlowError } from '../core/errors.ts'
 import type { Permission } from '../core/permission.ts'
-import type { TransferLedger } from '../core/transfer.ts'
+import type { HangingUpload, TransferLedger } from '../core/transfer.ts'
 import type { Principal } from '../core/user.ts'
 import { isReservedName, nameFromBytes, nameToBytes, type VirtualPath } from '../core/virtual-path.ts'
 import { Access, REQUIRED } from './access.ts'
@@ -31,7 +31,7 @@ import type {
 } from './virtual-filesystem.ts'
 
 export interface FilesystemOptions {
-  readonly session: { readonly id: string; readonly principal: Principal }
+  readonly session: { readonly id: string; readonly principal: Principal; readonly hanging?: readonly HangingUpload[] }
   readonly ledger: TransferLedger
   readonly vaults: Vaults
   /** `uploads.durability` is `power`. */
@@ -57,6 +57,7 @@ export class SessionFilesystem implements VirtualFilesystem {
     this.#vaults = vaults
     this.#access = new Access(session.principal, vaults.storageRoot)
     this.#transfers = new SessionTransfers({ sessionId: session.id, access: this.#access, ledger, vaults, durable, arrivals, hasher })
+    this.setHanging(session.hanging ?? [])
   }
 
   get principal(): Principal {
@@ -121,9 +122,9 @@ export class SessionFilesystem implements VirtualFilesystem {
     return entryAt(path, found)
   }
 
-  stalledElsewhere(path: VirtualPath, end: boolean): Promise<number | null> {
-    using place = this.#access.reach(path, end ? REQUIRED.upload : REQUIRED.stat, true)
-    return this.#ledger.stalledUpload(this.sessionId, place.path, end)
+  /** Uploads that hang in the user's other sessions: they are shown as partials, and become such as soon as the user goes on with one. */
+  setHanging(uploads: readonly HangingUpload[]): void {
+    this.#transfers.partials.setHanging(uploads)
   }
 
   /** A newer session of the user goes on with this upload. */
@@ -160,6 +161,7 @@ export class SessionFilesystem implements VirtualFilesystem {
   async remove(path: VirtualPath): Promise<void> {
     const { partials } = this.#transfers
     using place = this.#access.reach(path, REQUIRED.remove, false)
+    await this.#transfers.endHanging(place)
     const found = translated(() => place.lstat())
     if (place.name === null || found?.isDirectory()) throw new FileFlowError('path.is_directory')
     const hadPartial = partials.drop(place)
@@ -179,6 +181,7 @@ export class SessionFilesystem implements VirtualFilesystem {
     const access = this.#access
     using source = access.reach(from, REQUIRED.rename, false)
     using target = access.reach(to, REQUIRED.rename, false)
+    if (!translated(() => source.lstat())) await this.#transfers.endHanging(source)
     if (access.isMountOrHoldsOne(source.path) || access.isMountOrHoldsOne(target.path)) throw new FileFlowError('permission.denied')
     // rows below the folder would not move with it: its files would come under other permissions
     if (translated(() => source.lstat())?.isDirectory() && access.holdsPermissions(source.path, target.path))
@@ -213,6 +216,7 @@ export class SessionFilesystem implements VirtualFilesystem {
       access: this.#access,
       partials: this.#transfers.partials,
       beginUpload: (at, how) => this.#transfers.beginUpload(at, how),
+      endHanging: (place) => this.#transfers.endHanging(place),
     })
     if (changed !== null) this.#record('setattr', changed)
   }

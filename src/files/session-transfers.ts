@@ -134,6 +134,7 @@ export class SessionTransfers {
     const { access, vaults } = this.#options
     // O_EXCL does not follow a link, not even one that leads nowhere
     using place = access.reach(path, REQUIRED.upload, options.mode !== 'create')
+    if (options.mode === 'resume') await this.endHanging(place)
     const upload = await stage(place, options, {
       need: (permission) => access.need(permission, place.path),
       partial: (found) => this.partials.fileAt(place, found),
@@ -265,6 +266,13 @@ export class SessionTransfers {
         this.#progress.forget(upload.transferId)
       },
     }
+  }
+
+  /** What hangs under that name in another session of the user becomes the user's partial. */
+  async endHanging({ path }: Place): Promise<void> {
+    if (!this.partials.hangs(path)) return
+    await this.#options.ledger.endHanging(this.#options.sessionId, path)
+    this.#options.access.alive()
   }
 
   abandon(transferId: string): void {

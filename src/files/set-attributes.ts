@@ -7,6 +7,7 @@ import type { VirtualPath } from '../core/virtual-path.ts'
 import { type Access, REQUIRED } from './access.ts'
 import { setAttributesAt } from './attributes.ts'
 import { fromErrno, translated } from './file-io.ts'
+import type { Place } from './jail.ts'
 import type { PartialOverlay } from './partials.ts'
 import type { Attributes, Upload, UploadOptions } from './virtual-filesystem.ts'
 
@@ -14,6 +15,8 @@ export interface AttributesContext {
   readonly access: Access
   readonly partials: PartialOverlay
   beginUpload(path: VirtualPath, options: UploadOptions): Promise<Upload>
+  /** @see SessionTransfers.endHanging */
+  endHanging(place: Place): Promise<void>
 }
 
 /** @returns the place whose mode or times were set, for the audit trail; null when an unpublished upload took them, or none were given */
@@ -32,6 +35,7 @@ export async function setAttributes(
   if (needed.length === 0) return null
   using place = access.reach(path, needed, followLink)
   const found = translated(() => place.lstat())
+  if (!found) await context.endHanging(place)
   const staged = partials.openAt(place.path)
   if (staged) {
     await staged.setAttributes(rest)
@@ -50,8 +54,9 @@ export async function setAttributes(
 }
 
 /** A new version of the file with another length, published as an upload is. */
-async function resize(path: VirtualPath, size: number, { access, partials, beginUpload }: AttributesContext): Promise<void> {
+async function resize(path: VirtualPath, size: number, { access, partials, beginUpload, endHanging }: AttributesContext): Promise<void> {
   using place = access.reach(path, REQUIRED.resize, true)
+  await endHanging(place)
   const staged = partials.openAt(place.path)
   if (staged) return staged.truncate(size)
   const partial = partials.fileAt(

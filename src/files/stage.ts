@@ -64,6 +64,8 @@ export async function stage(place: Place, options: UploadOptions, context: Stage
     if (options.truncateTo !== undefined && options.truncateTo > taken) throw behindTheEnd(options.truncateTo, taken)
     const size = options.truncateTo ?? taken
     if (size < taken) await truncate(fd, size)
+    // what it goes on from counts as its own, also when it hangs before a byte comes
+    if (base?.isPartial) context.host.progress(transferId, size)
     return new StagedUpload(context.host, {
       transferId,
       announce,

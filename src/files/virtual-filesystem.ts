@@ -21,14 +21,14 @@ export interface FileEntry {
   readonly links: number
   /** Device and inode in one, stable while the file lives (MLSD `unique`). */
   readonly unique: string
-  /** Only its uploader sees it: an upload that did not finish. */
+  /** Only its uploader sees it: an upload that did not finish, or that hangs in another session of the user. */
   readonly partial: boolean
 }
 
 export interface UploadOptions {
   /**
    * `replace`: a new file takes the name at commit (STOR, O_TRUNC).
-   * `resume`: goes on from the user's partial, or else from a copy of the published file (REST+STOR, O_WRONLY without O_TRUNC, `reput`).
+   * `resume`: goes on from the user's partial (an upload to that name that hangs in another session of the user is ended first), or else from a copy of the published file (REST+STOR, O_WRONLY without O_TRUNC, `reput`).
    * `create`: as replace, but the name must be free (O_EXCL).
    */
   readonly mode: 'replace' | 'resume' | 'create'
@@ -135,11 +135,6 @@ export interface VirtualFilesystem {
   lstat(path: VirtualPath): Promise<FileEntry>
   /** Whether the table allows it; for MLSD `perm` and cheap early answers. The operations check for themselves. */
   may(permission: Permission, path: VirtualPath): boolean
-  /**
-   * Bytes of an upload to that name which hangs (no byte for some seconds) in another session of the user; null: there is none. With `end`, it is ended, and its
-   * bytes are the user's partial when this resolves.
-   */
-  stalledElsewhere(path: VirtualPath, end: boolean): Promise<number | null>
   openDownload(path: VirtualPath, offset?: number): Promise<Download>
   beginUpload(path: VirtualPath, options: UploadOptions): Promise<Upload>
   /**

@@ -2,25 +2,25 @@
 // Must not trust a worker's word about another worker's sessions or transfers, nor hand anyone a secret.
 import type { Arrivals } from '../accounts/arrivals.ts'
 import type { Authenticator } from '../accounts/authenticator.ts'
-import { type LiveSession, type LiveSessions, noteProgress, type SessionOwner } from '../accounts/live-sessions.ts'
+import { type LiveSession, type LiveSessions, noteProgress, runningTransfer, type SessionOwner } from '../accounts/live-sessions.ts'
 import type { LoginGuard } from '../accounts/login-guard.ts'
 import type { Refusals } from '../accounts/refusals.ts'
 import { type Clock, isId, newId } from '../core/clock.ts'
 import { FileFlowError } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
-import { type Direction, type NewTransfer, type Peer, sizeOrNull, type TransferEnd, type TransferGrant } from '../core/transfer.ts'
+import type { Direction, NewTransfer, Peer, TransferEnd, TransferGrant } from '../core/transfer.ts'
 import { toDisplay } from '../core/virtual-path.ts'
 import { exactBytes } from '../intake/exact-bytes.ts'
 import type { JournalDoor, Journals } from '../intake/journal.ts'
 import type { Recorder } from '../intake/record-upload.ts'
 import type { Store } from '../store/store.ts'
 import { endSession } from './end-session.ts'
+import type { HangingUploads } from './hanging-uploads.ts'
 import { createLogins } from './logins.ts'
 import { type Admission, type Gatekeeper, KEY_AND_PASSWORD, type OpenedSession } from './messages.ts'
 import { createNotes } from './notes.ts'
 import { createOperations } from './operations.ts'
 import { createQuotas } from './quota.ts'
-import { stalledUpload } from './stalled-uploads.ts'
 import { createWaitingRoom } from './waiting-room.ts'
 
 export interface GatekeeperOptions {
@@ -34,6 +34,7 @@ export interface GatekeeperOptions {
   readonly arrivals: Arrivals
   readonly recorder: Recorder
   readonly journals: Journals
+  readonly hanging: HangingUploads
   readonly limits: () => { max_sessions: number; max_sessions_per_user: number; max_sessions_per_ip: number }
   /** Told as bytes of partners pass. */
   readonly moved: (direction: Direction, bytes: number) => void
@@ -54,7 +55,7 @@ export function createGatekeeper(
   /** The worker is gone, and all its connections with it. */
   forget(): void
 } {
-  const { store, clock, log, authenticator, guard, live, arrivals, recorder, journals, limits, changed, moved } = options
+  const { store, clock, log, authenticator, guard, live, arrivals, recorder, journals, hanging, limits, changed, moved } = options
   const { transfers, audit, accounts, group } = store
   const quotas = createQuotas(store)
   const note = createNotes(group, log)
@@ -180,7 +181,7 @@ export function createGatekeeper(
         close(id, 'The account was changed during the login.')
         throw new FileFlowError('auth.failed')
       }
-      return { id, principal: now, peer }
+      return { id, principal: now, peer, hanging: hanging.of(session) }
     },
 
     closeSession: close,
@@ -199,8 +200,7 @@ export function createGatekeeper(
       const path = toDisplay(transfer.path)
       // at once: what the worker asks next comes before the row is written
       running.set(id, session)
-      const bytes = direction === 'upload' ? offset : 0
-      session.transfers.set(id, { id, direction, path, bytes, total: sizeOrNull(transfer.expected), rate: 0, at })
+      session.transfers.set(id, runningTransfer(transfer, at))
       try {
         await group.run(
           () =>
@@ -294,8 +294,8 @@ export function createGatekeeper(
       )
     },
 
-    async stalledUpload(sessionId, path, end) {
-      return stalledUpload(live, clock, sessionOf(sessionId), path, end)
+    async endHanging(sessionId, path) {
+      await hanging.end(sessionOf(sessionId), path)
     },
 
     async usage(sessionId) {

@@ -3,7 +3,7 @@
 import type { Reply } from '../core/channel.ts'
 import type { ErrorCode, ErrorRecord } from '../core/errors.ts'
 import type { LogLine } from '../core/log.ts'
-import type { Peer, TransferLedger } from '../core/transfer.ts'
+import type { HangingUpload, Peer, TransferLedger } from '../core/transfer.ts'
 import type { Principal } from '../core/user.ts'
 
 export type Admission = { readonly allowed: true } | { readonly allowed: false; readonly code: ErrorCode; readonly message: string }
@@ -33,6 +33,8 @@ export interface OpenedSession {
   readonly principal: Principal
   /** Where it came from, as its row says. */
   readonly peer: Peer
+  /** Uploads that hang in the user's other sessions. */
+  readonly hanging?: readonly HangingUpload[]
 }
 
 /** Every question a listener worker may ask. Refusals are thrown as FileFlowError. */
@@ -74,6 +76,8 @@ export type ToWorker =
   | { readonly type: 'revoked'; readonly sessionId: string; readonly reason: ErrorRecord }
   /** An upload that hangs: a newer session of the user goes on with it. */
   | { readonly type: 'abandon'; readonly sessionId: string; readonly transferId: string }
+  /** All that hang in other sessions of the user of this one. */
+  | { readonly type: 'hanging'; readonly sessionId: string; readonly uploads: readonly HangingUpload[] }
   | { readonly type: 'principal'; readonly sessionId: string; readonly principal: Principal }
   | { readonly type: 'reload'; readonly config: unknown; readonly credentials: unknown }
   /** Whose uploads rules may want. */

@@ -18,7 +18,7 @@ const METHODS = {
   journaled: 'notice',
   confirmUpload: 'notice',
   endTransfer: 'notice',
-  stalledUpload: 'call',
+  endHanging: 'call',
   usage: 'call',
   progress: 'notice',
   commitRename: 'call',

@@ -104,6 +104,8 @@ function take(message: ToWorker): unknown {
       return listener.revoke(message.sessionId, message.reason)
     case 'abandon':
       return filesystems.get(message.sessionId)?.abandon(message.transferId)
+    case 'hanging':
+      return filesystems.get(message.sessionId)?.setHanging(message.uploads)
     case 'principal':
       filesystems.get(message.sessionId)?.setPrincipal(message.principal)
       return listener.principalChanged(message.sessionId, message.principal)

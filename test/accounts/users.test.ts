@@ -33,6 +33,7 @@ function setUp(t: Test, { storage = 'files', home = prepareHome } = {}) {
   const owner: SessionOwner = {
     revoked: (id, reason) => told.push(`${id} ${reason.code}`),
     abandon: () => undefined,
+    hanging: () => undefined,
     principalChanged: (id, principal) => told.push(`${id} principal ${principal.permissions.length}`),
   }
   const connect = (username: string, id = `s-${username}`): void =>

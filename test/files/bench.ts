@@ -88,9 +88,7 @@ export class MemoryLedger implements TransferLedger {
   }
 
   used = { bytes: 0, files: 0 }
-  async stalledUpload() {
-    return null
-  }
+  async endHanging() {}
   async usage() {
     return this.used
   }

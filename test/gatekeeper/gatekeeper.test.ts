@@ -19,6 +19,7 @@ import { createDestinations } from '../../src/forwarding/destinations.ts'
 import { createDeliveryQueue } from '../../src/forwarding/queue.ts'
 import { createRules } from '../../src/forwarding/rules.ts'
 import { createGatekeeper } from '../../src/gatekeeper/control-side.ts'
+import { createHangingUploads } from '../../src/gatekeeper/hanging-uploads.ts'
 import type { Gatekeeper, LoginAttempt, ToWorker } from '../../src/gatekeeper/messages.ts'
 import { createReceiver } from '../../src/gatekeeper/receive.ts'
 import { createGatekeeperClient, isCall, isNotice } from '../../src/gatekeeper/worker-side.ts'
@@ -58,6 +59,7 @@ async function setUp(t: Test, limits = { max_sessions: 10, max_sessions_per_user
   const authenticator = createAuthenticator(store, users.principalOf, clock)
   const arrivals = createArrivals()
   const refusals = createRefusals(store, clock, log)
+  const hanging = createHangingUploads(live, clock)
   const events: string[] = []
   const told: string[] = []
   const moved: [string, number][] = []
@@ -68,7 +70,8 @@ async function setUp(t: Test, limits = { max_sessions: 10, max_sessions_per_user
     t.teardown(() => port1.close())
     const owner: SessionOwner = {
       revoked: (id, reason) => told.push(`${id} ${reason.code}`),
-      abandon: () => undefined,
+      abandon: (id, transferId) => told.push(`${id} abandon ${transferId}`),
+      hanging: (id, uploads) => told.push(`${id} hanging ${uploads.map((one) => one.path).join()}`),
       principalChanged: () => told.push('principal'),
     }
     const { gatekeeper: control } = createGatekeeper(
@@ -83,6 +86,7 @@ async function setUp(t: Test, limits = { max_sessions: 10, max_sessions_per_user
         arrivals,
         recorder,
         journals,
+        hanging,
         limits: () => limits,
         changed: (event) => events.push(event),
         moved: (direction, bytes) => moved.push([direction, bytes]),
@@ -95,7 +99,7 @@ async function setUp(t: Test, limits = { max_sessions: 10, max_sessions_per_user
     return gatekeeper
   }
   const user = (spec: Partial<UserSpec> = {}) => users.create(ADMIN, { username: 'u', password: 'x', ...spec })
-  return { store, clock, live, users, guard, refusals, worker, user, events, told, moved, lines, recorder, journals }
+  return { store, clock, live, users, guard, hanging, refusals, worker, user, events, told, moved, lines, recorder, journals }
 }
 
 const attempt = (over: Partial<LoginAttempt> = {}): LoginAttempt => ({
@@ -149,7 +153,10 @@ test('a size that a worker announces is shown when it is one, and believed for n
 })
 
 test('the rate of a transfer follows without jumping, and a transfer that stands still has none', (t) => {
-  const transfer = { id: 't', direction: 'upload' as const, path: '/a', bytes: 0, total: null, rate: 0, at: 0 }
+  const transfer = {
+    ...{ id: 't', direction: 'upload' as const, path: '/a', exactPath: path('/a') },
+    ...{ bytes: 0, progressed: false, total: null, rate: 0, at: 0 },
+  }
   const report = (bytes: number, now: number) => {
     noteProgress(transfer, bytes, now)
     transfer.bytes = bytes
@@ -680,4 +687,44 @@ test('a right password that finds no place is in the audit trail', async (t) => 
     { actor: 'user:nobody', detail: { reason: 'unknown user', method: 'password' } },
     { actor: 'user:u', address: PEER.address, detail: { reason: 'too many sessions', method: 'password' } },
   ])
+})
+
+test('sessions are told once of the uploads that hang in their user’s other ones: never of one that moves, has nothing, or is another user’s', async (t) => {
+  const { worker, user, users, clock, hanging, told } = await setUp(t)
+  await user()
+  await users.create(ADMIN, { username: 'v', password: 'x' })
+  const [one, two] = [worker(), worker()]
+  const old = await one.openSession('u', PEER, 'password', '')
+  const stranger = await two.openSession('v', PEER, 'password', '')
+  const [slow, empty] = [await upload(one, old.id, '/in/\udcffslow'), await upload(one, old.id, '/in/empty')]
+  one.progress(slow.transferId, 100)
+  await one.usage(old.id)
+  const early = await two.openSession('u', PEER, 'password', '')
+  t.same(early.hanging, [], 'it moved just now')
+  hanging.look()
+  clock.advance(5000)
+  const late = await two.openSession('u', PEER, 'password', '')
+  t.same(late.hanging, [{ transferId: slow.transferId, path: path('/in/\udcffslow') }], 'who comes later knows at once')
+  hanging.look()
+  hanging.look()
+  t.same(told, [`${early.id} hanging ${path('/in/\udcffslow')}`], 'and who was there is told once')
+  t.same((await two.openSession('v', PEER, 'password', '')).hanging, [])
+  one.progress(slow.transferId, 200)
+  await one.usage(old.id)
+  told.length = 0
+  hanging.look()
+  t.same(told.sort(), [`${early.id} hanging `, `${late.id} hanging `].sort(), 'it moves again')
+  await two.endHanging(late.id, path('/in/\udcffslow'))
+  t.same(told.length, 2, 'and is not ended')
+  clock.advance(6000)
+  await two.endHanging(stranger.id, path('/in/\udcffslow'))
+  await two.endHanging(late.id, path('/in/\udcfeslow'))
+  await two.endHanging(late.id, path('/in/empty'))
+  t.equal(told.length, 2)
+  const ended = two.endHanging(late.id, path('/in/\udcffslow'))
+  await until(() => told.includes(`${old.id} abandon ${slow.transferId}`))
+  one.endTransfer(slow.transferId, { state: 'aborted', bytes: 200, error: { code: 'transfer.aborted', message: '' }, partial: true })
+  await ended
+  t.ok(empty.transferId)
+  t.match(await one.usage(old.id), { files: 0 })
 })

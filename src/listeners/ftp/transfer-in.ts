@@ -30,8 +30,6 @@ export async function receiveUpload(
   opening: string,
 ): Promise<void> {
   const announced = connection.settings.allocated
-  // the client's own upload of that name, on a connection that hangs, would keep what it goes on from
-  if (options.mode === 'resume') await connection.files.stalledElsewhere(path, true)
   const upload = await connection.files.beginUpload(path, { ...options, expected: announced ?? undefined }).catch((error: unknown) => {
     // RFC 3659 §5.4: a restart point that is not there
     throw codeOf(error) === 'request.invalid' && options.truncateTo !== undefined ? new Refusal(554, (error as Error).message) : error

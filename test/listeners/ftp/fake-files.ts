@@ -164,7 +164,6 @@ export function fakeFiles(
         yield { ...(await entryOf(`${path === '/' ? '' : path}/${text}` as VirtualPath, false)), name: text }
       }
     },
-    stalledElsewhere: async () => null,
     stat: (path) => entryOf(path, true),
     lstat: (path) => entryOf(path, false),
     may: () => true,

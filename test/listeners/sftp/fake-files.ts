@@ -89,9 +89,6 @@ export class FakeFiles implements VirtualFilesystem {
     const names = await translated(fs.readdir(this.real(path), { encoding: 'buffer' }))
     for (const name of names) yield await this.#entry(`${path === '/' ? '' : path}/${nameFromBytes(name)}` as VirtualPath, false)
   }
-  async stalledElsewhere(): Promise<null> {
-    return null
-  }
   stat(path: VirtualPath): Promise<FileEntry> {
     return this.#entry(path, true)
   }
@@ -302,9 +299,7 @@ export class FakeGatekeeper implements Gatekeeper {
     this.progressed.push(transferId)
   }
   renamed(): void {}
-  async stalledUpload() {
-    return null
-  }
+  async endHanging() {}
   async usage() {
     return { bytes: 0, files: 0 }
   }

@@ -30,11 +30,7 @@ async function rnto(connection: FtpConnection, argument: string): Promise<void> 
 async function size(connection: FtpConnection, argument: string): Promise<void> {
   // RFC 3659 §4: what a transfer would take, which in TYPE A only reading all of the file could tell. vsftpd and ProFTPD refuse it, too.
   if (connection.settings.type === 'A' && !connection.settings.listedInText) throw new Refusal(550, 'SIZE counts bytes: use TYPE I first.')
-  const path = pathOf(connection, argument)
-  // a client that comes back by a new connection asks how far the one that hangs came, before it resumes
-  const stalled = await connection.files.stalledElsewhere(path, false)
-  if (stalled !== null && stalled > 1) return connection.reply(213, String(stalled - 1))
-  const entry = await connection.files.stat(path)
+  const entry = await connection.files.stat(pathOf(connection, argument))
   if (entry.kind !== 'file') throw new Refusal(550, 'Not a plain file.')
   await connection.reply(213, String(entry.size))
 }
