@@ -193,10 +193,9 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
   })
 
   const throughput = createThroughput(clock)
-  const gatekeeper: GatekeeperOptions = {
+  const gatekeeper: Omit<GatekeeperOptions, 'log'> = {
     store,
     clock,
-    log,
     authenticator,
     guard,
     refusals,

@@ -30,7 +30,8 @@ export interface ServicesOptions {
   readonly output: LogOutput
   readonly clock: Clock
   readonly live: LiveSessions
-  readonly gatekeeper: GatekeeperOptions
+  /** Each service brings its own log. */
+  readonly gatekeeper: Omit<GatekeeperOptions, 'log'>
   readonly dispatcher: Dispatcher
   readonly watched: Watched
   readonly recovery: () => RecoverOptions
@@ -70,7 +71,7 @@ export function createServices(options: ServicesOptions) {
           hanging: (sessionId, uploads) => send(thread, { type: 'hanging', sessionId, uploads }),
           principalChanged: (sessionId, principal) => send(thread, { type: 'principal', sessionId, principal }),
         }
-        const { gatekeeper, journal, forget } = createGatekeeper(options.gatekeeper, owner)
+        const { gatekeeper, journal, forget } = createGatekeeper({ ...options.gatekeeper, log }, owner)
         const place = places.get(thread.index)!
         journals.begin(place, journal)
         door = { owner, journal: place, receive: createReceiver({ gatekeeper, log, post: (message) => send(thread, message) }), forget }
@@ -133,7 +134,7 @@ export function createServices(options: ServicesOptions) {
           }),
         )
         .then(() =>
-          endSession(options.gatekeeper, session.id, crashed ? `The ${kind} thread failed.` : `The ${kind} service stopped.`, 'aborted'),
+          endSession({ ...options.gatekeeper, log }, session.id, crashed ? `The ${kind} thread failed.` : `The ${kind} service stopped.`, 'aborted'),
         )
     }
   }

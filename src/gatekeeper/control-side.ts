@@ -26,6 +26,7 @@ import { createWaitingRoom } from './waiting-room.ts'
 export interface GatekeeperOptions {
   readonly store: Store
   readonly clock: Clock
+  /** Of the service that the worker belongs to. */
   readonly log: Logger
   readonly authenticator: Authenticator
   readonly guard: LoginGuard

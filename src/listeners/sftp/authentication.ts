@@ -123,7 +123,7 @@ export class Authentication {
     try {
       opened = turn === this.#turn && !this.#done && this.#parts.opened(session)
     } finally {
-      if (!opened) gatekeeper.closeSession(session.id, 'the connection was lost during login')
+      if (!opened) gatekeeper.closeSession(session.id, 'abandoned')
     }
     if (!opened) return
     this.#done = true

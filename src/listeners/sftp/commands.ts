@@ -18,10 +18,7 @@ export function startCommand(session: Session, channel: ServerChannel, text: str
       if (codeOf(error) === 'internal') session.log.error('scp.failed', 'a copy failed', errorFields(error))
       return 1
     })
-    .then((status) => {
-      channel.exit(status)
-      channel.end()
-    })
+    .then((status) => stream.finish(status))
     .catch((error: unknown) => session.log.error('scp.failed', 'a channel could not be closed', errorFields(error)))
   return stream
 }

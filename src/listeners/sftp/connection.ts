@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net'
 import type { Config } from '../../config/schema.ts'
 import { monotonic } from '../../core/clock.ts'
-import { type ErrorRecord, FileFlowError, fromErrorRecord } from '../../core/errors.ts'
+import { type ErrorRecord, FileFlowError, toErrorRecord } from '../../core/errors.ts'
 import { errorFields, type Logger } from '../../core/log.ts'
 import type { Peer } from '../../core/transfer.ts'
 import type { Principal } from '../../core/user.ts'
@@ -12,6 +12,7 @@ import type { ListenerContext } from '../listener.ts'
 import type { AuthRequest } from './auth-request.ts'
 import { Authentication } from './authentication.ts'
 import { FILES_ONLY, startCommand } from './commands.ts'
+import { departure, ENDS, type End, type Farewell, isGoodbye, leftOpen, sentAway } from './ends.ts'
 import type { ScpStream } from './scp-stream.ts'
 import { Session } from './session.ts'
 import { SftpChannel } from './sftp-channel.ts'
@@ -42,7 +43,11 @@ export class Connection {
   #session: Session | null = null
   #sessionId: string | null = null
   /** Why the connection ended, once it did. */
-  #over: Error | null = null
+  #over: End | null = null
+  /** Settles when what was left open has been ended, and the gatekeeper knows: a thread that stops must not go before. */
+  #released: Promise<void> = Promise.resolve()
+  /** What the client said as it left. */
+  #farewell: Farewell | null = null
   #deadline: NodeJS.Timeout | undefined
   #rekeyDeadline: NodeJS.Timeout | undefined
   #linger: NodeJS.Timeout | undefined
@@ -69,9 +74,9 @@ export class Connection {
       log: this.#log,
       tuning: parts.tuning,
       client: () => this.#ssh?.ident ?? '',
-      opened: (session) => this.#open(session),
-      refused: (why) => this.end(why),
-      exhausted: () => this.end(new FileFlowError('auth.failed', 'Too many login attempts.'), DISCONNECT.NO_MORE_AUTH_METHODS),
+      opened: (session) => this.#loggedIn(session),
+      refused: (why) => this.end(sentAway(toErrorRecord(why))),
+      exhausted: () => this.end(sentAway({ code: 'auth.failed', message: 'Too many login attempts.' }), DISCONNECT.NO_MORE_AUTH_METHODS),
     })
   }
 
@@ -79,24 +84,30 @@ export class Connection {
     return this.#sessionId
   }
 
+  /** A channel has not come to its end. */
+  get #busy(): boolean {
+    return [...this.#channels, ...this.#commands].some(({ going }) => going)
+  }
+
   /** Asks the gatekeeper, then hands the socket (paused until then) to SSH. Never rejects. */
   async start(): Promise<void> {
     const socket = this.#socket
-    socket.on('error', (error) => this.end(new FileFlowError('transfer.aborted', 'The connection was lost.', { cause: error })))
+    // paramiko and curl end their channel and close the socket with our last words unread: their kernel sends a reset
+    socket.on('error', (error) => this.end(this.#farewell || !this.#busy ? departure(this.#farewell, false) : ENDS.lost(error)))
     socket.on('close', () => {
       this.#parts.context.gatekeeper.departed(this.#peer)
       this.#closed()
     })
     socket.on('drain', () => this.#pump())
     this.#deadline = setTimeout(
-      () => this.end(new FileFlowError('auth.failed', 'Login took too long.')),
+      () => this.end(sentAway({ code: 'auth.failed', message: 'Login took too long.' })),
       this.#parts.config.limits.login_timeout,
     )
     try {
       const admission = await this.#parts.context.gatekeeper.admit(this.#peer)
       if (!admission.allowed) {
         this.#log.debug('connection.refused', admission.message, { address: this.#peer.address, code: admission.code })
-        return this.end(new FileFlowError(admission.code, admission.message))
+        return this.end(sentAway(admission))
       }
       if (this.#over !== null) return
       guardSocket(socket)
@@ -111,43 +122,44 @@ export class Connection {
           exec: (command, asked) => this.#exec(command, asked),
           shell: (asked) => this.#shell(asked),
           keysChanged: () => this.#keysChanged(),
-          failed: (error) => this.#failed(error),
+          leaving: (farewell) => this.#leaving(farewell),
+          failed: (error, silent) => this.#failed(error, silent),
         },
         this.#parts.tuning.maxChannels,
       )
     } catch (error) {
       this.#log.error('connection.failed', 'a connection could not be taken', errorFields(error))
-      this.end(new FileFlowError('service.unavailable'))
+      this.end(sentAway(toErrorRecord(new FileFlowError('service.unavailable'))))
     }
   }
 
   /** Ends the connection and tells the client why. Idempotent, never throws. */
-  end(why: Error, reason: number = DISCONNECT.BY_APPLICATION): void {
+  end(how: End, code: number = DISCONNECT.BY_APPLICATION): void {
     if (this.#over !== null) return
-    this.#over = why
+    this.#over = how
     if (this.#ssh === null) {
       this.#socket.destroy()
     } else {
-      this.#ssh.disconnect(reason, why.message)
+      this.#ssh.disconnect(code, how.why.message)
       this.#socket.end()
       this.#linger = setTimeout(() => this.#socket.destroy(), this.#parts.tuning.lingerMs)
     }
-    this.#release(why)
+    this.#release(how)
   }
 
   revoke(reason: ErrorRecord): void {
-    this.end(fromErrorRecord(reason))
+    this.end(sentAway(reason))
   }
 
   principalChanged(principal: Principal): void {
-    if (!principal.protocols.includes('sftp')) this.end(new FileFlowError('session.revoked'))
+    if (!principal.protocols.includes('sftp')) this.end(sentAway(toErrorRecord(new FileFlowError('session.revoked'))))
     else if (this.#session) this.#session.principal = principal
   }
 
   /** No new transfers; ends now when none runs, else with the last one. */
   drain(): void {
     this.#draining = true
-    if (this.#session === null || this.#session.transfers === 0) this.end(new FileFlowError('service.draining'))
+    if (this.#session === null || this.#session.transfers === 0) this.end(ENDS.draining())
     else this.#session.drain()
   }
 
@@ -155,12 +167,12 @@ export class Connection {
     if (this.#over === null) void this.#authentication.take(request)
   }
 
-  #open(opened: OpenedSession): boolean {
+  #loggedIn(opened: OpenedSession): boolean {
     if (this.#over !== null || this.#draining) return false
     const { context, tuning, config } = this.#parts
     // A moment for what follows a transfer: its acknowledgement, a rename to the final name.
     const drained = (): void => {
-      setTimeout(() => this.end(new FileFlowError('service.draining')), tuning.drainGraceMs)
+      setTimeout(() => this.end(ENDS.draining()), tuning.drainGraceMs)
     }
     this.#session = new Session(context.openFilesystem(opened), context.gatekeeper, this.#log, tuning, drained)
     clearTimeout(this.#deadline)
@@ -191,7 +203,7 @@ export class Connection {
     session.touch()
     const stream = startCommand(session, channel, command)
     this.#commands.add(stream)
-    asked.whenGone(() => stream.abort())
+    asked.whenGone(() => stream.abort(leftOpen()))
     channel.on('close', () => this.#commands.delete(stream))
   }
 
@@ -209,11 +221,27 @@ export class Connection {
     for (const channel of this.#channels) channel.pump()
   }
 
-  #failed(error: Error): void {
+  /** A complaint is for people to read: something between the client and us does not work. */
+  #leaving(farewell: Farewell): void {
+    this.#farewell ??= farewell
+    if (this.#over !== null || isGoodbye(farewell)) return
+    this.#log.warn('connection.complaint', 'a client broke off its connection with a complaint', {
+      address: this.#peer.address,
+      session: this.#sessionId,
+      code: farewell.code,
+      said: farewell.text,
+    })
+  }
+
+  #failed(error: Error, silent = false): void {
+    if (this.#farewell) {
+      this.end(departure(this.#farewell, true))
+      return
+    }
     if (this.#over === null) {
       this.#log.debug('connection.failed', 'the SSH connection failed', { address: this.#peer.address, error: error.message })
     }
-    this.end(new FileFlowError('transfer.aborted', 'The connection failed.', { cause: error }), DISCONNECT.PROTOCOL_ERROR)
+    this.end(silent ? ENDS.silent(error) : ENDS.broken(error), DISCONNECT.PROTOCOL_ERROR)
   }
 
   #keysChanged(): void {
@@ -234,7 +262,7 @@ export class Connection {
     const stalled = this.#socket.writableLength > 0 || [...this.#channels, ...this.#commands].some(({ unsent }) => unsent > 0)
     const patience = stalled ? Math.min(limits.transfer_stall_timeout, limits.idle_timeout) : limits.idle_timeout
     if (now - session.lastActivity > patience) {
-      this.end(new FileFlowError('transfer.stalled', 'The session was idle for too long.'))
+      this.end(stalled ? ENDS.stalled() : ENDS.idle())
       return
     }
     const moved = this.#socket.bytesRead + this.#socket.bytesWritten - this.#keysAtBytes
@@ -246,19 +274,19 @@ export class Connection {
 
   #closed(): void {
     clearTimeout(this.#linger)
-    this.#over ??= new FileFlowError('transfer.aborted', 'The connection was lost.')
+    this.#over ??= departure(this.#farewell, this.#busy)
     this.#release(this.#over)
-    this.#parts.closed()
+    void this.#released.then(() => this.#parts.closed())
   }
 
   /** Session, filesystem and channels end exactly once. */
-  #release(why: Error): void {
+  #release({ reason, why }: End): void {
     clearTimeout(this.#deadline)
     clearTimeout(this.#rekeyDeadline)
     clearInterval(this.#tick)
     const channels = [...this.#channels].map((channel) => channel.close(why))
     this.#channels.clear()
-    for (const stream of this.#commands) stream.abort()
+    for (const stream of this.#commands) stream.abort(why)
     this.#commands.clear()
     const session = this.#session
     const id = this.#sessionId
@@ -267,6 +295,6 @@ export class Connection {
     const closed = session.vfs
       .close(why)
       .catch((error: unknown) => this.#log.error('session.failed', 'the files of a session could not be closed', errorFields(error)))
-    void Promise.all([closed, ...channels]).then(() => this.#parts.context.gatekeeper.closeSession(id, why.message))
+    this.#released = Promise.all([closed, ...channels]).then(() => this.#parts.context.gatekeeper.closeSession(id, reason))
   }
 }

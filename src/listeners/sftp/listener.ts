@@ -5,6 +5,7 @@ import { FileFlowError } from '../../core/errors.ts'
 import { errorFields } from '../../core/log.ts'
 import type { CreateListener, Listener, ListenerContext } from '../listener.ts'
 import { Connection } from './connection.ts'
+import { ENDS } from './ends.ts'
 import { createSshEngine, type SshEngine } from './ssh-engine.ts'
 import { TUNING, type Tuning } from './tuning.ts'
 
@@ -70,7 +71,7 @@ export function createTunedListener(context: ListenerContext, tuning: Tuning): L
         whenEmpty = resolve
       })
       const deadline = setTimeout(() => {
-        for (const connection of [...connections]) connection.end(new FileFlowError('service.draining'))
+        for (const connection of [...connections]) connection.end(ENDS.draining())
       }, deadlineMs)
       await empty
       clearTimeout(deadline)

@@ -123,7 +123,7 @@ async function receive(
     let failure: unknown = null
     for (let at = 0; at < entry.size; ) {
       const chunk = await stream.read(Math.min(CHUNK, entry.size - at))
-      if (chunk === null) throw new FileFlowError('transfer.aborted', 'The connection was lost.')
+      if (chunk === null) throw stream.cut
       if (failure === null) {
         try {
           await upload.write(chunk, at)

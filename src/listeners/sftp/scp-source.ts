@@ -113,7 +113,7 @@ async function sendFile(
   try {
     const download = await session.vfs.openDownload(path)
     const moving = session.begin(download.transferId)
-    let failure: Error | undefined = new FileFlowError('transfer.aborted')
+    let failure: Error | undefined = new FileFlowError('transfer.aborted', 'The client did not take the file.')
     try {
       if (command.preserve) await sendTimes(stream, entry)
       await stream.text(`C${octal(entry.mode)} ${download.size} ${name}\n`)
@@ -131,6 +131,9 @@ async function sendFile(
       if ((await stream.answer()) !== null) return false
       failure = undefined
       return true
+    } catch (error) {
+      if (error instanceof FileFlowError) failure = error
+      throw error
     } finally {
       await download.end(sent, failure)
       session.end(moving)

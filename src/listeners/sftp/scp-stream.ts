@@ -3,6 +3,7 @@
 import type { ServerChannel } from 'ssh2'
 import { FileFlowError } from '../../core/errors.ts'
 import { nameFromBytes, nameToBytes } from '../../core/virtual-path.ts'
+import { leftOpen } from './ends.ts'
 
 const MAX_LINE = 8192
 const HIGH_WATER = 1024 * 1024
@@ -12,6 +13,7 @@ export class ScpStream {
   readonly #chunks: Buffer[] = []
   #buffered = 0
   #ended = false
+  #finished = false
   readonly #end = new AbortController()
   #wake: (() => void) | null = null
   #unsent = 0
@@ -29,13 +31,13 @@ export class ScpStream {
       this.#ended = true
       this.#awake()
     })
-    channel.on('close', () => this.abort()).on('error', () => this.abort())
+    channel.on('close', () => this.abort(leftOpen())).on('error', () => this.abort(leftOpen()))
   }
 
-  /** The connection is gone: what waits for it fails. Idempotent. */
-  abort(): void {
+  /** The channel or its connection is gone: what waits for it fails. Idempotent. */
+  abort(why: Error): void {
     this.#ended = true
-    this.#end.abort()
+    this.#end.abort(why)
     this.#awake()
     this.#room?.()
   }
@@ -43,6 +45,23 @@ export class ScpStream {
   /** Aborted when the channel is gone. */
   get over(): AbortSignal {
     return this.#end.signal
+  }
+
+  /** The command is done: its exit status is the last word. */
+  finish(status: number): void {
+    this.#finished = true
+    this.#channel.exit(status)
+    this.#channel.end()
+  }
+
+  /** Neither side has ended it. */
+  get going(): boolean {
+    return !this.#finished && !this.#gone
+  }
+
+  /** Why nothing more comes, where input ended too early. */
+  get cut(): Error {
+    return this.#gone ? (this.#end.signal.reason as Error) : leftOpen()
   }
 
   /** Bytes that the client has not taken. */
@@ -84,7 +103,7 @@ export class ScpStream {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    if (this.#gone || !this.#channel.writable) throw new FileFlowError('transfer.aborted')
+    if (this.#gone || !this.#channel.writable) throw this.cut
     this.#unsent += bytes.length
     this.#channel.write(bytes, () => {
       this.#unsent -= bytes.length
@@ -94,7 +113,7 @@ export class ScpStream {
       await new Promise<void>((resolve) => {
         this.#room = resolve
       })
-      if (this.#gone) throw new FileFlowError('transfer.aborted')
+      if (this.#gone) throw this.cut
     }
   }
 
@@ -115,7 +134,7 @@ export class ScpStream {
   /** The other side's answer: null for all well, or what it complains of. @throws FileFlowError `transfer.aborted` at the end */
   async answer(): Promise<string | null> {
     const byte = await this.read(1)
-    if (byte === null) throw new FileFlowError('transfer.aborted')
+    if (byte === null) throw this.cut
     if (byte[0] === 0) return null
     const message = (await this.line()) ?? ''
     if (byte[0] !== 1) throw new FileFlowError('transfer.aborted', message.slice(0, 200))

@@ -4,6 +4,7 @@ import type { ServerChannel } from 'ssh2'
 import { codeOf, ERRORS, FileFlowError, SFTP_STATUS } from '../../core/errors.ts'
 import { errorFields } from '../../core/log.ts'
 import type { VirtualPath } from '../../core/virtual-path.ts'
+import { leftOpen } from './ends.ts'
 import { Fields } from './fields.ts'
 import { type Handle, Handles, type Lane } from './handles.ts'
 import { type Packet, PacketReader } from './packet-reader.ts'
@@ -75,7 +76,7 @@ export class SftpChannel {
       this.#inputEnded = true
       this.pump()
     })
-    channel.on('close', () => this.close(new FileFlowError('transfer.aborted', 'The connection was lost.')))
+    channel.on('close', () => this.close(leftOpen()))
   }
 
   /** Aborted when the channel has ended. */
@@ -86,6 +87,11 @@ export class SftpChannel {
   /** Bytes of replies that the client has not taken. */
   get unsent(): number {
     return this.#channel.writableLength
+  }
+
+  /** Neither side has ended it. */
+  get going(): boolean {
+    return !this.#over && !this.#gone
   }
 
   get #over(): boolean {
@@ -100,7 +106,7 @@ export class SftpChannel {
         const packet = this.#reader.next()
         if (packet === null) {
           this.#resume()
-          if (this.#inputEnded && this.#outstanding === 0) this.#finish(0)
+          if (this.#inputEnded && this.#outstanding === 0) this.#finish(0, leftOpen())
           return
         }
         this.session.touch()
@@ -110,7 +116,7 @@ export class SftpChannel {
       this.#pause()
     } catch (error) {
       if (codeOf(error) === 'internal') this.session.log.error('sftp.failed', 'a packet could not be handled', errorFields(error))
-      this.#finish(1)
+      this.#finish(1, new FileFlowError('transfer.aborted', 'The client sent what is no packet of SFTP.', { cause: error }))
     }
   }
 
@@ -140,7 +146,9 @@ export class SftpChannel {
   /** No more of this channel; open uploads keep their partials. Resolves when every open file has been ended. Idempotent, never rejects. */
   close(why: Error): Promise<void> {
     if (!this.#over) {
-      this.#end.abort()
+      // what closed the connection afterwards is not what ended these
+      why = this.#gone && codeOf(why) === 'transfer.aborted' ? leftOpen() : why
+      this.#end.abort(why)
       for (const pass of this.#barriers) pass()
       this.#ended = this.#abandon(why)
     }
@@ -156,7 +164,7 @@ export class SftpChannel {
 
   /** A file that was being opened while the channel ended is ended now. */
   endIfOver(): void {
-    if (this.#over) void this.#abandon(new FileFlowError('transfer.aborted', 'The connection was lost.'))
+    if (this.#over) void this.#abandon(this.over.reason as Error)
   }
 
   async #abandon(why: Error): Promise<void> {
@@ -167,9 +175,9 @@ export class SftpChannel {
     }
   }
 
-  #finish(exitCode: number): void {
+  #finish(exitCode: number, why: Error): void {
     this.out.flush()
-    void this.close(new FileFlowError('transfer.aborted', 'The channel was closed.'))
+    void this.close(why)
     this.#channel.exit(exitCode)
     this.#channel.end()
   }

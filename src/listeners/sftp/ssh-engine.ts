@@ -5,6 +5,7 @@ import ssh2, { type Connection, type ServerChannel, type Session, type Server as
 import { FileFlowError } from '../../core/errors.ts'
 import { useFastCiphers } from '../../ssh/fast-ciphers.ts'
 import { type AuthRequest, authRequest } from './auth-request.ts'
+import type { Farewell } from './ends.ts'
 import { ECDSA, LEGACY, MODERN } from './ssh-algorithms.ts'
 import { makeOffer } from './ssh-offer.ts'
 import type { Private, Protocol } from './ssh2-private.ts'
@@ -16,6 +17,8 @@ export const DISCONNECT = { PROTOCOL_ERROR: 2, BY_APPLICATION: 11, NO_MORE_AUTH_
 const MIN_PACKET = 1024
 /** Packets ssh2 may queue while a key exchange runs. */
 const MAX_QUEUED = 8192
+/** Bytes of what a client says as it leaves. */
+const MAX_FAREWELL = 255
 
 /** A channel that asked for the sftp subsystem or for a command. */
 export interface AskedChannel {
@@ -34,7 +37,10 @@ export interface SshEvents {
   shell(asked: AskedChannel): void
   /** New keys are in use, for the first time or again. */
   keysChanged(): void
-  failed(error: Error): void
+  /** The client says that it leaves; the end of the connection follows. */
+  leaving(farewell: Farewell): void
+  /** @param silent the client did not answer to signs of life */
+  failed(error: Error, silent?: boolean): void
 }
 
 export interface SshEngine {
@@ -103,8 +109,8 @@ function wire(client: Connection, events: SshEvents, maxChannels: number, legacy
         failed(error instanceof Error ? error : new Error(String(error)))
       }
     }
-  client.on('error', failed)
-  guardPayloads(protocol)
+  client.on('error', (error) => events.failed(error, (error as { level?: string }).level === 'client-timeout'))
+  guardPayloads(protocol, (farewell) => events.leaving(farewell))
   socket.on(
     'data',
     guarded(() => {
@@ -175,16 +181,22 @@ function asked(session: Session, accept: () => unknown, guarded: Guard): AskedCh
   }
 }
 
-/** ssh2 allocates as many answers as a keyboard-interactive response claims to have; we only ever ask for one. */
-function guardPayloads(protocol: Protocol): void {
+/** ssh2 allocates as many answers as a keyboard-interactive response claims to have; we only ever ask for one. And it keeps to itself that a client said goodbye. */
+function guardPayloads(protocol: Protocol, leaving: (farewell: Farewell) => void): void {
   const handle = protocol._onPayload
   protocol._onPayload = (payload) => {
     if (payload[0] === MESSAGE.USERAUTH_INFO_RESPONSE && (payload.length < 5 || payload.readUInt32BE(1) > 1)) {
       throw new Error('Unexpected number of answers')
     }
+    if (payload[0] === MESSAGE.DISCONNECT && payload.length >= 9) {
+      const said = payload.subarray(9, 9 + Math.min(payload.readUInt32BE(5), MAX_FAREWELL))
+      leaving({ code: payload.readUInt32BE(1), text: printable(said.toString('utf8')) })
+    }
     return handle(payload)
   }
 }
+
+const printable = (text: string): string => text.replace(/[^\x20-\x7e]/g, '?')
 
 /** A connection whose client has named itself. */
 export class SshConnection {
@@ -196,7 +208,7 @@ export class SshConnection {
   constructor(client: Connection, ident: string) {
     this.#client = client
     this.#private = client as unknown as Private
-    this.ident = ident.replace(/[^\x20-\x7e]/g, '?').slice(0, 255)
+    this.ident = printable(ident).slice(0, 255)
   }
 
   /** Between two key exchanges: the present keys are to be replaced. */

@@ -245,6 +245,8 @@ export class FakeGatekeeper implements Gatekeeper {
   readonly closed: string[] = []
   readonly progressed: string[] = []
   readonly clients: string[] = []
+  /** How each of the closed sessions ended. */
+  readonly reasons: string[] = []
   readonly methods: string[] = []
   banned = false
   admission: Admission = { allowed: true }
@@ -275,8 +277,9 @@ export class FakeGatekeeper implements Gatekeeper {
     this.clients.push(client)
     return { id: `s${++this.#serial}`, principal: this.users.get(username)!.principal, peer }
   }
-  closeSession(sessionId: string): void {
+  closeSession(sessionId: string, reason: string): void {
     this.closed.push(sessionId)
+    this.reasons.push(reason)
   }
   async beginTransfer(): Promise<never> {
     throw new Error('the fake filesystem does not ask')

@@ -90,6 +90,7 @@ test('a client that begins a key exchange and does not end it is cut off, and it
   socket.removeAllListeners('data').resume()
   await closeOf(client)
   await until(() => s.gatekeeper.closed.length === 1)
+  t.strictSame(s.gatekeeper.reasons, ['broken'])
   t.notOk(existsSync(join(s.home, 'f')))
   t.equal((await s.sftp('pwd\n')).code, 0)
 })
@@ -107,6 +108,7 @@ test('a client whose machine is gone is noticed by its silence, though nothing c
   process.kill(-frozen.pid!, 'SIGSTOP')
   await until(() => s.gatekeeper.closed.length === 1)
   t.strictSame(s.gatekeeper.closed, ['s1'])
+  t.strictSame(s.gatekeeper.reasons, ['lost'])
   t.equal((await s.sftp('pwd\n')).code, 0)
 })
 
