@@ -19,12 +19,9 @@ const lftp = (target: Target, command: string, security = CLEAR): Promise<void> 
   done('lftp', [
     '--norc',
     '-c',
-    [
-      security,
-      'set cmd:fail-exit yes',
-      `open -u "${target.username},${target.password}" ftp://127.0.0.1:${target.port}`,
-      command,
-    ].join('\n'),
+    [security, 'set cmd:fail-exit yes', `open -u "${target.username},${target.password}" ftp://127.0.0.1:${target.port}`, command].join(
+      '\n',
+    ),
   ])
 
 /** Python's ftplib, one connection, a file after the other: what a script does. (curl sends many files, too, but waits a second of its own before some of them.) */

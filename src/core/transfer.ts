@@ -147,6 +147,8 @@ export interface TransferLedger {
   endTransfer(transferId: string, end: TransferEnd): void
   /** Ends an upload to that name which hangs in another session of the user; its bytes are kept as a partial when this resolves. One that moves again goes on. */
   endHanging(sessionId: string, path: VirtualPath): Promise<void>
+  /** Whether an upload that moves is on its way into that folder or below it, in any session with the same home. */
+  isUploadedInto(sessionId: string, folder: VirtualPath): Promise<boolean>
   /** What counts for the user's quota now. */
   usage(sessionId: string): Promise<{ readonly bytes: number; readonly files: number }>
   /** Bytes so far, of running transfers, for live screens. At most once a second a session. */

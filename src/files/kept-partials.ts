@@ -70,3 +70,17 @@ export function dropPartial(partial: Buffer): void {
     if (!isMissing(error) && (error as NodeJS.ErrnoException).code !== 'ENOTDIR') throw error
   }
 }
+
+/** All partials of one folder go with it: they are found by its path. What was kept under the new path before gives way. */
+export function moveGroup(from: string, to: string): void {
+  try {
+    fs.renameSync(from, to)
+  } catch (error) {
+    if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    for (const name of namesIn(from)) {
+      const [old, moved] = [from, to].map((folder) => Buffer.concat([Buffer.from(`${folder}/`), name]))
+      fs.renameSync(old!, moved!)
+    }
+    fs.rmdirSync(from)
+  }
+}

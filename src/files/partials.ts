@@ -3,13 +3,13 @@
 import fs from 'node:fs'
 import { FileFlowError } from '../core/errors.ts'
 import type { HangingUpload } from '../core/transfer.ts'
-import { baseOf, nameFromBytes, nameToBytes, parentOf, type VirtualPath } from '../core/virtual-path.ts'
+import { baseOf, isWithin, nameFromBytes, nameToBytes, parentOf, type VirtualPath } from '../core/virtual-path.ts'
 import { entryAt, toEntry } from './attributes.ts'
 import { translated } from './file-io.ts'
 import type { Folder, Place } from './jail.ts'
 import { namesIn, partialSize, wholeOf } from './kept-partials.ts'
 import type { StagedUpload } from './upload.ts'
-import type { Vaults } from './vaults.ts'
+import type { Vault, Vaults } from './vaults.ts'
 import type { FileEntry } from './virtual-filesystem.ts'
 
 export class PartialOverlay {
@@ -38,6 +38,18 @@ export class PartialOverlay {
   openAt(path: VirtualPath): StagedUpload | undefined {
     for (const upload of this.#uploads) if (upload.path === path) return upload
     return undefined
+  }
+
+  /** Whether the session's own uploads are on their way into that folder or below it. */
+  openBelow(path: VirtualPath): boolean {
+    for (const upload of this.#uploads) if (upload.path !== path && isWithin(upload.path, path)) return true
+    return false
+  }
+
+  /** Where the user's partials of that folder are kept; null when there are none. */
+  groupOf(vault: Vault, path: VirtualPath): string | null {
+    const kept = vault.partialsIn(this.#username, path)
+    return fs.existsSync(kept) ? kept : null
   }
 
   /** What the uploader sees instead of `found`, or null. */

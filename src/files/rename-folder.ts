@@ -1,5 +1,5 @@
 // Renames of folders: each finished file below one arrives under its new path, as if it had been renamed alone; all that is owed is recorded before the one rename.
-// Must not follow links below the folder, nor keep a handle for each file or folder of a tree.
+// The user's partials below it move with it. Must not follow links below the folder, nor keep a handle for each file or folder of a tree.
 import fs from 'node:fs'
 import { FileFlowError } from '../core/errors.ts'
 import { testPoint } from '../core/test-point.ts'
@@ -7,16 +7,21 @@ import type { RenamedFile, TransferLedger } from '../core/transfer.ts'
 import { nameFromBytes, type VirtualPath } from '../core/virtual-path.ts'
 import { fromErrno, syncFolder, translated } from './file-io.ts'
 import { type Folder, openFolder, type Place } from './jail.ts'
+import { moveGroup } from './kept-partials.ts'
+import type { PartialOverlay } from './partials.ts'
 import { hold } from './plain-file.ts'
 import { makeSpoolLink, sameFile } from './spool-link.ts'
+import type { Vault } from './vaults.ts'
 
 /** Files that one transaction records: enough to make its sync cheap, few enough for others to have their turn. */
 const BATCH = 200
 
 export interface FolderRenameContext {
   readonly sessionId: string
+  readonly username: string
   readonly ledger: TransferLedger
-  readonly vault: { readonly spoolFolder: string }
+  readonly vault: Vault
+  readonly partials: Pick<PartialOverlay, 'openBelow' | 'groupOf'>
   readonly durable: boolean
   /** Throws when the session is over, or may not rename that any more. */
   needStill(): void
@@ -28,15 +33,18 @@ interface Found {
   readonly stats: fs.Stats
 }
 
-/** @throws FileFlowError `path.*`, `permission.denied`, `state.conflict` when a file changed meanwhile: nothing is renamed nor owed then */
+/** @throws FileFlowError `path.*`, `permission.denied`, `state.conflict` when a file changed meanwhile or is on its way into the folder: nothing is renamed nor owed then */
 export async function renameFolder(source: Place, target: Place, context: FolderRenameContext): Promise<void> {
-  const { ledger } = context
+  const { ledger, partials, sessionId } = context
   const recorded: string[] = []
+  const groups: PartialGroup[] = []
   let owed = 0
+  if (partials.openBelow(source.path) || (await ledger.isUploadedInto(sessionId, source.path)))
+    throw new FileFlowError('state.conflict', 'An upload into this folder has not ended yet.')
   try {
     using top = source.enter()
     const stats = fs.statSync(top.at(null))
-    for await (const batch of inBatches(filesBelow(top))) {
+    for await (const batch of inBatches(filesBelow(top, (parts) => note(parts, source, context, groups)))) {
       owed += await record(batch, top, source, target, context, recorded)
       context.needStill()
     }
@@ -44,12 +52,33 @@ export async function renameFolder(source: Place, target: Place, context: Folder
     if (!sameFile(fs.lstatSync(source.real), stats)) throw new FileFlowError('state.conflict', 'Another folder took the name meanwhile.')
     fs.renameSync(source.real, target.real)
     testPoint('rename.renamed')
+    movePartials(groups, target, context)
     if (context.durable && owed > 0) await syncFolder(String(target.folder.at(null)))
   } catch (error) {
     for (const id of recorded) ledger.renamed(id, false)
     throw fromErrno(error)
   }
   for (const id of recorded) ledger.renamed(id, true)
+}
+
+/** Where the user's partials of one folder are kept. */
+interface PartialGroup {
+  readonly parts: readonly Buffer[]
+  readonly kept: string
+}
+
+const below = (path: VirtualPath, parts: readonly Buffer[]): VirtualPath =>
+  `${path}${parts.map((part) => `/${nameFromBytes(part)}`).join('')}` as VirtualPath
+
+function note(parts: readonly Buffer[], source: Place, { partials, vault }: FolderRenameContext, groups: PartialGroup[]): void {
+  const kept = partials.groupOf(vault, below(source.path, parts))
+  if (kept !== null) groups.push({ parts, kept })
+}
+
+function movePartials(groups: readonly PartialGroup[], target: Place, { vault, username }: FolderRenameContext): void {
+  // deeper ones first: a folder's new path may be what another one had before
+  for (const { parts, kept } of groups.toReversed())
+    translated(() => moveGroup(kept, vault.partialsIn(username, below(target.path, parts))))
 }
 
 /** Records what these files will owe, and links the content of those that owe something. @returns how many do */
@@ -63,11 +92,10 @@ async function record(
 ): Promise<number> {
   const [start, end] = [source.realPath(), target.realPath()]
   const files = batch.map(({ parts, stats }): RenamedFile => {
-    const below = parts.map((part) => `/${nameFromBytes(part)}`).join('')
     return {
       sessionId,
-      from: `${source.path}${below}` as VirtualPath,
-      to: `${target.path}${below}` as VirtualPath,
+      from: below(source.path, parts),
+      to: below(target.path, parts),
       source: Buffer.concat([start, ...parts.flatMap((part) => [Buffer.from('/'), part])]),
       size: stats.size,
       inode: `${stats.dev}:${stats.ino}`,
@@ -94,11 +122,12 @@ async function record(
   return owed
 }
 
-/** All plain files below the folder, in the order of their names; links are none. */
-async function* filesBelow(top: Folder): AsyncIterable<Found> {
+/** All plain files below the folder, in the order of their names; links are none. `entered` is told of each folder, the top as none. */
+async function* filesBelow(top: Folder, entered: (parts: readonly Buffer[]) => void): AsyncIterable<Found> {
   const waiting: Buffer[][] = [[]]
   for (let parts = waiting.pop(); parts; parts = waiting.pop()) {
     using folder = walk(top, parts)
+    entered(parts)
     const names = await fs.promises.readdir(String(folder.at(null)), { encoding: 'buffer' })
     for (const name of names.sort(Buffer.compare)) {
       const stats = fs.lstatSync(folder.at(name), { throwIfNoEntry: false })

@@ -154,6 +154,10 @@ export class SessionFilesystem implements VirtualFilesystem {
   async rmdir(path: VirtualPath): Promise<void> {
     using place = this.#access.reach(path, REQUIRED.rmdir, false)
     if (this.#access.isMountOrHoldsOne(place.path)) throw new FileFlowError('permission.denied')
+    // what its uploader sees in it is there, for that user
+    using folder = place.enter()
+    const { partials } = this.#transfers
+    if (partials.openBelow(place.path) || partials.within(folder, place.path).length > 0) throw new FileFlowError('path.not_empty')
     translated(() => fs.rmdirSync(place.real))
     this.#record('rmdir', place.path)
   }

@@ -299,6 +299,10 @@ export function createGatekeeper(
       await hanging.end(sessionOf(sessionId), path)
     },
 
+    async isUploadedInto(sessionId, folder) {
+      return hanging.isUploadedInto(sessionOf(sessionId), folder)
+    },
+
     async usage(sessionId) {
       return quotas.used(sessionOf(sessionId).principal)
     },

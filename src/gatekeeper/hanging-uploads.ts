@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { LiveSession, LiveSessions, RunningTransfer } from '../accounts/live-sessions.ts'
 import type { Clock } from '../core/clock.ts'
 import type { HangingUpload } from '../core/transfer.ts'
-import type { VirtualPath } from '../core/virtual-path.ts'
+import { isWithin, type VirtualPath } from '../core/virtual-path.ts'
 
 /** No byte for so long (progress is told once a second): the upload hangs. */
 const SILENT_MS = 5000
@@ -19,6 +19,8 @@ export interface HangingUploads {
   look(): void
   /** Ends what hangs under that name in another session of the user: when this resolves its bytes are the user's partial. */
   end(session: LiveSession, path: VirtualPath): Promise<void>
+  /** Whether an upload that does not hang is on its way into that folder or below it, in any session with the same home. */
+  isUploadedInto(session: LiveSession, folder: VirtualPath): boolean
 }
 
 export function createHangingUploads(live: LiveSessions, clock: Clock): HangingUploads {
@@ -73,6 +75,14 @@ export function createHangingUploads(live: LiveSessions, clock: Clock): HangingU
           for (let waited = 0; other.transfers.has(transfer.id) && waited < END_MS; waited += LOOK_MS) await sleep(LOOK_MS)
         }
       }
+    },
+    isUploadedInto({ principal }, folder) {
+      for (const other of live.all()) {
+        if (other.principal.home !== principal.home) continue
+        for (const { direction, exactPath, at } of other.transfers.values())
+          if (direction === 'upload' && exactPath !== folder && isWithin(exactPath, folder) && clock.now() - at < SILENT_MS) return true
+      }
+      return false
     },
   }
 }

@@ -19,6 +19,7 @@ const METHODS = {
   confirmUpload: 'notice',
   endTransfer: 'notice',
   endHanging: 'call',
+  isUploadedInto: 'call',
   usage: 'call',
   progress: 'notice',
   commitRename: 'call',

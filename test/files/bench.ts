@@ -89,6 +89,10 @@ export class MemoryLedger implements TransferLedger {
 
   used = { bytes: 0, files: 0 }
   async endHanging() {}
+  uploadedInto: string[] = []
+  async isUploadedInto(_: string, folder: string) {
+    return this.uploadedInto.includes(folder)
+  }
   async usage() {
     return this.used
   }

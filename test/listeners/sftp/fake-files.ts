@@ -290,6 +290,9 @@ export class FakeGatekeeper implements Gatekeeper {
   async commitRename(): Promise<never> {
     throw new Error('the fake filesystem does not ask')
   }
+  async isUploadedInto(): Promise<never> {
+    throw new Error('the fake filesystem does not ask')
+  }
   async commitRenames(): Promise<never> {
     throw new Error('the fake filesystem does not ask')
   }
