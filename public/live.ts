@@ -22,9 +22,9 @@ const TOUCHES: Readonly<Record<string, readonly string[]>> = {
   delivery: ['deliveries', 'transfers'],
   service: ['services'],
   stats: [],
-  user: ['users'],
-  destination: ['destinations', 'stats'],
-  rule: ['rules'],
+  user: ['users', 'removed'],
+  destination: ['destinations', 'stats', 'removed'],
+  rule: ['rules', 'removed'],
   ban: ['bans'],
 }
 /** Many events in a burst are one reading. */

@@ -9,6 +9,7 @@ import { may } from '../pages.ts'
 import { FilterBar } from '../parts/filters.tsx'
 import { PageHead } from '../parts/page-head.tsx'
 import { Empty } from '../parts/panel.tsx'
+import { Removed } from '../parts/removed.tsx'
 import { type Column, Paged, Table, usePages } from '../parts/table.tsx'
 import { Moment, State, Word } from '../parts/words.tsx'
 import type { PageProps } from '../registry/page.ts'
@@ -101,6 +102,7 @@ export function Destinations({ me }: PageProps) {
           {(rows) => <Table label={words.title} columns={columns} rows={rows} keyOf={({ name }) => name} />}
         </Paged>
       </section>
+      {may(me, 'admin') ? <Removed kind="destination" /> : null}
     </>
   )
 }

@@ -11,6 +11,7 @@ import { useAct } from '../parts/act.ts'
 import { Confirm, type Question } from '../parts/confirm.tsx'
 import { PageHead } from '../parts/page-head.tsx'
 import { Empty, Loaded } from '../parts/panel.tsx'
+import { Removed } from '../parts/removed.tsx'
 import { type Column, Table } from '../parts/table.tsx'
 import { State, Word } from '../parts/words.tsx'
 import type { PageProps } from '../registry/page.ts'
@@ -175,6 +176,7 @@ export function Rules({ me }: PageProps) {
             }
           </Loaded>
         </section>
+        {admin ? <Removed kind="rule" /> : null}
         {all.length === 0 ? null : <TryOut key={users[0] ?? ''} users={users} first={{ user: users[0] ?? '', path: '' }} />}
       </div>
       <Confirm question={question} onClose={() => setQuestion(null)} />

@@ -7,6 +7,7 @@ import { may } from '../pages.ts'
 import { FilterBar } from '../parts/filters.tsx'
 import { PageHead } from '../parts/page-head.tsx'
 import { Empty } from '../parts/panel.tsx'
+import { Removed } from '../parts/removed.tsx'
 import { type Column, Paged, Table, usePages } from '../parts/table.tsx'
 import { Moment, State, Word } from '../parts/words.tsx'
 import type { PageProps } from '../registry/page.ts'
@@ -112,6 +113,7 @@ export function Users({ me }: PageProps) {
           {(rows) => <Table label={words.title} columns={COLUMNS} rows={rows} keyOf={({ username }) => username} />}
         </Paged>
       </section>
+      {may(me, 'admin') ? <Removed kind="user" /> : null}
     </>
   )
 }

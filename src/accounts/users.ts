@@ -5,6 +5,7 @@ import type { Clock } from '../core/clock.ts'
 import { type ErrorRecord, FileFlowError } from '../core/errors.ts'
 import { isNetwork } from '../core/network.ts'
 import { DEFAULT_PERMISSIONS } from '../core/permission.ts'
+import { createRemovals } from '../core/removals.ts'
 import { changedKeys, type Plan, patched } from '../core/state-file.ts'
 import { expiryOf, PROTOCOLS, type Principal, toPrincipal, type UserSpec } from '../core/user.ts'
 import type { Actor, Page, PageRequest, Patch, UserView } from '../core/views.ts'
@@ -39,6 +40,7 @@ export type Users = ReturnType<typeof createUsers>
 
 export function createUsers({ store, live, clock, storageRoot, dataDir, prepareHome, forgetPartials }: UsersOptions) {
   const rows = store.accounts.users
+  const removals = createRemovals<UserRow>('user', clock)
 
   const principalOf = (spec: UserSpec): Principal => toPrincipal(spec, resolve(storageRoot, spec.home ?? spec.username))
 
@@ -169,15 +171,17 @@ export function createUsers({ store, live, clock, storageRoot, dataDir, prepareH
   }
 
   function planRemoval(actor: Actor, username: string): Plan {
-    find(username)
+    let row = find(username)
     return {
       change: { kind: 'user', name: username, change: 'remove', keys: [] },
       commit() {
+        row = rows.get(username) ?? row
         rows.remove(username)
         audit(actor, 'remove', username)
       },
       async effect() {
         live.revokeUser(username, REVOKED)
+        removals.keep(actor, username, row)
       },
     }
   }
@@ -213,6 +217,20 @@ export function createUsers({ store, live, clock, storageRoot, dataDir, prepareH
     async remove(actor: Actor, username: string): Promise<void> {
       await carryOut(planRemoval(actor, username))
     },
+    /** Takes a removal back: the account as it was, with its credentials. @throws FileFlowError `resource.not_found`, `resource.exists` */
+    async restore(actor: Actor, username: string): Promise<UserView> {
+      const { row, at } = removals.get(username)
+      const principal = check(specOf(row))
+      if (row.enabled === 1) await makeHome(principal, specOf(row).directories ?? [])
+      store.group.now(() => {
+        if (rows.get(username)) throw new FileFlowError('resource.exists', `There is a user ${username} already.`)
+        rows.restore({ ...row, updated_at: clock.now() })
+        audit(actor, 'restore', username, { removed_at: new Date(at).toISOString() })
+      })
+      removals.forget(username)
+      return view(find(username))
+    },
+    removed: removals.list,
     async setEnabled(actor: Actor, username: string, enabled: boolean): Promise<UserView> {
       find(username)
       store.group.now(() => {

@@ -18,6 +18,7 @@ export function announced<Spec, View, R extends Resource<Spec, View>>(
     create: (actor, spec) => after(resource.create(actor, spec), nameOf(spec)),
     update: (actor, name, patch) => after(resource.update(actor, name, patch), name),
     remove: (actor, name) => after(resource.remove(actor, name), name),
+    restore: (actor, name) => after(resource.restore(actor, name), name),
     setEnabled: (actor, name, enabled) => after(resource.setEnabled(actor, name, enabled), name),
   }
 }

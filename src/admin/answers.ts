@@ -40,6 +40,7 @@ const ANSWERS: Readonly<Record<string, Answer | readonly [Answer, typeof made]>>
   'POST /destinations/host-key': object({ items: hostKeys, next: orNull(Text) }),
   'POST /rules/simulate': Type.Union([ref('Simulation'), ref('History')]),
   'POST /rules/order': 'none',
+  'GET /removed': pageOf('Removed'),
   'GET /transfers': pageOf('Transfer'),
   'GET /transfers/:id': ref('TransferDetail'),
   'GET /transfers/:id/why': ref('Simulation'),
@@ -92,6 +93,7 @@ function resource(path: string, shape: string): Record<string, Answer | readonly
     [`DELETE ${path}/:name`]: 'none',
     [`POST ${path}/:name/enable`]: ref(shape),
     [`POST ${path}/:name/disable`]: ref(shape),
+    [`POST ${path}/:name/restore`]: ref(shape),
   }
 }
 

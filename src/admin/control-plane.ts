@@ -6,6 +6,7 @@ import type { AdminLogin } from '../accounts/admin-sessions.ts'
 import type { AdminPatch } from '../accounts/admins.ts'
 import type { DestinationSpec } from '../core/destination.ts'
 import type { SignedReceipt } from '../core/receipt.ts'
+import type { RemovedView } from '../core/removals.ts'
 import type { RuleSpec } from '../core/rule.ts'
 import type { StateFile } from '../core/state-file.ts'
 import type { Direction, Origin, TransferState } from '../core/transfer.ts'
@@ -54,6 +55,10 @@ export interface Resource<Spec, View> {
   update(actor: Actor, name: string, patch: Patch<Spec>): Promise<View>
   /** @throws FileFlowError `resource.in_use` when a rule still names it */
   remove(actor: Actor, name: string): Promise<void>
+  /** Takes a removal back, with what is write-only. @throws FileFlowError `resource.not_found`, `resource.exists` */
+  restore(actor: Actor, name: string): Promise<View>
+  /** What can be restored, newest first. */
+  removed(): readonly RemovedView[]
   setEnabled(actor: Actor, name: string, enabled: boolean): Promise<View>
 }
 

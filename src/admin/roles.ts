@@ -24,6 +24,7 @@ export const ROUTE_ACCESS: Readonly<Record<string, Access>> = {
   'DELETE /users/:name': 'admin',
   'POST /users/:name/enable': 'admin',
   'POST /users/:name/disable': 'admin',
+  'POST /users/:name/restore': 'admin',
   'POST /users/:name/files/delete': 'admin',
   'POST /public-keys/inspect': 'auditor',
 
@@ -34,6 +35,7 @@ export const ROUTE_ACCESS: Readonly<Record<string, Access>> = {
   'DELETE /destinations/:name': 'admin',
   'POST /destinations/:name/enable': 'admin',
   'POST /destinations/:name/disable': 'admin',
+  'POST /destinations/:name/restore': 'admin',
   'POST /destinations/:name/test': 'operator',
   'POST /destinations/host-key': 'admin',
 
@@ -44,8 +46,10 @@ export const ROUTE_ACCESS: Readonly<Record<string, Access>> = {
   'DELETE /rules/:name': 'admin',
   'POST /rules/:name/enable': 'admin',
   'POST /rules/:name/disable': 'admin',
+  'POST /rules/:name/restore': 'admin',
   'POST /rules/simulate': 'auditor',
   'POST /rules/order': 'admin',
+  'GET /removed': 'auditor',
 
   'GET /transfers': 'auditor',
   'GET /transfers/:id': 'auditor',

@@ -1,7 +1,9 @@
 // One example of each thing that the API answers, for its description; typed as the answers are, and checked against their schemas by a test.
 // Must not hold anything real.
+
 import type { ErrorRecord } from '../core/errors.ts'
 import { RECEIPT_TYPE, type SignedReceipt } from '../core/receipt.ts'
+import type { RemovedView } from '../core/removals.ts'
 import type {
   AdminView,
   AuditView,
@@ -268,6 +270,7 @@ export const SAMPLES = {
     expires_at: '2027-12-31T00:00:00.000Z',
     last_used_at: null,
   } satisfies TokenView,
+  Removed: { kind: 'user', name: 'customer1', by: 'admin', removed_at: AT, until: LATER } satisfies RemovedView,
   Ban: { address: '198.51.100.9', since: AT, until: LATER, failures: 8, reason: '8 failed logins' } satisfies BanView,
   Setting: {
     key: 'sftp.port',

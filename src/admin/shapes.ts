@@ -3,6 +3,7 @@
 import Type, { type TSchema } from 'typebox'
 import { DESTINATION_TYPES } from '../core/destination.ts'
 import { ERRORS } from '../core/errors.ts'
+import { REMOVED_KINDS } from '../core/removals.ts'
 import { MISS_KINDS } from '../core/rule.ts'
 import { oneOf } from '../core/schema.ts'
 import { UPLOAD_STATES } from '../core/transfer.ts'
@@ -203,6 +204,7 @@ export const SHAPES: Readonly<Record<string, TSchema>> = {
     last_login: orNull(Time),
   }),
   Token: object({ name: Text, role: oneOf(ROLES), created_at: Time, expires_at: orNull(Time), last_used_at: orNull(Time) }),
+  Removed: object({ kind: oneOf(REMOVED_KINDS), name: Text, by: Text, removed_at: Time, until: Time }),
   Ban: object({ address: Text, since: Time, until: Time, failures: Count, reason: Text }),
   Setting: object({
     key: Text,

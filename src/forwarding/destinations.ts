@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.ts'
 import { type DestinationSpec, SECRET_KEYS } from '../core/destination.ts'
 import { checkDestination, DEFAULT_PORT, normalDestination } from '../core/destination-check.ts'
 import { FileFlowError } from '../core/errors.ts'
+import { createRemovals } from '../core/removals.ts'
 import { changedKeys, type Plan, patched } from '../core/state-file.ts'
 import { checkTemplate } from '../core/template.ts'
 import type { Actor, DestinationView, Page, PageRequest, Patch } from '../core/views.ts'
@@ -23,6 +24,7 @@ export type Destinations = ReturnType<typeof createDestinations>
 
 export function createDestinations({ store, clock, changed, usedBy }: DestinationsOptions) {
   const rows = store.routing.destinations
+  const removals = createRemovals<DestinationRow>('destination', clock)
 
   const find = (name: string): DestinationRow => {
     const row = rows.get(name)
@@ -104,10 +106,11 @@ export function createDestinations({ store, clock, changed, usedBy }: Destinatio
   }
 
   function planRemoval(actor: Actor, name: string): Plan {
-    find(name)
+    let row = find(name)
     return {
       change: { kind: 'destination', name, change: 'remove', keys: [] },
       commit() {
+        row = rows.get(name) ?? row
         const users = usedBy(name)
         if (users.length > 0) throw new FileFlowError('resource.in_use', `Rules deliver to ${name}: ${users.join(', ')}.`)
         const waiting = store.deliveries.countWaitingFor(name)
@@ -116,6 +119,7 @@ export function createDestinations({ store, clock, changed, usedBy }: Destinatio
         audit(actor, 'remove', name)
       },
       async effect() {
+        removals.keep(actor, name, row)
         changed(name)
       },
     }
@@ -166,6 +170,19 @@ export function createDestinations({ store, clock, changed, usedBy }: Destinatio
     async remove(actor: Actor, name: string): Promise<void> {
       await carryOut(planRemoval(actor, name))
     },
+    /** Takes a removal back: the destination as it was, with its secrets. @throws FileFlowError `resource.not_found`, `resource.exists` */
+    async restore(actor: Actor, name: string): Promise<DestinationView> {
+      const { row, at } = removals.get(name)
+      store.group.now(() => {
+        if (rows.get(name)) throw new FileFlowError('resource.exists', `There is a destination ${name} already.`)
+        rows.restore({ ...row, updated_at: clock.now() })
+        audit(actor, 'restore', name, { removed_at: new Date(at).toISOString() })
+      })
+      removals.forget(name)
+      changed(name)
+      return view(find(name))
+    },
+    removed: removals.list,
     async setEnabled(actor: Actor, name: string, enabled: boolean): Promise<DestinationView> {
       await carryOut(plan(actor, { ...whole(find(name)), enabled }, false))
       return view(find(name))

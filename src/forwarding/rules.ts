@@ -2,6 +2,7 @@
 // Must not deliver: what a file owes is written by queue.ts.
 import type { Clock } from '../core/clock.ts'
 import { FileFlowError } from '../core/errors.ts'
+import { createRemovals } from '../core/removals.ts'
 import { type Candidate, type CompiledRule, compileRule, DEFAULT_REMOTE_PATH, type RuleSpec, watchedFolder } from '../core/rule.ts'
 import { changedKeys, type Plan, patched } from '../core/state-file.ts'
 import { checkRemotePath } from '../core/template.ts'
@@ -54,6 +55,7 @@ export function createRules({
   changed = () => {},
 }: RulesOptions) {
   const rows = store.routing.rules
+  const removals = createRemovals<RuleRow>('rule', clock)
   let excluded = exclude
   let book: CompiledRule[] = []
   const reload = (exclusions = excluded): void => {
@@ -120,14 +122,18 @@ export function createRules({
   }
 
   function planRemoval(actor: Actor, name: string): Plan {
-    find(name)
+    let row = find(name)
     return {
       change: { kind: 'rule', name, change: 'remove', keys: [] },
       commit() {
+        row = rows.get(name) ?? row
         rows.remove(name)
         audit(actor, 'remove', name)
       },
-      effect: reloaded,
+      async effect() {
+        removals.keep(actor, name, row)
+        await reloaded()
+      },
     }
   }
 
@@ -221,6 +227,21 @@ export function createRules({
     async remove(actor: Actor, name: string): Promise<void> {
       await carryOut(planRemoval(actor, name))
     },
+    /** Takes a removal back: the rule as it was, in its place. @throws FileFlowError `resource.not_found`, `resource.exists`, `request.invalid` when a destination of it is gone */
+    async restore(actor: Actor, name: string): Promise<RuleView> {
+      const { row, at } = removals.get(name)
+      plan(actor, specOf(row), null)
+      beforeChange()
+      store.group.now(() => {
+        if (rows.get(name)) throw new FileFlowError('resource.exists', `There is a rule ${name} already.`)
+        rows.restore({ ...row, updated_at: clock.now() })
+        audit(actor, 'restore', name, { removed_at: new Date(at).toISOString() })
+      })
+      removals.forget(name)
+      await reloaded()
+      return view(find(name))
+    },
+    removed: removals.list,
     async setEnabled(actor: Actor, name: string, enabled: boolean): Promise<RuleView> {
       await carryOut(plan(actor, { ...specOf(find(name)), enabled }, null))
       return view(find(name))

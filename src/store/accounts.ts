@@ -27,6 +27,9 @@ export function createAccountRows(db: Sqlite) {
     all: db.prepare('SELECT * FROM users ORDER BY username'),
     put: db.prepare(`INSERT INTO users (username, password_hash, enabled, spec_json, created_at, updated_at) VALUES (@username, @password_hash, @enabled, @spec_json, @now, @now)
       ON CONFLICT (username) DO UPDATE SET password_hash = @password_hash, enabled = @enabled, spec_json = @spec_json, updated_at = @now`),
+    restore: db.prepare(
+      `INSERT INTO users VALUES (@username, @password_hash, @enabled, @spec_json, @used_bytes, @used_files, @last_login, @last_address, @last_protocol, @created_at, @updated_at)`,
+    ),
     enable: db.prepare('UPDATE users SET enabled = ?, updated_at = ? WHERE username = ?'),
     remove: db.prepare('DELETE FROM users WHERE username = ?'),
     login: db.prepare('UPDATE users SET last_login = ?, last_address = ?, last_protocol = ? WHERE username = ?'),
@@ -39,6 +42,8 @@ export function createAccountRows(db: Sqlite) {
       list: (page: NamePage) => users.list.all(namePage(page)) as UserRow[],
       all: () => users.all.all() as UserRow[],
       put: (row: Pick<UserRow, 'username' | 'password_hash' | 'enabled' | 'spec_json'>, now: number) => void users.put.run({ ...row, now }),
+      /** A removed row as it was. */
+      restore: (row: UserRow) => void users.restore.run(row),
       setEnabled: (username: string, enabled: boolean, now: number) => users.enable.run(enabled ? 1 : 0, now, username).changes === 1,
       remove: (username: string) => users.remove.run(username).changes === 1,
       loggedIn: (username: string, now: number, from: { address: string; protocol: string }) =>

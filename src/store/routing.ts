@@ -31,6 +31,7 @@ export function createRoutingRows(db: Sqlite) {
     all: db.prepare('SELECT * FROM destinations ORDER BY name'),
     put: db.prepare(`INSERT INTO destinations VALUES (@name, @enabled, @spec_json, @secrets, @now, @now)
       ON CONFLICT (name) DO UPDATE SET enabled = @enabled, spec_json = @spec_json, secrets = @secrets, updated_at = @now`),
+    restore: db.prepare('INSERT INTO destinations VALUES (@name, @enabled, @spec_json, @secrets, @created_at, @updated_at)'),
     remove: db.prepare('DELETE FROM destinations WHERE name = ?'),
   }
   const rules = {
@@ -41,6 +42,7 @@ export function createRoutingRows(db: Sqlite) {
     all: db.prepare('SELECT * FROM rules ORDER BY position, name'),
     put: db.prepare(`INSERT INTO rules VALUES (@name, coalesce(@position, (SELECT coalesce(max(position), 0) + 1 FROM rules)), @enabled, @spec_json, @now, @now)
       ON CONFLICT (name) DO UPDATE SET position = coalesce(@position, position), enabled = @enabled, spec_json = @spec_json, updated_at = @now`),
+    restore: db.prepare('INSERT INTO rules VALUES (@name, @position, @enabled, @spec_json, @created_at, @updated_at)'),
     remove: db.prepare('DELETE FROM rules WHERE name = ?'),
   }
   return {
@@ -50,6 +52,8 @@ export function createRoutingRows(db: Sqlite) {
       all: () => destinations.all.all() as DestinationRow[],
       put: (row: Pick<DestinationRow, 'name' | 'enabled' | 'spec_json' | 'secrets'>, now: number) =>
         void destinations.put.run({ ...row, now }),
+      /** A removed row as it was, its secrets still sealed. */
+      restore: (row: DestinationRow) => void destinations.restore.run(row),
       remove: (name: string) => destinations.remove.run(name).changes === 1,
     },
     rules: {
@@ -61,6 +65,8 @@ export function createRoutingRows(db: Sqlite) {
       /** `position` null keeps the present one, or comes last. */
       put: (row: Pick<RuleRow, 'name' | 'enabled' | 'spec_json'> & { position: number | null }, now: number) =>
         void rules.put.run({ ...row, now }),
+      /** A removed row as it was, in its place. */
+      restore: (row: RuleRow) => void rules.restore.run(row),
       remove: (name: string) => rules.remove.run(name).changes === 1,
     },
   }

@@ -55,6 +55,40 @@ function setUp(t: Test, { storage = 'files', home = prepareHome } = {}) {
   return { dir, store, file, clock, live, users, storageRoot, told, connect, audited, authenticator, guard }
 }
 
+test('a removed user is restored as it was, with its credentials, for half an hour and not over a new one of that name', async (t) => {
+  const { users, clock, audited, store, connect, told } = setUp(t)
+  const key = sshKeyPair('ed25519').public
+  await users.create(ADMIN, { username: 'a', password: 'x', public_keys: [key], permissions: [{ path: '/', allow: ['list'] }] })
+  store.accounts.users.addUsage('a', 700, 3)
+  store.accounts.users.loggedIn('a', START, { address: '203.0.113.7', protocol: 'sftp' })
+  const before = users.get('a')
+  const hash = store.accounts.users.get('a')!.password_hash
+  connect('a')
+  await users.remove(ADMIN, 'a')
+  t.same(told, ['s-a session.revoked'])
+  t.throws(() => users.get('a'), { code: 'resource.not_found' })
+  t.match(users.removed(), [{ kind: 'user', name: 'a', by: 'alice', removed_at: new Date(START).toISOString() }])
+  t.notMatch(JSON.stringify(users.removed()), /argon2/)
+  clock.advance(29 * 60_000)
+  t.match(await users.restore(ADMIN, 'a'), { ...before, updated_at: String, sessions: Number })
+  t.equal(store.accounts.users.get('a')!.password_hash, hash)
+  t.same(users.removed(), [])
+  t.equal(audited()[0], 'user.restore a')
+  await t.rejects(users.restore(ADMIN, 'a'), { code: 'resource.not_found' }, 'once')
+
+  await users.remove(ADMIN, 'a')
+  await users.create(ADMIN, { username: 'a', password: 'another' })
+  await t.rejects(users.restore(ADMIN, 'a'), { code: 'resource.exists' })
+  t.same(users.get('a').public_keys, [])
+  await users.remove(ADMIN, 'a')
+  await users.restore(ADMIN, 'a')
+  t.same(users.get('a').public_keys, [], 'the one that was removed last')
+  await users.remove(ADMIN, 'a')
+  clock.advance(30 * 60_000)
+  t.same(users.removed(), [])
+  await t.rejects(users.restore(ADMIN, 'a'), { code: 'resource.not_found' }, 'too late')
+})
+
 test('a user is made with home and folders, and is found in list, view and audit', async (t) => {
   const { users, storageRoot, audited } = setUp(t)
   const view = await users.create(ADMIN, {

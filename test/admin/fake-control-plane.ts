@@ -111,6 +111,7 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
     view: (spec: Spec) => View,
   ): Resource<Spec, View> {
     const specs = new Map<string, Spec>()
+    const gone = new Map<string, Spec>()
     const need = (name: string): Spec => {
       const spec = specs.get(name)
       if (!spec) throw new FileFlowError('resource.not_found', `There is no ${kind} ${name}.`)
@@ -134,10 +135,17 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
         return put(Object.fromEntries(merged) as Spec)
       },
       async remove(actor, name) {
-        need(name)
+        gone.set(name, need(name))
         did(actor, `${kind}.remove`, name)
         specs.delete(name)
       },
+      async restore(actor, name) {
+        const spec = gone.get(name)
+        if (!spec) throw new FileFlowError('resource.not_found', `There is no removed ${kind} ${name}.`)
+        did(actor, `${kind}.restore`, name)
+        return put(spec)
+      },
+      removed: () => [],
       async setEnabled(actor, name, enabled) {
         did(actor, `${kind}.${enabled ? 'enable' : 'disable'}`, name)
         return put({ ...need(name), enabled })

@@ -209,6 +209,35 @@ test('rules are asked and listed in the order that was given, page by page', asy
   t.match(store.audit.list({ limit: 1 })[0], { action: 'rule.order' })
 })
 
+test('a removed destination comes back with its sealed secrets, a removed rule in its place and not without its destination', async (t) => {
+  const { destinations, rules, told, store, onDisk } = setUp(t)
+  await destinations.create(ADMIN, HQ)
+  for (const name of ['first', 'second', 'third']) await rules.create(ADMIN, { ...RULE, name })
+  await rules.setEnabled(ADMIN, 'second', false)
+  const before = rules.get('second')
+  await rules.remove(ADMIN, 'second')
+  await rules.restore(ADMIN, 'second')
+  t.match(rules.get('second'), { ...before, updated_at: String })
+  t.same(
+    rules.list({}).items.map(({ name }) => name),
+    ['first', 'second', 'third'],
+  )
+  for (const name of ['first', 'second', 'third']) await rules.remove(ADMIN, name)
+  told.length = 0
+  await destinations.remove(ADMIN, 'hq')
+  await t.rejects(rules.restore(ADMIN, 'first'), { code: 'request.invalid', message: /there is no destination hq/ })
+  t.match(await destinations.restore(ADMIN, 'hq'), { name: 'hq', has_password: true })
+  t.same(told, ['hq', 'hq'], 'the forwarder hears of both')
+  t.equal(destinations.secretSpec('hq').password, 'hunter2')
+  t.notMatch(onDisk().toString('latin1'), /hunter2/)
+  await rules.restore(ADMIN, 'first')
+  t.equal(rules.matching(completed('/in/a')).length, 1, 'it acts at once')
+  t.same(
+    store.audit.list({ limit: 3 }).map((row) => `${row.action} ${row.object}`),
+    ['rule.restore first', 'destination.restore hq', 'destination.remove hq'],
+  )
+})
+
 test('rules act at once when they are made, changed, disabled and removed', async (t) => {
   const { destinations, rules, store } = setUp(t)
   await destinations.create(ADMIN, HQ)

@@ -74,9 +74,10 @@ export const destinations = {
     enableHint: 'Deliveries that waited go on.',
     disableTitle: (name: string) => `Disable ${name}?`,
     disableText: 'Nothing is delivered there until it is enabled again. What is queued stays queued.',
-    removeHint: 'Only when no rule names it and nothing waits for it.',
+    removeHint: 'Only when no rule names it and nothing waits for it. It can be restored for 30 minutes.',
     removeTitle: (name: string) => `Delete the destination ${name}?`,
-    removeText: 'Its address and secrets are forgotten. What was delivered stays delivered. This cannot be undone.',
+    removeText:
+      'Its address and secrets are forgotten. What was delivered stays delivered. For 30 minutes it can be restored with its secrets. To keep it and only hold deliveries back, disable it instead.',
     usedByText: (rules: string) => `Rules deliver there: ${rules}.`,
     test: 'Test now',
     testTitle: 'Test',

@@ -1,6 +1,14 @@
 // English: forms, and what the pages of set-up share.
 // Must not hold markup or logic beyond plurals.
 export const form = {
+  removed: {
+    title: 'Deleted a while ago',
+    by: 'by',
+    until: 'can be restored until',
+    restore: 'Restore',
+    restoreOf: (name: string) => `Restore ${name}`,
+    restored: (name: string) => `${name} is back, as it was.`,
+  },
   form: {
     unsaved: 'There are unsaved changes.',
     discard: 'Discard',

@@ -86,7 +86,7 @@ export const guard = {
       resetText: 'The next login needs the password only, until a new authenticator is enrolled. For somebody who lost theirs.',
       resetDone: (name: string) => `${name} logs in with the password only now.`,
       removeTitle: (name: string) => `Delete the admin ${name}?`,
-      removeText: 'Sessions of this admin end now. This cannot be undone.',
+      removeText: 'Sessions of this admin end now. This cannot be undone. To lock the account and keep it, switch Enabled off instead.',
       you: 'you',
     },
     tokens: {
@@ -105,7 +105,8 @@ export const guard = {
       revoke: 'Revoke',
       revokeOf: (name: string) => `Revoke ${name}`,
       revokeTitle: (name: string) => `Revoke the token ${name}?`,
-      revokeText: 'Scripts that use it are refused from now on. This cannot be undone.',
+      revokeText:
+        'Scripts that use it are refused from now on. This cannot be undone: a token that may be known to others must not come back. Make a new one instead.',
       revoked: (name: string) => `The token ${name} is no longer accepted.`,
       empty: 'There is no token.',
       adminsOnly: 'Only an admin may see tokens.',

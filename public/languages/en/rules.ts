@@ -76,9 +76,10 @@ export const rules = {
     dropped: (n: number) => `Would no longer be delivered: ${n}`,
     renamed: (n: number) => `Would get another name: ${n}`,
     danger: 'Delete',
-    removeHint: 'Deliveries that it made already go on.',
+    removeHint: 'Deliveries that it made already go on. It can be restored for 30 minutes.',
     removeTitle: (name: string) => `Delete the rule ${name}?`,
-    removeText: 'New uploads are no longer taken by it. Deliveries that it made already go on. This cannot be undone.',
+    removeText:
+      'New uploads are no longer taken by it. Deliveries that it made already go on. For 30 minutes it can be restored in its place; files that come until then are not taken afterwards. To keep it, disable it instead.',
     disableTitle: (name: string) => `Disable ${name}?`,
     disableText: 'New uploads are no longer taken by it. Deliveries that it made already go on.',
     toggle: (name: string) => `${name} enabled`,

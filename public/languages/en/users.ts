@@ -113,7 +113,7 @@ export const users = {
     of: (used: string, most: string) => `${used} of ${most}`,
     created: 'Created',
     danger: 'Take away',
-    dangerNote: 'A disabled user can be enabled again; the rest is final.',
+    dangerNote: 'Disabling keeps everything. A deleted user can be restored for 30 minutes; deleted files are gone.',
     disableTitle: (name: string) => `Disable ${name}?`,
     disableText: (n: number) =>
       n === 0
@@ -123,8 +123,8 @@ export const users = {
     disableHint: 'Ends its sessions and refuses new ones. Its files stay.',
     removeTitle: (name: string) => `Delete the user ${name}?`,
     removeText:
-      'The account goes and its sessions end now. Its files stay on the disk, its transfers and the audit log stay, too. This cannot be undone.',
-    removeHint: 'The account goes; its files stay on the disk.',
+      'The account goes and its sessions end now. Its files stay on the disk, its transfers and the audit log stay, too. For 30 minutes it can be restored with its credentials. To keep it and only lock it, disable it instead.',
+    removeHint: 'The account goes; its files stay on the disk. It can be restored for 30 minutes.',
     wipe: 'Delete all files',
     wipeTitle: (name: string) => `Delete all files of ${name}?`,
     wipeText:

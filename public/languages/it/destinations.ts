@@ -76,9 +76,10 @@ export const destinations = {
     enableHint: 'Le consegne in attesa riprendono.',
     disableTitle: (name: string) => `Disattivare ${name}?`,
     disableText: 'Non vi si consegna nulla finché non è riattivata. Ciò che è in coda resta in coda.',
-    removeHint: 'Solo se nessuna regola la nomina e nulla la attende.',
+    removeHint: 'Solo se nessuna regola la nomina e nulla la attende. Si può ripristinare per 30 minuti.',
     removeTitle: (name: string) => `Eliminare la destinazione ${name}?`,
-    removeText: 'Il suo indirizzo e i suoi segreti sono dimenticati. Ciò che è stato consegnato resta. Non si può annullare.',
+    removeText:
+      'Il suo indirizzo e i suoi segreti sono dimenticati. Ciò che è stato consegnato resta. Per 30 minuti si può ripristinare con i suoi segreti. Per tenerla e solo trattenere le consegne, disattivala.',
     usedByText: (rules: string) => `Vi consegnano queste regole: ${rules}.`,
     test: 'Prova ora',
     testTitle: 'Prova',

@@ -3,6 +3,14 @@
 import type { Strings } from '../en/index.ts'
 
 export const form = {
+  removed: {
+    title: 'Eliminati da poco',
+    by: 'da',
+    until: 'si può ripristinare fino alle',
+    restore: 'Ripristina',
+    restoreOf: (name: string) => `Ripristina ${name}`,
+    restored: (name: string) => `${name} è di nuovo com’era.`,
+  },
   form: {
     unsaved: 'Ci sono modifiche non salvate.',
     discard: 'Annulla le modifiche',

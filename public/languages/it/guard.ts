@@ -88,7 +88,7 @@ export const guard = {
       resetText: 'Al prossimo accesso basta la password, finché non si registra un nuovo autenticatore. Per chi ha perso il proprio.',
       resetDone: (name: string) => `${name} ora accede con la sola password.`,
       removeTitle: (name: string) => `Eliminare l’amministratore ${name}?`,
-      removeText: 'Le sue sessioni finiscono ora. Non si può annullare.',
+      removeText: 'Le sue sessioni finiscono ora. Non si può annullare. Per chiudere l’account e tenerlo, spegni Attivo.',
       you: 'tu',
     },
     tokens: {
@@ -107,7 +107,8 @@ export const guard = {
       revoke: 'Revoca',
       revokeOf: (name: string) => `Revoca ${name}`,
       revokeTitle: (name: string) => `Revocare il token ${name}?`,
-      revokeText: 'Gli script che lo usano sono respinti da ora. Non si può annullare.',
+      revokeText:
+        'Gli script che lo usano sono respinti da ora. Non si può annullare: un token che altri potrebbero conoscere non deve tornare. Creane uno nuovo.',
       revoked: (name: string) => `Il token ${name} non è più accettato.`,
       empty: 'Non c’è nessun token.',
       adminsOnly: 'Solo un amministratore può vedere i token.',

@@ -78,9 +78,10 @@ export const rules = {
     dropped: (n: number) => `Non sarebbero più consegnati: ${n}`,
     renamed: (n: number) => `Avrebbero un altro nome: ${n}`,
     danger: 'Eliminare',
-    removeHint: 'Le consegne già create proseguono.',
+    removeHint: 'Le consegne già create proseguono. Si può ripristinare per 30 minuti.',
     removeTitle: (name: string) => `Eliminare la regola ${name}?`,
-    removeText: 'Non prende più i nuovi file. Le consegne già create proseguono. Non si può annullare.',
+    removeText:
+      'Non prende più i nuovi file. Le consegne già create proseguono. Per 30 minuti si può ripristinare al suo posto; i file arrivati nel frattempo non sono ripresi. Per tenerla, disattivala.',
     disableTitle: (name: string) => `Disattivare ${name}?`,
     disableText: 'Non prende più i nuovi file. Le consegne già create proseguono.',
     toggle: (name: string) => `${name} attiva`,

@@ -113,7 +113,7 @@ export const users = {
     of: (used: string, most: string) => `${used} di ${most}`,
     created: 'Creato',
     danger: 'Togliere',
-    dangerNote: 'Un utente disattivato si può riattivare; il resto è definitivo.',
+    dangerNote: 'Disattivare conserva tutto. Un utente eliminato si può ripristinare per 30 minuti; i file eliminati sono persi.',
     disableTitle: (name: string) => `Disattivare ${name}?`,
     disableText: (n: number) =>
       n === 0
@@ -123,8 +123,8 @@ export const users = {
     disableHint: 'Chiude le sue sessioni e ne rifiuta di nuove. I suoi file restano.',
     removeTitle: (name: string) => `Eliminare l’utente ${name}?`,
     removeText:
-      'L’account sparisce e le sue sessioni finiscono ora. I suoi file restano sul disco, e restano i suoi trasferimenti e il registro delle azioni. Non si può annullare.',
-    removeHint: 'L’account sparisce; i suoi file restano sul disco.',
+      'L’account sparisce e le sue sessioni finiscono ora. I suoi file restano sul disco, e restano i suoi trasferimenti e il registro delle azioni. Per 30 minuti si può ripristinare con le sue credenziali. Per tenerlo e solo chiuderlo, disattivalo.',
+    removeHint: 'L’account sparisce; i suoi file restano sul disco. Si può ripristinare per 30 minuti.',
     wipe: 'Elimina tutti i file',
     wipeTitle: (name: string) => `Eliminare tutti i file di ${name}?`,
     wipeText:

@@ -11,6 +11,7 @@ import { Confirm, type Question } from '../../parts/confirm.tsx'
 import { Section, useDraft, useEditing } from '../../parts/form.tsx'
 import { PageHead } from '../../parts/page-head.tsx'
 import { Loaded } from '../../parts/panel.tsx'
+import { restore } from '../../parts/removed.tsx'
 import { same } from '../../parts/same.ts'
 import { useSave } from '../../parts/save.ts'
 import { Word } from '../../parts/words.tsx'
@@ -115,7 +116,8 @@ function Removal({ destination: { name, enabled, used_by } }: { destination: Des
     undo: (on) => api('POST', `${addressOf(name)}/${on ? 'disable' : 'enable'}`),
   })
   const remove = useAct(() => api('DELETE', addressOf(name)), {
-    touches: ['destinations', 'stats'],
+    touches: ['destinations', 'stats', 'removed'],
+    undo: () => restore('destination', name),
     done: () => {
       // The list is shown where the page of what is gone was.
       if (location.pathname === addressOf(name)) go('/destinations', true)

@@ -12,6 +12,7 @@ import { Confirm, type Question } from '../../parts/confirm.tsx'
 import { Section, useDraft, useEditing } from '../../parts/form.tsx'
 import { PageHead } from '../../parts/page-head.tsx'
 import { Loaded } from '../../parts/panel.tsx'
+import { restore } from '../../parts/removed.tsx'
 import { same } from '../../parts/same.ts'
 import { useSave } from '../../parts/save.ts'
 import type { PageProps } from '../../registry/page.ts'
@@ -146,7 +147,8 @@ function Editing({ rule, me }: { rule: RuleView; me: PageProps['me'] }) {
 function Removal({ name }: { name: string }) {
   const [question, setQuestion] = useState<Question | null>(null)
   const remove = useAct(() => api('DELETE', addressOf(name)), {
-    touches: ['rules', 'destinations'],
+    touches: ['rules', 'destinations', 'removed'],
+    undo: () => restore('rule', name),
     done: () => {
       go('/rules', true)
       return strings.form.removed(name)

@@ -8,6 +8,7 @@ import { formatSize } from '../../format.ts'
 import { useAct } from '../../parts/act.ts'
 import { Confirm, type Question } from '../../parts/confirm.tsx'
 import { Section } from '../../parts/form.tsx'
+import { restore } from '../../parts/removed.tsx'
 import { TypedConfirm } from '../../parts/typed-confirm.tsx'
 import { go } from '../../router.tsx'
 import { strings } from '../../strings.ts'
@@ -25,11 +26,12 @@ export function Removal({ user }: { user: UserView }) {
     undo: (on) => api('POST', `${addressOf(username)}/${on ? 'disable' : 'enable'}`),
   })
   const remove = useAct(() => api('DELETE', addressOf(username)), {
-    touches: ['users', 'sessions'],
+    touches: ['users', 'sessions', 'removed'],
     done: () => {
       go('/users', true)
       return strings.form.removed(username)
     },
+    undo: () => restore('user', username),
   })
   const wipe = useAct(() => api<{ files: number; bytes: number }>('POST', `${addressOf(username)}/files/delete`, { confirm: username }), {
     touches: ['users'],

@@ -19,6 +19,13 @@ export function declaredRoutes(app: App, { control }: RouteContext): void {
   resourceRoutes(app, '/destinations', control.destinations, { spec: DestinationSpec, patch: DestinationPatch })
   resourceRoutes(app, '/rules', control.rules, { spec: RuleSpec, patch: RulePatch })
 
+  app.get('/removed', { schema: described('state', 'What was removed and can be restored, newest first', {}) }, async () => ({
+    items: [control.users, control.destinations, control.rules]
+      .flatMap((kind) => kind.removed())
+      .sort((a, b) => b.removed_at.localeCompare(a.removed_at)),
+    next: null,
+  }))
+
   app.post(
     '/users/:name/files/delete',
     {

@@ -1,10 +1,10 @@
-// The seven routes that users, destinations and rules have alike.
+// The eight routes that users, destinations and rules have alike.
 // Must not know what differs between them.
 import type { TSchema } from 'typebox'
 import type { Patch, Resource } from '../control-plane.ts'
 import { type App, actorOf, described, Name, PageQuery } from '../request.ts'
 
-/** Registers list, create, get, update, remove, enable and disable under `path` (`/users`). */
+/** Registers list, create, get, update, remove, restore, enable and disable under `path` (`/users`). */
 export function resourceRoutes<Spec, View>(
   app: App,
   path: string,
@@ -29,6 +29,11 @@ export function resourceRoutes<Spec, View>(
     await resource.remove(actorOf(request), request.params.name)
     return reply.code(204).send()
   })
+  app.post(
+    `${path}/:name/restore`,
+    { schema: described(tag, `Take the removal of one of ${tag} back, within 30 minutes; it is as it was`, { params: Name }) },
+    async (request) => resource.restore(actorOf(request), request.params.name),
+  )
   for (const [verb, enabled] of [
     ['enable', true],
     ['disable', false],
