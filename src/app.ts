@@ -12,6 +12,7 @@ import { createUsers, specOf } from './accounts/users.ts'
 import { announced } from './admin/announced.ts'
 import type { ControlPlane } from './admin/control-plane.ts'
 import { createEventHub } from './admin/event-hub.ts'
+import { createHealth } from './admin/health.ts'
 import { createMetrics } from './admin/metrics.ts'
 import { createMovements } from './admin/movements.ts'
 import { createDestinationTest, createNote } from './admin/noted.ts'
@@ -32,7 +33,6 @@ import type { Principal } from './core/user.ts'
 import { prepareHome } from './files/homes.ts'
 import { dropPartialsOf } from './files/spool.ts'
 import { Vaults, vaultsOf } from './files/vaults.ts'
-import { volumeTroubles } from './files/volume-health.ts'
 import { fetchHostKeys } from './forwarding/connectors/host-key.ts'
 import { createDeliveryVerbs } from './forwarding/delivery-verbs.ts'
 import { createDestinations } from './forwarding/destinations.ts'
@@ -44,6 +44,7 @@ import type { GatekeeperOptions } from './gatekeeper/control-side.ts'
 import { createHangingUploads } from './gatekeeper/hanging-uploads.ts'
 import { createJournals } from './intake/journal.ts'
 import { createRecorder } from './intake/record-upload.ts'
+import { createRecount } from './intake/recount.ts'
 import type { RecoverOptions } from './intake/recover.ts'
 import { createFileSettler } from './intake/settle-file.ts'
 import { createWatched, holds, overlap } from './intake/watched.ts'
@@ -181,6 +182,8 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
   const journals = createJournals({ store, recorder, log, dataDir: config.data_dir, durable, dropSpool: settler.drop })
   journals.recover()
 
+  const recount = createRecount({ store, clock, log, recorder, pull: journals.pull, principals: users.principals })
+
   const watched = createWatched({
     store,
     clock,
@@ -230,19 +233,10 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     changed: (view) => events.emit(`service.${view.state}`, () => view),
   })
 
-  const health = () => {
-    const reasons = services
-      .list()
-      .filter((s) => services.wanted(s.name) && s.state !== 'running')
-      .map((s) => `${s.name} is ${s.state}${s.error ? `: ${s.error}` : ''}`)
-    reasons.push(
-      ...volumeTroubles([
-        { name: 'data_dir', path: initial.data_dir },
-        { name: 'storage_root', path: initial.storage_root },
-      ]),
-    )
-    return { ready: reasons.length === 0, reasons }
-  }
+  const health = createHealth(services, [
+    { name: 'data_dir', path: initial.data_dir },
+    { name: 'storage_root', path: initial.storage_root },
+  ])
 
   const state = createState({ store, users, destinations, rules })
   const note = createNote(store, clock)
@@ -284,6 +278,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     users: {
       ...announced(users, (spec) => spec.username, changed('user')),
       deleteFiles: createUserFiles({ store, clock, live, users, vaults }),
+      recount: recount.user,
     },
     destinations: {
       ...announced(destinations, (spec) => spec.name, changed('destination')),
@@ -370,6 +365,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     log,
     clock,
     vaults: () => recovery().vaults,
+    recountAll: recount.all,
     get config() {
       return config
     },

@@ -52,6 +52,7 @@ const MINUTE = 60_000
 /** How long a start waits for a killed gateway or a command to let go of data_dir. */
 const LOCK_WAIT_MS = 5000
 const RETENTION_EVERY = 6 * 60 * MINUTE
+const RECOUNT_EVERY = 24 * 60 * MINUTE
 
 /** The built admin page. */
 export const PUBLIC_DIR = join(import.meta.dirname, '..', 'dist', 'public')
@@ -92,7 +93,11 @@ export async function startGateway({ config, loaded, output, publicDir, adminPas
     const retention = setInterval(() => keepRecords(app!, ending.signal), RETENTION_EVERY)
     retention.unref()
     keepRecords(app, ending.signal)
+    const recount = setInterval(() => void app!.recountAll(ending.signal), RECOUNT_EVERY)
+    recount.unref()
+    void app.recountAll(ending.signal)
     return running(app, admin, addresses, ending, async () => {
+      clearInterval(recount)
       clearInterval(timer)
       clearInterval(retention)
       unlock()

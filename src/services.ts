@@ -134,7 +134,12 @@ export function createServices(options: ServicesOptions) {
           }),
         )
         .then(() =>
-          endSession({ ...options.gatekeeper, log }, session.id, crashed ? `The ${kind} thread failed.` : `The ${kind} service stopped.`, 'aborted'),
+          endSession(
+            { ...options.gatekeeper, log },
+            session.id,
+            crashed ? `The ${kind} thread failed.` : `The ${kind} service stopped.`,
+            'aborted',
+          ),
         )
     }
   }

@@ -35,6 +35,7 @@ const ANSWERS: Readonly<Record<string, Answer | readonly [Answer, typeof made]>>
   ...resource('/destinations', 'Destination'),
   ...resource('/rules', 'Rule'),
   'POST /users/:name/files/delete': object({ files: Count, bytes: Count }),
+  'POST /users/:name/recount': object({ files: Count, bytes: Count }),
   'POST /public-keys/inspect': object({ type: Text, bits: Count, fingerprint: Text, comment: Text }),
   'POST /destinations/:name/test': ref('Probe'),
   'POST /destinations/host-key': object({ items: hostKeys, next: orNull(Text) }),

@@ -108,6 +108,8 @@ export interface ControlPlane {
   readonly users: Resource<UserSpec, UserView> & {
     /** Empties the home; mounts stay. Ends the user's sessions. */
     deleteFiles(actor: Actor, username: string): Promise<{ files: number; bytes: number }>
+    /** Counts on the disk what counts for the quota. */
+    recount(actor: Actor, username: string): Promise<{ files: number; bytes: number }>
   }
   readonly destinations: Resource<DestinationSpec, DestinationView> & {
     test(actor: Actor, name: string, signal: AbortSignal): Promise<ProbeReport>

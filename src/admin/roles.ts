@@ -26,6 +26,7 @@ export const ROUTE_ACCESS: Readonly<Record<string, Access>> = {
   'POST /users/:name/disable': 'admin',
   'POST /users/:name/restore': 'admin',
   'POST /users/:name/files/delete': 'admin',
+  'POST /users/:name/recount': 'operator',
   'POST /public-keys/inspect': 'auditor',
 
   'GET /destinations': 'auditor',

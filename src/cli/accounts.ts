@@ -84,6 +84,15 @@ const userVerbs: Readonly<Record<string, Verb>> = {
       (who) => `${at('/users', who)}/disable`,
       (who) => `User ${who} is disabled; live sessions were ended.`,
     ),
+  async recount(args, io) {
+    const { values, positionals } = parse(args, {}, [1, 1])
+    const { bytes, files } = await ask<{ bytes: number; files: number }>(
+      await io.transport(values.config),
+      'POST',
+      `${at('/users', name(positionals))}/recount`,
+    )
+    io.stdout.write(`${name(positionals)} has ${files} files of ${bytes} bytes.\n`)
+  },
   remove: (args, io) =>
     call(
       args,
@@ -193,11 +202,12 @@ function group(title: string, summary: string, usage: string, verbs: Readonly<Re
 
 export const user = group(
   'user',
-  'partner accounts: list, add, passwd, enable, disable, remove',
+  'partner accounts: list, add, passwd, enable, disable, recount, remove',
   `Usage: fileflow user list [--json]
        fileflow user add NAME [--key FILE|LINE]… [--home DIR] [--partner TEXT] [--password-stdin | --no-password]
        fileflow user passwd NAME [--password-stdin]
        fileflow user enable|disable|remove NAME
+       fileflow user recount NAME          counts on the disk what counts for the quota
 
 Passwords come from a prompt, or from the first line of stdin with --password-stdin; never from an argument.`,
   userVerbs,

@@ -16,6 +16,7 @@ export type TestPoint =
   | 'rename.committed'
   | 'rename.spooled'
   | 'rename.renamed'
+  | 'remove.removed'
 
 /** `kill:NAME` ends the process as a power switch would, `crash:NAME` throws out of any handler in the thread that gets there. */
 const [how, where] = (process.env.FILEFLOW_TEST_POINT ?? '').split(':')

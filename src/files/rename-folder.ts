@@ -6,11 +6,12 @@ import { testPoint } from '../core/test-point.ts'
 import type { RenamedFile, TransferLedger } from '../core/transfer.ts'
 import { nameFromBytes, type VirtualPath } from '../core/virtual-path.ts'
 import { fromErrno, syncFolder, translated } from './file-io.ts'
-import { type Folder, openFolder, type Place } from './jail.ts'
+import type { Folder, Place } from './jail.ts'
 import { moveGroup } from './kept-partials.ts'
 import type { PartialOverlay } from './partials.ts'
 import { hold } from './plain-file.ts'
 import { makeSpoolLink, sameFile } from './spool-link.ts'
+import { enterBelow } from './tree.ts'
 import type { Vault } from './vaults.ts'
 
 /** Files that one transaction records: enough to make its sync cheap, few enough for others to have their turn. */
@@ -110,7 +111,7 @@ async function record(
   for (const [i, answer] of answers.entries()) {
     if (!answer?.spool || answer.deliveries === 0) continue
     const { parts, stats } = batch[i]!
-    using folder = walk(top, parts.slice(0, -1))
+    using folder = enterBelow(top, parts.slice(0, -1))
     const real = folder.at(parts.at(-1)!)
     // held, no other file can get its inode number: what is linked is what was recorded
     using held = hold(real)
@@ -126,7 +127,7 @@ async function record(
 async function* filesBelow(top: Folder, entered: (parts: readonly Buffer[]) => void): AsyncIterable<Found> {
   const waiting: Buffer[][] = [[]]
   for (let parts = waiting.pop(); parts; parts = waiting.pop()) {
-    using folder = walk(top, parts)
+    using folder = enterBelow(top, parts)
     entered(parts)
     const names = await fs.promises.readdir(String(folder.at(null)), { encoding: 'buffer' })
     for (const name of names.sort(Buffer.compare)) {
@@ -135,18 +136,6 @@ async function* filesBelow(top: Folder, entered: (parts: readonly Buffer[]) => v
       else if (stats?.isFile()) yield { parts: [...parts, name], stats }
     }
   }
-}
-
-/** From the top down, one part at a time, never through a link. The caller disposes of it. */
-function walk(top: Folder, parts: readonly Buffer[]): Folder {
-  return translated(() => {
-    let folder = openFolder(top.at(null), true)
-    for (const part of parts) {
-      using above = folder
-      folder = openFolder(above.at(part), false)
-    }
-    return folder
-  })
 }
 
 async function* inBatches(found: AsyncIterable<Found>): AsyncIterable<Found[]> {

@@ -3,6 +3,7 @@
 import fs from 'node:fs'
 import { FileFlowError } from '../core/errors.ts'
 import type { Permission } from '../core/permission.ts'
+import { testPoint } from '../core/test-point.ts'
 import type { HangingUpload, TransferLedger } from '../core/transfer.ts'
 import type { Principal } from '../core/user.ts'
 import { isReservedName, nameFromBytes, nameToBytes, type VirtualPath } from '../core/virtual-path.ts'
@@ -173,6 +174,7 @@ export class SessionFilesystem implements VirtualFilesystem {
     if (!found && !hadPartial && !running) throw new FileFlowError('path.not_found')
     await running?.discard()
     if (found) translated(() => fs.unlinkSync(place.real))
+    testPoint('remove.removed')
     this.#ledger.operation({
       sessionId: this.sessionId,
       action: 'delete',

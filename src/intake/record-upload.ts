@@ -43,7 +43,7 @@ export function createRecorder({ store, clock, queue, rules, homeOf, kick, chang
   /** Transfers whose verdict was `likely`, until confirmed. */
   const likely = new Set<string>()
   /** What a committed upload added to the quota in use, until it is published: taken back if its name cannot be taken. */
-  const charged = new Map<string, { bytes: number; files: number; replaced: number | null }>()
+  const charged = new Map<string, { username: string; bytes: number; files: number; replaced: number | null }>()
 
   /** Committed uploads that are not known to be published yet, and who waits for that. */
   const committing = new Map<string, PromiseWithResolvers<void>>()
@@ -99,7 +99,12 @@ export function createRecorder({ store, clock, queue, rules, homeOf, kick, chang
       const owed = owe(row, upload.path)
       if (owed > 0) transfers.setSpool(upload.transferId, upload.spool)
       if (upload.verdict.confidence === 'likely') likely.add(upload.transferId)
-      const charge = { bytes: upload.size - (upload.replaced ?? 0), files: upload.replaced === null ? 1 : 0, replaced: upload.replaced }
+      const charge = {
+        username: row.username,
+        bytes: upload.size - (upload.replaced ?? 0),
+        files: upload.replaced === null ? 1 : 0,
+        replaced: upload.replaced,
+      }
       charged.set(row.id, charge)
       committing.set(row.id, Promise.withResolvers())
       accounts.users.addUsage(row.username, charge.bytes, charge.files)
@@ -145,7 +150,7 @@ export function createRecorder({ store, clock, queue, rules, homeOf, kick, chang
       if (upload.verdict.confidence === 'likely') likely.add(upload.id)
       // what stood there in the end counts
       const { replaced } = published ?? upload
-      const charge = { bytes: upload.size - (replaced ?? 0), files: replaced === null ? 1 : 0, replaced }
+      const charge = { username: upload.username, bytes: upload.size - (replaced ?? 0), files: replaced === null ? 1 : 0, replaced }
       accounts.users.addUsage(upload.username, charge.bytes, charge.files)
       auditUpload(upload.at, upload.username, upload.address, facts.path, {
         transfer: upload.id,
@@ -229,6 +234,16 @@ export function createRecorder({ store, clock, queue, rules, homeOf, kick, chang
       changed('aborted', transferId)
     },
     ...renames,
+    /** What was added to the user's quota in use for files that may not be under their names yet. */
+    chargedAhead(username: string): { bytes: number; files: number } {
+      let [bytes, files] = [0, 0]
+      for (const one of charged.values()) {
+        if (one.username !== username) continue
+        bytes += Math.abs(one.bytes)
+        files += one.files
+      }
+      return { bytes, files }
+    },
     kick,
   }
 }

@@ -18,6 +18,11 @@ export interface UserRow {
   updated_at: number
 }
 
+export interface Usage {
+  bytes: number
+  files: number
+}
+
 export function createAccountRows(db: Sqlite) {
   const users = {
     get: db.prepare('SELECT * FROM users WHERE username = ?'),
@@ -36,6 +41,8 @@ export function createAccountRows(db: Sqlite) {
     rehash: db.prepare('UPDATE users SET password_hash = ? WHERE username = ? AND password_hash = ?'),
     usage: db.prepare('UPDATE users SET used_bytes = max(0, used_bytes + ?), used_files = max(0, used_files + ?) WHERE username = ?'),
   }
+  /** Who wants to know how much a user's usage moves. */
+  const watches = new Map<string, Set<Usage>>()
   return {
     users: {
       get: (username: string) => users.get.get(username) as UserRow | undefined,
@@ -49,7 +56,26 @@ export function createAccountRows(db: Sqlite) {
       loggedIn: (username: string, now: number, from: { address: string; protocol: string }) =>
         void users.login.run(now, from.address, from.protocol, username),
       rehash: (username: string, before: string, after: string) => void users.rehash.run(after, username, before),
-      addUsage: (username: string, bytes: number, files: number) => void users.usage.run(bytes, files, username),
+      addUsage(username: string, bytes: number, files: number): void {
+        for (const moved of watches.get(username) ?? []) {
+          moved.bytes += Math.abs(bytes)
+          moved.files += Math.abs(files)
+        }
+        users.usage.run(bytes, files, username)
+      },
+      /** Counts all changes from now on as if each were an addition, until the end. */
+      watchUsage(username: string): { readonly moved: Readonly<Usage>; end(): void } {
+        const moved: Usage = { bytes: 0, files: 0 }
+        const all = watches.get(username) ?? new Set()
+        watches.set(username, all.add(moved))
+        return {
+          moved,
+          end() {
+            all.delete(moved)
+            if (all.size === 0) watches.delete(username)
+          },
+        }
+      },
     },
     ...createAdminRows(db),
   }

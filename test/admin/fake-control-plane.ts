@@ -191,6 +191,10 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
         did(actor, 'user.files_delete', username)
         return { files: 3, bytes: 300 }
       },
+      async recount(actor, username) {
+        did(actor, 'user.recount', username)
+        return { files: 3, bytes: 300 }
+      },
     },
     destinations: {
       ...resource<DestinationSpec, DestinationView>(

@@ -33,6 +33,7 @@ export const recorded = {
       'user.enable': 'User enabled',
       'user.disable': 'User disabled',
       'user.files_delete': 'All files of a user deleted',
+      'user.recount': 'Quota counted anew on the disk',
       'destination.create': 'Destination created',
       'destination.update': 'Destination changed',
       'destination.remove': 'Destination deleted',

@@ -32,6 +32,7 @@ export const recorded = {
       'user.enable': 'Utente attivato',
       'user.disable': 'Utente disattivato',
       'user.files_delete': 'Eliminati tutti i file di un utente',
+      'user.recount': 'Quota ricontata sul disco',
       'destination.create': 'Destinazione creata',
       'destination.update': 'Destinazione modificata',
       'destination.remove': 'Destinazione eliminata',

@@ -44,6 +44,12 @@ export function declaredRoutes(app: App, { control }: RouteContext): void {
   )
 
   app.post(
+    '/users/:name/recount',
+    { schema: described('users', 'Count on the disk what counts for the quota of a user', { params: Name }) },
+    async (request) => control.users.recount(actorOf(request), request.params.name),
+  )
+
+  app.post(
     '/destinations/:name/test',
     { schema: described('destinations', 'Connect, log in, write, verify and remove a probe file', { params: Name }) },
     async (request, reply) => {
