@@ -52,6 +52,8 @@ export interface NewTransfer {
   readonly waits: boolean
   /** What else of the user's lies on the disk without counting for the quota yet: kept partials, and other uploads of this session. */
   readonly heldBytes: number
+  /** Length of the published file that it would replace, which frees that for the quota; null or absent for a new name. */
+  readonly replaces?: number | null
   /** Bytes that are there already (a resumed upload, a download from an offset). */
   readonly offset: number
   /** Bytes there will be in the end, where that is known: a download's length, FTP's ALLO, scp's header. For screens: nothing is decided by it. */

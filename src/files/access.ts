@@ -61,6 +61,13 @@ export class Access {
     return isAllowed(this.#principal.permissions, path, permission)
   }
 
+  /** As {@link may}, and the place itself does not forbid it: for telling beforehand what would be refused. */
+  couldDo(permission: Permission, path: VirtualPath): boolean {
+    if (!this.may(permission, path) || (isWriting(permission) && this.#jail.isReadOnly(path))) return false
+    if (permission !== 'rmdir' && permission !== 'rename') return true
+    return !this.isMountOrHoldsOne(path) && !(permission === 'rename' && this.holdsPermissions(path))
+  }
+
   alive(): void {
     if (this.#over) throw this.#over
   }

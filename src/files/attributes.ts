@@ -33,12 +33,15 @@ function kindOf(stats: fs.Stats): FileKind {
 /** No setuid, setgid, sticky; and the owner, who is the gateway, keeps reading and writing: a spooled file must stay readable. */
 export const safeMode = (mode: number, kind: 'file' | 'directory'): number => (mode & 0o777) | (kind === 'file' ? 0o600 : 0o700)
 
+/** As Node's utimes take it: a negative number would mean now. */
+export const timeOf = (ms: number): number | Date => (ms < 0 ? new Date(ms) : ms / 1000)
+
 /** Sets mode and times of an open file; what is absent stays. */
 export function applyAttributes(fd: number, attributes: Attributes): void {
   if (attributes.mode !== undefined) fs.fchmodSync(fd, safeMode(attributes.mode, 'file'))
   if (attributes.mtimeMs !== undefined || attributes.atimeMs !== undefined) {
     const now = fs.fstatSync(fd)
-    fs.futimesSync(fd, (attributes.atimeMs ?? now.atimeMs) / 1000, (attributes.mtimeMs ?? now.mtimeMs) / 1000)
+    fs.futimesSync(fd, timeOf(attributes.atimeMs ?? now.atimeMs), timeOf(attributes.mtimeMs ?? now.mtimeMs))
   }
 }
 
@@ -52,7 +55,7 @@ export function setAttributesAt(real: Buffer | string, { mode, mtimeMs, atimeMs 
     if (!stats.isFile() && !stats.isDirectory()) throw new FileFlowError('path.not_regular')
     if (mode !== undefined) fs.chmodSync(held, safeMode(mode, stats.isDirectory() ? 'directory' : 'file'))
     if (mtimeMs !== undefined || atimeMs !== undefined)
-      fs.utimesSync(held, (atimeMs ?? stats.atimeMs) / 1000, (mtimeMs ?? stats.mtimeMs) / 1000)
+      fs.utimesSync(held, timeOf(atimeMs ?? stats.atimeMs), timeOf(mtimeMs ?? stats.mtimeMs))
   } finally {
     fs.closeSync(fd)
   }

@@ -7,6 +7,7 @@ import type { Mount } from '../core/user.ts'
 import {
   baseOf,
   isReservedName,
+  isWithin,
   nameFromBytes,
   nameToBytes,
   PATH_MAX,
@@ -272,6 +273,13 @@ export class Jail {
     if (this.#mounts.length === 0) return undefined
     const path = virtual(parts)
     return this.#mounts.find((mount) => mount.path === path)
+  }
+
+  /** Whether it lies in a mount that is read only. */
+  isReadOnly(path: VirtualPath): boolean {
+    let inner: Mount | undefined
+    for (const mount of this.#mounts) if (isWithin(path, mount.path) && mount.path.length > (inner?.path.length ?? 0)) inner = mount
+    return inner?.readOnly ?? false
   }
 
   isMountOrHoldsOne(path: VirtualPath): boolean {

@@ -4,15 +4,22 @@ import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { monotonic } from '../core/clock.ts'
 
+type Sleep = (ms: number, value: undefined, options: { signal: AbortSignal }) => Promise<unknown>
+
 export class RateLimiter {
   #rate: number | null
+  readonly #now: () => number
+  readonly #sleep: Sleep
   #free = 0
-  #at = monotonic()
+  #at: number
   #waiting = new AbortController()
 
   /** @param rate bytes a second; null is without limit */
-  constructor(rate: number | null) {
+  constructor(rate: number | null, now: () => number = monotonic, wait: Sleep = sleep) {
     this.#rate = rate
+    this.#now = now
+    this.#sleep = wait
+    this.#at = now()
     setMaxListeners(0, this.#waiting.signal)
   }
 
@@ -31,13 +38,16 @@ export class RateLimiter {
   take(bytes: number): Promise<void> | undefined {
     if (this.#rate === null) return undefined
     const rate = Math.max(1, this.#rate)
-    const now = monotonic()
+    const now = this.#now()
     this.#free = Math.min(rate / 10, this.#free + ((now - this.#at) / 1000) * rate) - bytes
     this.#at = now
     if (this.#free >= 0) return undefined
     const { signal } = this.#waiting
-    return sleep((-this.#free / rate) * 1000, undefined, { signal }).catch((error: unknown) => {
-      if (!signal.aborted) throw error
-    })
+    return this.#sleep((-this.#free / rate) * 1000, undefined, { signal }).then(
+      () => undefined,
+      (error: unknown) => {
+        if (!signal.aborted) throw error
+      },
+    )
   }
 }

@@ -72,7 +72,7 @@ export class SessionFilesystem implements VirtualFilesystem {
   }
 
   may(permission: Permission, path: VirtualPath): boolean {
-    return this.#access.may(permission, path)
+    return this.#access.couldDo(permission, path)
   }
 
   async *list(path: VirtualPath): AsyncGenerator<FileEntry> {

@@ -140,7 +140,7 @@ export class SessionTransfers {
       partial: (found) => this.partials.fileAt(place, found),
       vault: vaults.of(place.folder),
       username: access.principal.username,
-      begin: (offset) => this.#begin(place, offset, options.expected),
+      begin: (offset, replaces) => this.#begin(place, offset, replaces, options.expected),
       undo: (transferId, error) => this.#aborted(transferId, 0, error, false),
       host: this.#uploadHost,
     })
@@ -159,7 +159,12 @@ export class SessionTransfers {
   }
 
   /** Only a quota has to be asked for; the other limits are known here. */
-  #begin({ path, folder }: Place, offset: number, expected: number | undefined): BegunUpload | Promise<BegunUpload> {
+  #begin(
+    { path, folder }: Place,
+    offset: number,
+    replaces: number | null,
+    expected: number | undefined,
+  ): BegunUpload | Promise<BegunUpload> {
     const { access, ledger, vaults, sessionId, arrivals } = this.#options
     const { quota, limits, username } = access.principal
     const waits = this.#hasQuota()
@@ -169,7 +174,7 @@ export class SessionTransfers {
       heldBytes = this.#uploading() + keptPartials(vault, username, vault.partial(username, path)).bytes
     }
     const transferId = newId()
-    const transfer = { id: transferId, sessionId, direction: 'upload', path, offset, waits, heldBytes, expected } as const
+    const transfer = { id: transferId, sessionId, direction: 'upload', path, offset, waits, heldBytes, replaces, expected } as const
     const grant = { maxSize: limits.maxFileSize, maxSizeCode: 'file.too_large' } as const
     if (arrivals && !waits) return { transferId, grant, announce: this.#beginnings.add(transfer) }
     const recorded = ledger.beginTransfer(transfer)

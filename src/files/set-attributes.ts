@@ -5,7 +5,7 @@ import { FileFlowError } from '../core/errors.ts'
 import type { Permission } from '../core/permission.ts'
 import type { VirtualPath } from '../core/virtual-path.ts'
 import { type Access, REQUIRED } from './access.ts'
-import { setAttributesAt } from './attributes.ts'
+import { setAttributesAt, timeOf } from './attributes.ts'
 import { fromErrno, translated } from './file-io.ts'
 import type { Place } from './jail.ts'
 import type { PartialOverlay } from './partials.ts'
@@ -46,7 +46,7 @@ export async function setAttributes(
   if (found?.isSymbolicLink()) {
     if (rest.mode !== undefined) throw new FileFlowError('operation.unsupported', 'A link has no permissions of its own.')
     // never followed: what stands there by now gets the times itself
-    translated(() => fs.lutimesSync(place.real, (rest.atimeMs ?? found.atimeMs) / 1000, (rest.mtimeMs ?? found.mtimeMs) / 1000))
+    translated(() => fs.lutimesSync(place.real, timeOf(rest.atimeMs ?? found.atimeMs), timeOf(rest.mtimeMs ?? found.mtimeMs)))
     return place.path
   }
   translated(() => setAttributesAt(partial ?? place.real, rest))

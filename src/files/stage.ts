@@ -19,7 +19,8 @@ export interface StageContext {
   partial(found: fs.Stats | null): Buffer | null
   readonly vault: Vault
   readonly username: string
-  begin(offset: number): BegunUpload | Promise<BegunUpload>
+  /** @param replaces length of what is published under the name, or null */
+  begin(offset: number, replaces: number | null): BegunUpload | Promise<BegunUpload>
   /** Ends the transfer's row when staging fails. */
   undo(transferId: string, error: Error): void
   readonly host: UploadHost
@@ -48,7 +49,7 @@ export async function stage(place: Place, options: UploadOptions, context: Stage
   // the folder must be writable before the row is made, not only when the file is whole
   translated(() => place.folder.mustBeWritable())
   const offset = base ? (options.truncateTo ?? base.size) : 0
-  const { transferId, grant, announce } = await context.begin(offset)
+  const { transferId, grant, announce } = await context.begin(offset, found?.size ?? null)
   const staging = context.vault.staging(transferId)
   let fd: number | undefined
   try {

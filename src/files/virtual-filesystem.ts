@@ -133,7 +133,7 @@ export interface VirtualFilesystem {
   stat(path: VirtualPath): Promise<FileEntry>
   /** Does not follow a link in the last part. */
   lstat(path: VirtualPath): Promise<FileEntry>
-  /** Whether the table allows it; for MLSD `perm` and cheap early answers. The operations check for themselves. */
+  /** Whether the table and the place allow it; for MLSD `perm` and cheap early answers. The operations check for themselves. */
   may(permission: Permission, path: VirtualPath): boolean
   openDownload(path: VirtualPath, offset?: number): Promise<Download>
   beginUpload(path: VirtualPath, options: UploadOptions): Promise<Upload>

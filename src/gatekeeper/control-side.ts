@@ -192,11 +192,15 @@ export function createGatekeeper(
       const { id, direction, offset } = transfer
       if (ahead.delete(id)) return { maxSize: null, maxSizeCode: 'file.too_large' }
       if (!isId(id) || running.has(id)) throw new FileFlowError('request.invalid')
-      if (transfer.waits) journals.pull()
+      if (transfer.waits) {
+        journals.pull()
+        // what the client removed just now is free
+        group.flush()
+      }
       const at = clock.now()
       const grant =
         direction === 'upload'
-          ? quotas.allowance(session.principal, transfer.heldBytes + live.uploadingElsewhere(session))
+          ? quotas.allowance(session.principal, transfer.heldBytes + live.uploadingElsewhere(session), transfer.replaces ?? null)
           : { maxSize: null, maxSizeCode: 'file.too_large' as const }
       const path = toDisplay(transfer.path)
       // at once: what the worker asks next comes before the row is written

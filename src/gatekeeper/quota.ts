@@ -20,12 +20,17 @@ export function createQuotas({ accounts }: Pick<Store, 'accounts'>) {
       if (over(quota.bytes, used.used_bytes, bytes) || over(quota.files, used.used_files, files)) throw new FileFlowError('quota.exceeded')
     },
 
-    /** How large an upload that begins now may become. @param held bytes on the disk that do not count yet @throws `quota.exceeded` */
-    allowance(principal: Principal, held: number): Pick<TransferGrant, 'maxSize' | 'maxSizeCode'> {
+    /**
+     * How large an upload that begins now may become.
+     * @param held bytes on the disk that do not count yet
+     * @param replaces length of the published file that goes when it succeeds, or null
+     * @throws `quota.exceeded`
+     */
+    allowance(principal: Principal, held: number, replaces: number | null): Pick<TransferGrant, 'maxSize' | 'maxSizeCode'> {
       const { quota, limits: own } = principal
       const used = accounts.users.get(principal.username)
-      if (quota.files !== null && (used?.used_files ?? 0) >= quota.files) throw new FileFlowError('quota.exceeded')
-      const left = quota.bytes === null ? null : Math.max(0, quota.bytes - (used?.used_bytes ?? 0) - held)
+      if (replaces === null && quota.files !== null && (used?.used_files ?? 0) >= quota.files) throw new FileFlowError('quota.exceeded')
+      const left = quota.bytes === null ? null : Math.max(0, quota.bytes - (used?.used_bytes ?? 0) - held + (replaces ?? 0))
       if (left !== null && left === 0) throw new FileFlowError('quota.exceeded')
       if (left !== null && (own.maxFileSize === null || left < own.maxFileSize)) return { maxSize: left, maxSizeCode: 'quota.exceeded' }
       return { maxSize: own.maxFileSize, maxSizeCode: 'file.too_large' }

@@ -8,11 +8,15 @@ import { type DataChannel, within } from './data-channel.ts'
 /** Whether the client may name this target: its own address and a port that no system service has. */
 export function isOwnTarget(peer: Peer, target: { readonly address: string; readonly port: number }): boolean {
   if (target.port < 1024 || target.port > 65535) return false
-  if (isIPv6(peer.address) !== isIPv6(target.address)) return false
+  // the zone of a link-local address is our name of the interface, which the client does not know
+  const [from, to] = [withoutZone(peer.address), withoutZone(target.address)]
+  if (isIPv6(from) !== isIPv6(to)) return false
   const own = new BlockList()
-  own.addAddress(peer.address, isIPv6(peer.address) ? 'ipv6' : 'ipv4')
-  return own.check(target.address, isIPv6(target.address) ? 'ipv6' : 'ipv4')
+  own.addAddress(from, isIPv6(from) ? 'ipv6' : 'ipv4')
+  return own.check(to, isIPv6(to) ? 'ipv6' : 'ipv4')
 }
+
+const withoutZone = (address: string): string => address.replace(/%.*$/, '')
 
 export function activeChannel(peer: Peer, port: number): DataChannel {
   let socket: Socket | null = null

@@ -1,6 +1,6 @@
 // Addresses of the two ends of a connection, in one form.
 // Must not look names up.
-import { isIPv4, type Socket } from 'node:net'
+import { isIPv4, isIPv6, type Socket } from 'node:net'
 import type { Peer } from '../../core/transfer.ts'
 
 /** An IPv4 address that came over an IPv6 socket is the IPv4 address. */
@@ -37,6 +37,6 @@ export function parseExtendedHostPort(text: string): { address: string; port: nu
   const [, family, address, portText] = parts
   if (!/^\d{1,5}$/.test(portText!)) return null
   if (family !== '1' && family !== '2') return /^\d+$/.test(family!) ? 'protocol' : null
-  if ((family === '1') !== isIPv4(address!)) return null
+  if (family === '1' ? !isIPv4(address!) : !isIPv6(address!)) return null
   return { address: plainAddress(address!), port: Number(portText) }
 }

@@ -62,32 +62,37 @@ export function factsOf(entry: FileEntry, path: VirtualPath, wanted: readonly st
   return `${facts.join('')} `
 }
 
-/** RFC 3659 §7.5.5: letter → the permission that grants it. */
-const FILE_LETTERS = [
-  ['a', 'resume'],
+type Letters = readonly (readonly [string, ...Permission[]])[]
+
+/** RFC 3659 §7.5.5: letter → the permissions that its command needs. RNFR looks at the name first. */
+const FILE_LETTERS: Letters = [
+  ['a', 'upload', 'overwrite', 'resume'],
   ['d', 'delete'],
-  ['f', 'rename'],
+  ['f', 'rename', 'list'],
   ['r', 'download'],
-  ['w', 'overwrite'],
-] as const satisfies readonly (readonly [string, Permission])[]
-const DIRECTORY_LETTERS = [
+  ['w', 'upload', 'overwrite'],
+]
+/** Nothing is published there yet. */
+const PARTIAL_LETTERS: Letters = FILE_LETTERS.map(([letter, ...needed]) => [letter, ...needed.filter((each) => each !== 'overwrite')])
+/** Devices and links that lead nowhere have no content that could be moved. */
+const OTHER_LETTERS: Letters = FILE_LETTERS.filter(([letter]) => letter === 'd' || letter === 'f')
+const DIRECTORY_LETTERS: Letters = [
   ['d', 'rmdir'],
   ['e', 'list'],
-  ['f', 'rename'],
+  ['f', 'rename', 'list'],
   ['l', 'list'],
-] as const satisfies readonly (readonly [string, Permission])[]
+]
 /** These are about what is in the folder. */
-const INSIDE_LETTERS = [
+const INSIDE_LETTERS: Letters = [
   ['c', 'upload'],
   ['m', 'mkdir'],
   ['p', 'delete'],
-] as const satisfies readonly (readonly [string, Permission])[]
+]
 
 function permissionLetters(entry: FileEntry, path: VirtualPath, may: May): string {
-  if (entry.kind !== 'directory') return FILE_LETTERS.flatMap(([letter, permission]) => (may(permission, path) ? letter : [])).join('')
-  const inside = child(path, 'x')
-  return [
-    ...DIRECTORY_LETTERS.flatMap(([letter, permission]) => (may(permission, path) ? letter : [])),
-    ...INSIDE_LETTERS.flatMap(([letter, permission]) => (may(permission, inside) ? letter : [])),
-  ].join('')
+  const granted = (letters: Letters, at: VirtualPath): string =>
+    letters.map(([letter, ...needed]) => (needed.every((permission) => may(permission, at)) ? letter : '')).join('')
+  if (entry.kind === 'directory') return granted(DIRECTORY_LETTERS, path) + granted(INSIDE_LETTERS, child(path, 'x'))
+  if (entry.kind !== 'file') return granted(OTHER_LETTERS, path)
+  return granted(entry.partial ? PARTIAL_LETTERS : FILE_LETTERS, path)
 }

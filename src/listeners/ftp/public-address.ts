@@ -36,16 +36,18 @@ export class PublicAddress {
   }
 
   /**
-   * The address for this client; null when only an IPv6 one could be named, which PASV cannot.
+   * The address for this client; null on an IPv6 connection: PASV cannot name such an address.
    * RFC 1918: a client inside, that reached us at an inside address of the same private block, is told that one; the way through the NAT and back often fails.
    * @throws FileFlowError `data.no_connection` when the name has never been resolved
    */
   async for(peer: Peer, { address, inside }: PassiveSettings): Promise<string | null> {
-    const reached = isIPv4(peer.localAddress) ? peer.localAddress : null
+    const reached = peer.localAddress
+    // the port that is opened is one of the address the client reached
+    if (!isIPv4(reached)) return null
     if (address === 'auto') return reached
     const named = isIPv4(address) ? address : await this.#byName(address)
     const isInside = networkMatcher(inside)
-    const both = reached !== null && inside.some((network) => [peer.address, reached].every(networkMatcher([network])))
+    const both = inside.some((network) => [peer.address, reached].every(networkMatcher([network])))
     // an operator who names a private address means it for everyone
     return both && !isInside(named) ? reached : named
   }

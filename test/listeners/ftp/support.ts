@@ -127,17 +127,19 @@ export async function startFtp(t: Test, options: Options = {}) {
 /** A control connection that says exactly what a test wants. */
 export class RawClient {
   socket: Socket
+  readonly #host: string
   #text = ''
   #closed = false
   #wake: (() => void)[] = []
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, host = '127.0.0.1') {
     this.socket = socket
+    this.#host = host
     this.#listen()
   }
 
-  static async open(port: number): Promise<RawClient> {
-    const client = new RawClient(connect({ port, host: '127.0.0.1', noDelay: true }))
+  static async open(port: number, host = '127.0.0.1'): Promise<RawClient> {
+    const client = new RawClient(connect({ port, host, noDelay: true }), host)
     await client.reply()
     return client
   }
@@ -184,7 +186,7 @@ export class RawClient {
 
   async data(): Promise<Socket> {
     const port = await this.passivePort()
-    const socket = connect({ port, host: '127.0.0.1' })
+    const socket = connect({ port, host: this.#host })
     socket.on('error', () => undefined)
     await new Promise((resolve, reject) => {
       socket.once('connect', resolve)

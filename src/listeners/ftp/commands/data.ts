@@ -1,6 +1,6 @@
 // PASV, EPSV, PORT, EPRT, ABOR: making and dropping data connections (RFC 959 §4.1.2, RFC 2428).
 // Must not move bytes over them.
-import { isIPv4 } from 'node:net'
+import { isIPv4, isIPv6 } from 'node:net'
 import { activeChannel, isOwnTarget } from '../active.ts'
 import { hostPort, parseExtendedHostPort, parseHostPort } from '../address.ts'
 import type { FtpConnection } from '../connection.ts'
@@ -24,7 +24,7 @@ async function epsv(connection: FtpConnection, argument: string): Promise<void> 
     connection.settings.epsvAll = true
     return connection.reply(200, 'Only EPSV from here on.')
   }
-  const own = isIPv4(connection.peer.localAddress) ? '1' : '2'
+  const own = familyOf(connection)
   if (wanted !== '' && wanted !== own) {
     throw /^\d+$/.test(wanted)
       ? new Refusal(522, `Network protocol not supported, use (${own})`)
@@ -36,6 +36,9 @@ async function epsv(connection: FtpConnection, argument: string): Promise<void> 
   await connection.reply(229, `Entering Extended Passive Mode (|||${channel.port}|)`)
 }
 
+/** Data connections are of the family of the control connection (RFC 2428 §2). */
+const familyOf = ({ peer }: FtpConnection): string => (isIPv4(peer.localAddress) ? '1' : '2')
+
 const refuseAfterEpsvAll = (connection: FtpConnection): void => {
   if (connection.settings.epsvAll) throw new Refusal(501, 'Not allowed after EPSV ALL.')
 }
@@ -44,7 +47,9 @@ async function active(connection: FtpConnection, target: { address: string; port
   refuseAfterEpsvAll(connection)
   if (!connection.gateway.config.ftp.active) throw new Refusal(502, 'Active mode is off: use PASV or EPSV.')
   if (target === null) throw new Refusal(501, 'Not an address and port.')
-  if (target === 'protocol') throw new Refusal(522, 'Network protocol not supported, use (1,2)')
+  const own = familyOf(connection)
+  if (target === 'protocol' || (isIPv6(target.address) ? '2' : '1') !== own)
+    throw new Refusal(522, `Network protocol not supported, use (${own})`)
   if (!isOwnTarget(connection.peer, target)) throw new Refusal(500, 'Only to your own address, and to ports from 1024.')
   connection.replaceChannel(activeChannel(connection.peer, target.port))
   await connection.reply(200, 'OK')

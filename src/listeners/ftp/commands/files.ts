@@ -1,5 +1,6 @@
 // DELE, RNFR, RNTO, SIZE, MDTM, MFMT (RFC 959 §4.1.3, RFC 3659 §3 and §4, draft-somers-ftp-mfxx §3).
 // Must not move file content.
+import { FileFlowError } from '../../../core/errors.ts'
 import type { FtpConnection } from '../connection.ts'
 import { fromFtpTime, toFtpTime } from '../listing-format.ts'
 import { Refusal } from '../replies.ts'
@@ -14,6 +15,8 @@ async function rnfr(connection: FtpConnection, argument: string): Promise<void> 
   const path = pathOf(connection, argument)
   connection.settings.renameFrom = null
   await connection.files.lstat(path)
+  // the whole answer comes with RNTO; what cannot be is said here
+  if (!connection.files.may('rename', path)) throw new FileFlowError('permission.denied')
   connection.settings.renameFrom = path
   await connection.reply(350, 'Send RNTO now.')
 }
@@ -45,8 +48,11 @@ async function mfmt(connection: FtpConnection, argument: string): Promise<void> 
   const mtimeMs = fromFtpTime(argument.slice(0, Math.max(cut, 0)))
   const typed = argument.slice(cut + 1)
   if (mtimeMs === null || typed === '') throw new Refusal(501, 'Syntax: MFMT <YYYYMMDDhhmmss> <file>')
-  await connection.files.setAttributes(pathOf(connection, typed), { mtimeMs })
-  await connection.reply(213, `Modify=${toFtpTime(mtimeMs)}; ${typed}`)
+  const path = pathOf(connection, typed)
+  await connection.files.setAttributes(path, { mtimeMs })
+  // not every volume holds every year; who may not look is told what was asked for
+  const kept = await connection.files.stat(path).catch(() => ({ mtimeMs }))
+  await connection.reply(213, `Modify=${toFtpTime(kept.mtimeMs)}; ${typed}`)
 }
 
 export const FILE_COMMANDS: readonly CommandRow[] = [

@@ -69,7 +69,7 @@ async function rein(connection: FtpConnection): Promise<void> {
 export const LOGIN_COMMANDS: readonly CommandRow[] = [
   { verb: 'USER', syntax: 'USER <name>', login: 'open', argument: 'required', run: user },
   { verb: 'PASS', syntax: 'PASS <password>', login: 'open', argument: 'optional', run: pass },
-  { verb: 'ACCT', syntax: 'ACCT <account>', login: 'open', argument: 'optional', run: (c) => c.reply(202, 'No account is needed.') },
+  { verb: 'ACCT', syntax: 'ACCT <account>', login: 'open', argument: 'required', run: (c) => c.reply(202, 'No account is needed.') },
   { verb: 'REIN', syntax: 'REIN', login: 'open', argument: 'none', run: rein },
   { verb: 'QUIT', syntax: 'QUIT', login: 'open', argument: 'none', run: (c) => c.terminate({ code: 221, text: 'Goodbye.' }, 'quit') },
 ]
