@@ -37,7 +37,7 @@ export async function linkFile(from: VirtualPath, to: VirtualPath, context: Link
     const unfinished = partials.fileAt(source, null) !== null || partials.openAt(source.path) !== undefined
     throw unfinished ? new FileFlowError('state.conflict', 'The upload of this file did not finish.') : new FileFlowError('path.not_found')
   }
-  if (!found.isFile()) throw new FileFlowError(found.isDirectory() ? 'path.is_directory' : 'path.not_regular')
+  if (!found.isFile()) throw new FileFlowError('path.not_regular')
   if (target.name === null || translated(() => target.lstat())) throw new FileFlowError('path.exists')
   using held = hold(source.real)
   if (!held.stats.isFile()) throw new FileFlowError('state.conflict')

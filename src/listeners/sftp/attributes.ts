@@ -14,18 +14,15 @@ const TYPE_LETTER = { file: '-', directory: 'd', link: 'l', other: '?' } as cons
 const MAX_EXTENDED = 64
 
 export interface SentAttributes extends Attributes {
-  /** An owner was given, too: virtual files have none that could change. */
-  readonly owner: boolean
+  /** Virtual files have none that could change. */
+  readonly owner?: { readonly uid: number; readonly gid: number }
 }
 
 /** @throws FileFlowError `request.invalid` */
 export function readAttributes(fields: Fields): SentAttributes {
   const flags = fields.u32()
   const size = flags & SIZE ? fields.u64() : undefined
-  if (flags & UIDGID) {
-    fields.u32()
-    fields.u32()
-  }
+  const owner = flags & UIDGID ? { uid: fields.u32(), gid: fields.u32() } : undefined
   const mode = flags & PERMISSIONS ? fields.u32() & 0o7777 : undefined
   const atime = flags & TIMES ? fields.u32() : undefined
   const mtime = flags & TIMES ? fields.u32() : undefined
@@ -36,7 +33,7 @@ export function readAttributes(fields: Fields): SentAttributes {
     }
   }
   return {
-    owner: (flags & UIDGID) !== 0,
+    ...(owner === undefined ? {} : { owner }),
     ...(size === undefined ? {} : { size }),
     ...(mode === undefined ? {} : { mode }),
     ...(atime === undefined ? {} : { atimeMs: atime * 1000 }),

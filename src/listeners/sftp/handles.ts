@@ -1,6 +1,6 @@
 // The open files and folders of one SFTP channel. Each has its own lane: what is asked of one handle is done in order, handles do not wait for each other.
 // Must not answer requests.
-import { FileFlowError } from '../../core/errors.ts'
+import { type ErrorCode, FileFlowError } from '../../core/errors.ts'
 import type { VirtualPath } from '../../core/virtual-path.ts'
 import type { Download, FileEntry, Upload } from '../../files/virtual-filesystem.ts'
 import type { Moving, Session } from './session.ts'
@@ -60,10 +60,10 @@ export class Handles<Request> {
     return handle
   }
 
-  /** @throws FileFlowError `state.conflict` (FAILURE, as OpenSSH says) for a handle that is not open */
-  get(wire: Uint8Array): Handle<Request> {
+  /** @throws FileFlowError `unknown` for a handle that is not open: FAILURE, but to CLOSE OpenSSH says NO_SUCH_FILE */
+  get(wire: Uint8Array, unknown: ErrorCode = 'state.conflict'): Handle<Request> {
     const handle = wire.length === 4 ? this.#open.get(((wire[0]! << 24) | (wire[1]! << 16) | (wire[2]! << 8) | wire[3]!) >>> 0) : undefined
-    if (handle === undefined) throw new FileFlowError('state.conflict', 'The handle is not open.')
+    if (handle === undefined) throw notOpen(unknown)
     return handle
   }
 
@@ -86,6 +86,8 @@ export class Handles<Request> {
     )
   }
 }
+
+export const notOpen = (code: ErrorCode): FileFlowError => new FileFlowError(code, 'The handle is not open.')
 
 async function abandon(session: Session, file: OpenFile, why: Error): Promise<void> {
   if (file.kind === 'folder') {

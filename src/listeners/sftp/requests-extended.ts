@@ -39,7 +39,9 @@ const BY_NAME: Readonly<Record<string, Extension>> = {
   'fsync@openssh.com': fsync,
   'lsetstat@openssh.com': async (channel, request) => {
     const path = channel.session.path(request.fields.text())
-    await channel.session.vfs.setAttributes(path, changes(readAttributes(request.fields)), { followLink: false })
+    const { vfs } = channel.session
+    const changed = await changes(readAttributes(request.fields), () => vfs.lstat(path))
+    if (changed) await vfs.setAttributes(path, changed, { followLink: false })
     channel.ok(request)
   },
   'limits@openssh.com': (channel, request) => {

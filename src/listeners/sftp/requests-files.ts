@@ -2,10 +2,10 @@
 // Must not touch data; reading.ts and writing.ts do.
 import { codeOf, FileFlowError } from '../../core/errors.ts'
 import type { VirtualPath } from '../../core/virtual-path.ts'
-import type { Attributes, Upload, UploadOptions } from '../../files/virtual-filesystem.ts'
+import type { Attributes, FileEntry, Upload, UploadOptions } from '../../files/virtual-filesystem.ts'
 import { readAttributes, type SentAttributes, writeAttributes } from './attributes.ts'
 import type { Fields } from './fields.ts'
-import type { OpenFile } from './handles.ts'
+import { notOpen, type OpenFile } from './handles.ts'
 import type { Session } from './session.ts'
 import type { Request, SftpChannel } from './sftp-channel.ts'
 
@@ -50,14 +50,24 @@ export function answerHandle(channel: SftpChannel, request: Request, file: OpenF
 
 async function beginDownload({ session }: SftpChannel, path: VirtualPath, flags: number, attributes: SentAttributes): Promise<OpenFile> {
   if (flags & FLAG.CREAT) await createEmpty(session, path, (flags & FLAG.EXCL) !== 0, modeOf(attributes))
+  if (flags & FLAG.TRUNC) await makeEmpty(session, path)
   const download = await session.vfs.openDownload(path)
   return { kind: 'download', download, moving: session.begin(download.transferId) }
 }
 
 /** O_CREAT of a file that is only read (flock(1) over sshfs): what is missing becomes an empty file, an upload of its own. */
 async function createEmpty(session: Session, path: VirtualPath, exclusive: boolean, mode: Pick<UploadOptions, 'fileMode'>): Promise<void> {
-  if (!exclusive && (await isThere(session.vfs, path))) return
-  const upload = await session.vfs.beginUpload(path, { mode: 'create', ...mode })
+  if (exclusive || !(await isThere(session.vfs, path))) await putEmpty(session, path, { mode: 'create', ...mode })
+}
+
+/** O_RDONLY|O_TRUNC empties a file on Linux, and so on OpenSSH: an upload of its own, for who may overwrite. One that is empty stays. */
+async function makeEmpty(session: Session, path: VirtualPath): Promise<void> {
+  const { kind, size } = await session.vfs.stat(path)
+  if (kind === 'file' && size > 0) await putEmpty(session, path, { mode: 'replace' })
+}
+
+async function putEmpty(session: Session, path: VirtualPath, options: UploadOptions): Promise<void> {
+  const upload = await session.vfs.beginUpload(path, options)
   const moving = session.begin(upload.transferId)
   try {
     await commit(upload, 'sftp open')
@@ -115,7 +125,7 @@ export async function closeFile(channel: SftpChannel, request: Request): Promise
   const { session } = channel
   const handle = request.handle!
   const { file } = handle
-  if (file.kind === 'folder' || !channel.handles.remove(handle)) throw new FileFlowError('state.conflict', 'The handle is not open.')
+  if (file.kind === 'folder' || !channel.handles.remove(handle)) throw notOpen('path.not_found')
   try {
     if (file.kind === 'download') {
       await file.download.end(file.moving.bytes)
@@ -132,12 +142,11 @@ export async function closeFile(channel: SftpChannel, request: Request): Promise
   channel.ok(request)
 }
 
+const statOf = ({ session }: SftpChannel, file: OpenFile): Promise<FileEntry> =>
+  file.kind === 'folder' ? session.vfs.stat(file.path) : file.kind === 'upload' ? file.upload.stat() : file.download.stat()
+
 export async function fileAttributes(channel: SftpChannel, request: Request): Promise<void> {
-  const { file } = request.handle!
-  const entry =
-    file.kind === 'folder'
-      ? await channel.session.vfs.stat(file.path)
-      : await (file.kind === 'upload' ? file.upload.stat() : file.download.stat())
+  const entry = await statOf(channel, request.handle!.file)
   const out = channel.reply(request, ATTRS)
   writeAttributes(out, entry)
   out.end()
@@ -145,7 +154,9 @@ export async function fileAttributes(channel: SftpChannel, request: Request): Pr
 
 export async function setFileAttributes(channel: SftpChannel, request: Request): Promise<void> {
   const { file } = request.handle!
-  const { size, ...rest } = changes(readAttributes(request.fields))
+  const changed = await changes(readAttributes(request.fields), () => statOf(channel, file))
+  if (changed === null) return channel.ok(request)
+  const { size, ...rest } = changed
   if (file.kind === 'upload') {
     if (size !== undefined) await file.upload.truncate(size)
     if (Object.keys(rest).length > 0) await file.upload.setAttributes(rest)
@@ -156,8 +167,18 @@ export async function setFileAttributes(channel: SftpChannel, request: Request):
   channel.ok(request)
 }
 
-/** @throws FileFlowError `operation.unsupported` when nothing but an owner was given */
-export function changes({ owner, ...attributes }: SentAttributes): Attributes {
-  if (owner && Object.keys(attributes).length === 0) throw new FileFlowError('operation.unsupported', 'Owners cannot be changed.')
-  return attributes
+/** chown(2): this one stays. */
+const UNCHANGED = 0xffffffff
+
+/**
+ * What is to be changed, or null for nothing: an owner that is given alone may be the one that is shown (`cp -p` over sshfs), as for a user without rights on OpenSSH.
+ * Beside other attributes it is passed over: some clients send back all that they have.
+ * @throws FileFlowError `permission.denied` for another owner
+ */
+export async function changes({ owner, ...attributes }: SentAttributes, stat: () => Promise<FileEntry>): Promise<Attributes | null> {
+  if (owner === undefined || Object.keys(attributes).length > 0) return attributes
+  const { uid, gid } = await stat()
+  const keeps = [uid, UNCHANGED].includes(owner.uid) && [gid, UNCHANGED].includes(owner.gid)
+  if (!keeps) throw new FileFlowError('permission.denied', 'Owners cannot be changed.')
+  return null
 }

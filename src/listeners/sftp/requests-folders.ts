@@ -4,7 +4,7 @@ import { systemClock } from '../../core/clock.ts'
 import { FileFlowError, SFTP_STATUS } from '../../core/errors.ts'
 import type { FileEntry } from '../../files/virtual-filesystem.ts'
 import { longName, writeAttributes } from './attributes.ts'
-import type { OpenFolder } from './handles.ts'
+import { notOpen, type OpenFolder } from './handles.ts'
 import { answerHandle } from './requests-files.ts'
 import type { Request, SftpChannel } from './sftp-channel.ts'
 
@@ -63,7 +63,7 @@ export async function closeFolderOrFile(
 ): Promise<void> {
   const handle = request.handle!
   if (handle.file.kind !== 'folder') return closeFile(channel, request)
-  if (!channel.handles.remove(handle)) throw new FileFlowError('state.conflict', 'The handle is not open.')
+  if (!channel.handles.remove(handle)) throw notOpen('path.not_found')
   await handle.file.entries.return?.()
   channel.ok(request)
 }

@@ -23,7 +23,9 @@ export async function lstat(channel: SftpChannel, request: Request): Promise<voi
 
 export async function setAttributes(channel: SftpChannel, request: Request): Promise<void> {
   const path = channel.session.path(request.fields.text())
-  await channel.session.vfs.setAttributes(path, changes(readAttributes(request.fields)))
+  const { vfs } = channel.session
+  const changed = await changes(readAttributes(request.fields), () => vfs.stat(path))
+  if (changed) await vfs.setAttributes(path, changed)
   channel.ok(request)
 }
 

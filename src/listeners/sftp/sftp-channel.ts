@@ -281,7 +281,7 @@ export class SftpChannel {
   #request(packet: Packet, id: number, row: Row): Request {
     const fields = new Fields(packet.body, 4)
     const named = row.lane === 'handle' ? fields.bytes() : row.lane === 'path' ? null : row.lane(new Fields(packet.body, 4))
-    const handle = named === null ? null : this.handles.get(named)
+    const handle = named === null ? null : this.handles.get(named, row.ends ? 'path.not_found' : 'state.conflict')
     const offset = row.moves ? fields.u64() : 0
     const claimed = row.moves ? fields.u32() : 0
     const length = row.moves === 'out' ? Math.min(claimed, MAX_DATA) : claimed

@@ -61,8 +61,18 @@ export class PlainModel {
       fs.writeFileSync(this.real(target), '')
       fs.chmodSync(this.real(target), 0o644)
     }
-    const fresh = !found || (flags & FLAG.WRITE && flags & FLAG.TRUNC)
+    const fresh = !found || (flags & FLAG.TRUNC) !== 0
+    // a second name of the file keeps what it had
+    if (found && fresh && !(flags & FLAG.WRITE)) this.#replace(target, Buffer.alloc(0))
     return { path: target, flags, content: fresh ? Buffer.alloc(0) : fs.readFileSync(this.real(target)) }
+  }
+
+  #replace(path: string, content: Buffer): void {
+    const mode = fs.statSync(this.real(path), { throwIfNoEntry: false })?.mode ?? 0o644
+    const made = `${this.root}.new`
+    fs.writeFileSync(made, content)
+    fs.chmodSync(made, mode & 0o777)
+    fs.renameSync(made, this.real(path))
   }
 
   static write(file: ModelFile, at: number, data: Buffer): void {
@@ -81,12 +91,7 @@ export class PlainModel {
   }
 
   close(file: ModelFile): void {
-    if (!(file.flags & FLAG.WRITE)) return
-    const mode = fs.statSync(this.real(file.path), { throwIfNoEntry: false })?.mode ?? 0o644
-    const made = `${this.root}.new`
-    fs.writeFileSync(made, file.content)
-    fs.chmodSync(made, mode & 0o777)
-    fs.renameSync(made, this.real(file.path))
+    if (file.flags & FLAG.WRITE) this.#replace(file.path, file.content)
   }
 
   rename(from: string, to: string, overwrite: boolean): void {
