@@ -97,13 +97,24 @@ function wrong(at: Record<string, unknown> | undefined, error: RawError, value: 
   return `${allowed ?? range ?? error.message}${shown}`
 }
 
-function schemaAt(schema: TSchema, pointer: string): Record<string, unknown> | undefined {
-  let at = schema as Record<string, unknown> | undefined
+type Piece = Record<string, unknown>
+
+function schemaAt(schema: TSchema, pointer: string): Piece | undefined {
+  let at = asOne(schema as Piece)
   for (const part of pointer.split('/').slice(1)) {
-    const properties = at?.properties as Record<string, Record<string, unknown>> | undefined
-    at = properties?.[part] ?? (at?.items as Record<string, unknown> | undefined)
+    const properties = at?.properties as Record<string, Piece> | undefined
+    at = asOne(properties?.[part] ?? (at?.items as Piece | undefined))
   }
   return at
+}
+
+/** What may stand there beside null; of several kinds of objects, the keys of all. */
+function asOne(schema: Piece | undefined): Piece | undefined {
+  const kinds = (schema?.anyOf as Piece[] | undefined)?.filter(({ type }) => type !== 'null').map((kind) => asOne(kind)!)
+  if (!kinds) return schema
+  if (kinds.length === 1) return { ...kinds[0], ...schema }
+  const items = kinds.find((kind) => kind.items !== undefined)?.items
+  return { ...schema, properties: Object.assign({}, ...kinds.map((kind) => kind.properties)), items }
 }
 
 function valueAt(value: unknown, pointer: string): unknown {

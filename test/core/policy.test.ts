@@ -124,6 +124,20 @@ test('wrong data is refused with its key and what is allowed there', (t) => {
   t.end()
 })
 
+test('where null may stand in the place of an object, wrong data is told what belongs there all the same', (t) => {
+  const one = Type.Object({ mode: Type.Optional(oneOf(['a', 'b'])), x: Type.Optional(Type.String()) }, { additionalProperties: false })
+  const other = Type.Object({ y: Type.String() }, { additionalProperties: false })
+  const orNull = checker(Type.Union([one, Type.Null()]))
+  const deep = checker(Type.Object({ in: Type.Union([Type.Array(Type.Union([one, other])), Type.Null()]) }))
+  const first = (check: Pick<typeof orNull, 'faults'>, value: unknown) => check.faults(value).map((f) => `${f.pointer} ${f.message}`)[0]
+  t.equal(first(orNull, { z: 1 }), '/z unknown key; known here: mode, x')
+  t.equal(first(orNull, { mode: 'c' }), '/mode allowed: a, b (it is "c")')
+  t.equal(first(orNull, { x: 5 }), '/x must be string (it is 5)')
+  t.match(first(orNull, 5), / must be object \(it is 5\)/)
+  t.equal(first(deep, { in: [{ z: 1 }] }), '/in/0/z unknown key; known here: mode, x, y')
+  t.end()
+})
+
 test('a state file with a typing error names the place', (t) => {
   const [first] = stateFileChecker.faults({ users: [{ username: 'a', permisions: [] }] })
   t.match(first, { pointer: '/users/0/permisions', message: /unknown key/ })
