@@ -31,8 +31,25 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   anon_max_rate: '0',
 }
 
-/** Tells of what matters for security or operation and has no place in a state file. */
-const UNSUPPORTED = ['cmds_allowed', 'cmds_denied', 'deny_file', 'hide_file', 'anon_umask', 'local_umask', 'chown_uploads', 'banner_file']
+/** What becomes part of a user; a user's own file may say otherwise. */
+const OF_USERS = [
+  ...['local_root', 'local_max_rate', 'anon_max_rate', 'virtual_use_local_privs', 'dirlist_enable', 'download_enable', 'write_enable'],
+  ...['chmod_enable', 'anon_upload_enable', 'anon_mkdir_write_enable', 'anon_other_write_enable'],
+]
+/** What else is carried over, or told how. */
+const OF_THE_SERVER = [
+  ...['local_enable', 'guest_enable', 'guest_username', 'user_sub_token', 'chroot_local_user', 'user_config_dir', 'max_per_ip'],
+  ...['userlist_enable', 'userlist_deny', 'userlist_file', 'ssl_enable', 'force_local_logins_ssl', 'implicit_ssl'],
+  ...['rsa_cert_file', 'rsa_private_key_file', 'listen_port', 'pasv_min_port', 'pasv_max_port', 'pasv_address', 'port_enable'],
+  ...['max_clients', 'idle_session_timeout', 'anonymous_enable'],
+]
+/** How vsftpd runs, which says nothing of what it serves. */
+const OF_ITS_OWN = ['listen', 'listen_ipv6', 'background']
+
+function* leftBehind(settings: Settings, known: readonly string[], label: string): Generator<string> {
+  const left = [...settings.keys()].filter((key) => !known.includes(key))
+  if (left.length > 0) yield `${label}: not carried over: ${left.join(', ')}`
+}
 
 function parseConf(text: string, label: string): Map<string, string> {
   const settings = new Map<string, string>()
@@ -84,7 +101,10 @@ export function importVsftpd(files: VsftpdFiles): Imported {
 
   const users = [...passwords].map(([username, password]): UserSpec => {
     const own = files.perUser(username)
-    const mine = own === undefined ? reader(conf) : reader(parseConf(own, `user_config_dir/${username}`), conf)
+    const label = `user_config_dir/${username}`
+    const apart = own === undefined ? new Map<string, string>() : parseConf(own, label)
+    const mine = reader(apart, conf)
+    notes.push(...leftBehind(apart, OF_USERS, label))
     const token = value('user_sub_token')
     const root = mine.value('local_root')
     const account = homes.get(guest ? (value('guest_username') ?? 'ftp') : username)
@@ -147,5 +167,5 @@ function* configurationNotes(conf: Settings): Generator<string> {
   if (value('max_clients') !== undefined && value('max_clients') !== '0') yield hint(`limits: { max_sessions: ${value('max_clients')} }`)
   if (value('idle_session_timeout') !== undefined) yield hint(`limits: { idle_timeout: ${value('idle_session_timeout')}s }`)
   if (on('anonymous_enable')) yield 'anonymous_enable: there is no anonymous login here'
-  for (const key of UNSUPPORTED) if (conf.has(key)) yield `${key}: is not carried over`
+  yield* leftBehind(conf, [...OF_USERS, ...OF_THE_SERVER, ...OF_ITS_OWN], 'vsftpd.conf')
 }

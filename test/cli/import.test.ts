@@ -122,6 +122,22 @@ test('virtual users of vsftpd have what anonymous ones have, unless it says othe
   t.throws(() => importVsftpd({ ...files, conf: 'write enable = yes' }), { message: /vsftpd.conf:1/ })
 })
 
+test('every setting of vsftpd that was not carried over is told, of the server and of single users; those that were are not', (t) => {
+  const { notes } = importVsftpd({
+    conf: 'local_enable=YES\nwrite_enable=YES\nchroot_local_user=YES\nport_enable=NO\nftpd_banner=Welcome\nwrite_enabel=NO\nchroot_list_file=/etc/list\nlocal_root=/srv\n',
+    names: 'alice\n',
+    perUser: () => 'write_enable=NO\nmax_clients=3\nlocal_umask=027\n',
+  })
+  t.same(
+    notes.filter((note) => note.includes('not carried over')),
+    [
+      'vsftpd.conf: not carried over: ftpd_banner, write_enabel, chroot_list_file',
+      'user_config_dir/alice: not carried over: max_clients, local_umask',
+    ],
+  )
+  t.end()
+})
+
 /** The commands over a gateway's own control plane, without a process for each. */
 async function commandsIn(t: Test, folder: string, name: string) {
   const { config } = loadConfig({
@@ -171,6 +187,9 @@ test('the commands print what apply takes', async (t) => {
   writeFileSync(at('names'), 'demo\n')
   const other = await run(['import', 'vsftpd', at('vsftpd.conf'), '--users', at('names')])
   t.match(parse(other.stdout), { users: [{ username: 'demo', home: '/srv/demo' }] })
+  t.notMatch(other.stderr, /carried over: /)
+  writeFileSync(at('vsftpd.conf'), 'local_root=/srv/x\nfile_locks=YES\n')
+  t.match(await run(['import', 'vsftpd', at('vsftpd.conf'), '--users', at('names')]), { code: 0, stderr: /not carried over: file_locks/ })
   t.equal((await run(['import', 'vsftpd', at('nowhere.conf')])).code, 1)
   t.equal((await run(['import', 'proftpd'])).code, 2)
 })
