@@ -6,6 +6,7 @@ import type { JournalRecord, TakenUpload } from '../core/journal.ts'
 import { errorFields, type Logger } from '../core/log.ts'
 import { nameToBytes } from '../core/virtual-path.ts'
 import { JournalReader, journalsIn, makeJournalFolder } from '../files/journal-reader.ts'
+import { isHopeless } from '../store/hopeless.ts'
 import type { Store } from '../store/store.ts'
 import type { TransferRow } from '../store/transfers.ts'
 import type { Recorder } from './record-upload.ts'
@@ -29,12 +30,6 @@ export interface JournalDoor {
 
 const AGAIN_MS = 500
 const LOST_SESSION = 'The power went before the session was on the disk.'
-
-/** A full disk or a busy database is over one day; what the tables refuse, they refuse again. */
-function isHopeless(error: unknown): boolean {
-  const code = String((error as { code?: unknown }).code ?? '')
-  return !code.startsWith('SQLITE_') || code.startsWith('SQLITE_CONSTRAINT')
-}
 
 export type Journals = ReturnType<typeof createJournals>
 

@@ -21,11 +21,12 @@ import { createRules } from '../../src/forwarding/rules.ts'
 import { createGatekeeper } from '../../src/gatekeeper/control-side.ts'
 import { createHangingUploads } from '../../src/gatekeeper/hanging-uploads.ts'
 import type { Gatekeeper, LoginAttempt, ToWorker } from '../../src/gatekeeper/messages.ts'
+import { createNotes } from '../../src/gatekeeper/notes.ts'
 import { createReceiver } from '../../src/gatekeeper/receive.ts'
 import { createGatekeeperClient, isCall, isNotice } from '../../src/gatekeeper/worker-side.ts'
 import { createJournals } from '../../src/intake/journal.ts'
 import { createRecorder } from '../../src/intake/record-upload.ts'
-import { ADMIN, fakeClock, recordedLog, SHA256, tempStore, until } from '../store/temp-store.ts'
+import { ADMIN, aSession, fakeClock, recordedLog, SHA256, tempStore, until } from '../store/temp-store.ts'
 import { sshKeyPair } from '../support/ssh-keys.ts'
 
 const PEER: Peer = { protocol: 'sftp', address: '203.0.113.7', port: 40000, localAddress: '192.0.2.1', localPort: 22 }
@@ -674,6 +675,32 @@ test('a login that offered no right key, or stopped for want of TLS, is in the a
     ['user:u', 'TLS required', 'none'],
     ['user:u', 'unknown key', 'publickey'],
   ])
+})
+
+test('a notice that the tables refuse is logged with its cause and dropped; it holds up no other', async (t) => {
+  const { store } = tempStore(t)
+  const { log, lines } = recordedLog()
+  const note = createNotes(store.group, log)
+  aSession(store)
+  let tries = 0
+  const twice = (): void => {
+    tries++
+    aSession(store)
+  }
+  note(twice, 'a session twice')
+  let noted = false
+  note(
+    () => aSession(store, 'session-2'),
+    'another session',
+    () => {
+      noted = true
+    },
+  )
+  await until(() => noted && lines.length > 0)
+  t.match(lines, [{ level: 'error', message: /a session twice/, fields: { again: false, error: /UNIQUE constraint failed/ } }])
+  t.equal(lines.length, 1)
+  t.equal(tries, 1)
+  t.equal(store.transfers.getSession('session-2')?.state, 'open')
 })
 
 test('a right password that finds no place is in the audit trail', async (t) => {
