@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Client as FtpClient } from 'basic-ftp'
 import SftpClient from 'ssh2-sftp-client'
 import type { Command } from './cli/command.ts'
-import { parse } from './cli/command.ts'
+import { parse, printable } from './cli/command.ts'
 import { loadConfig } from './config/load.ts'
 import { monotonic, newSecret } from './core/clock.ts'
 import { FileFlowError } from './core/errors.ts'
@@ -23,12 +23,17 @@ const DELIVERY_MS = 8000
 export const demo: Command = {
   name: 'demo',
   summary: 'a self-contained tour: a partner, a destination server, uploads, their forwarding, their receipts',
-  usage: `Usage: fileflow demo [--exit]
+  usage: `Usage: fileflow demo [--exit] [--config FILE]
 
 Starts a gateway and a second server on free ports in a temporary folder, uploads a file by FTPS and by SFTP,
-shows how each was forwarded, and leaves the admin page running until Ctrl-C (--exit: ends instead).`,
+shows how each was forwarded, and leaves the admin page running until Ctrl-C (--exit: ends instead).
+Its settings are its own: a FILE given with --config is checked, and nothing is taken from it.`,
   async run(args, io) {
     const { values } = parse(args, { exit: { type: 'boolean' } }, [0, 0])
+    if (values.config !== undefined) {
+      io.loadConfig(values.config)
+      io.stderr.write(`note: the demo takes nothing from ${printable(values.config)}\n`)
+    }
     const say = (text = ''): void => void io.stdout.write(`${text}\n`)
     const folder = await mkdtemp(join(tmpdir(), 'fileflow-demo-'))
     const ending: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })]

@@ -1,7 +1,7 @@
 // What only the disk can say of a configuration: whether the folders, keys and certificates that it names can be used.
 // Must not make or change anything.
-import { access, constants, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { access, constants, lstat, mkdtemp, rmdir, stat, statfs } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { type LoadedConfig, placeOf } from './config/load.ts'
 import { FileFlowError } from './core/errors.ts'
 import { ensureHostKeys, readCertificatePair } from './listeners/credentials.ts'
@@ -32,20 +32,41 @@ async function folderFaults({ config }: LoadedConfig): Promise<Fault[]> {
   return faults
 }
 
+/** Filesystems that the kernel makes up (statfs(2)): proc, sysfs, both cgroups, devpts, debugfs, tracefs, securityfs, configfs. Making folders there fails, or goes on for ever. */
+const MADE_UP = new Set([0x9fa0, 0x62656572, 0x27e0eb, 0x63677270, 0x1cd1, 0x64626720, 0x74726163, 0x73636673, 0x62656570])
+
 /** Why that folder cannot be used, or made where it is not there yet. */
 async function folderFault(folder: string): Promise<string | undefined> {
   for (let at = folder; ; at = dirname(at)) {
     try {
       if (!(await stat(at)).isDirectory()) return `${at} is not a folder`
+      if (MADE_UP.has((await statfs(at)).type)) return `${at} keeps no files`
       await access(at, constants.W_OK | constants.X_OK)
-      return undefined
+      return at === folder ? undefined : await makingFault(at)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
+      if (code === 'ENOENT' && (await isLink(at))) return `${at} is a link that leads nowhere`
       if (code === 'ENOENT' || code === 'ENOTDIR') continue
       return `${at} cannot be written (${code ?? 'unknown error'})`
     }
   }
 }
+
+/** Why no folder can be made there: it is tried. */
+async function makingFault(parent: string): Promise<string | undefined> {
+  try {
+    await rmdir(await mkdtemp(join(parent, '.fileflow-')))
+    return undefined
+  } catch (error) {
+    return `no folder can be made in ${parent} (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`
+  }
+}
+
+const isLink = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    (found) => found.isSymbolicLink(),
+    () => false,
+  )
 
 async function credentialFaults({ config }: LoadedConfig): Promise<Fault[]> {
   const { ftp, sftp, admin } = config

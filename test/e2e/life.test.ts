@@ -2,7 +2,7 @@
 // Must not look inside the process.
 import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
@@ -75,6 +75,27 @@ test('keys, certificates and folders that cannot be used are wrong configuration
     code: 2,
     stderr: /^FILEFLOW_SFTP_HOST_KEYS: .*no-such-key: cannot be read/,
   })
+})
+
+test('a data folder where no files can be stops the start with exit 2 before anything hangs or is made', async (t) => {
+  const cwd = await folderFor(t)
+  await symlink('/nowhere/at/all', join(cwd, 'lost'))
+  for (const [place, why] of [
+    ['/proc/fileflow', /\/proc keeps no files/],
+    ['/proc', /\/proc keeps no files/],
+    ['/sys/fileflow/data', /\/sys keeps no files/],
+    ['./lost', /lost is a link that leads nowhere/],
+    ['./lost/data', /lost is a link that leads nowhere/],
+  ] as const) {
+    await writeFile(join(cwd, 'config.yaml'), `data_dir: ${place}\nstorage_root: ./files\n`)
+    for (const command of place === '/proc/fileflow' ? [['serve'], ['check'], ['user', 'list']] : [['check']]) {
+      const { code, stderr } = await fileflow(command, { cwd, timeoutMs: 30_000 })
+      t.equal(code, 2, `${command.join(' ')} with data_dir ${place} ends with 2`)
+      t.match(stderr, /^config\.yaml:1 data_dir: /)
+      t.match(stderr, why)
+    }
+  }
+  t.same((await readdir(cwd)).sort(), ['config.yaml', 'lost'], 'nothing was made')
 })
 
 test('a first start makes one admin and shows its password once; nothing on disk holds it', async (t) => {
@@ -231,8 +252,18 @@ test('SIGHUP takes a new configuration without dropping anyone, keeps a broken o
 
 test('demo shows both ways with their receipts and leaves nothing behind', async (t) => {
   const before = (await readdir(tmpdir())).filter((name) => name.startsWith('fileflow-demo-'))
-  const { code, stdout, stderr } = await fileflow(['demo', '--exit'], { cwd: await folderFor(t) })
+  const cwd = await folderFor(t)
+  await writeFile(join(cwd, 'broken.yaml'), 'ftp: { prot: 1 }\n')
+  await writeFile(join(cwd, 'mine.yaml'), 'data_dir: ./mine\nftp: { enabled: false }\n')
+  for (const [config, why] of [
+    ['broken.yaml', /broken\.yaml:1:\d+ ftp\.prot: unknown key/],
+    ['none.yaml', /none\.yaml/],
+  ] as const)
+    t.match(await fileflow(['demo', '--exit', '--config', config], { cwd }), { code: 2, stdout: '', stderr: why }, config)
+  const { code, stdout, stderr } = await fileflow(['demo', '--exit', '--config', 'mine.yaml'], { cwd })
   t.equal(code, 0, stderr)
+  t.match(stderr, /the demo takes nothing from mine\.yaml/)
+  t.same((await readdir(cwd)).sort(), ['broken.yaml', 'mine.yaml'])
   t.match(stdout, /by ftps – Grüße\.txt[\s\S]*delivered: headquarters \/incoming\/.*Grüße\.txt/)
   t.match(stdout, /by-sftp\.csv[\s\S]*delivered: headquarters \/incoming\/.*by-sftp\.csv/)
   t.same(
