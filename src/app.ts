@@ -154,7 +154,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     clock,
     dispatcher,
     changed: (event, id) => events.emit(`delivery.${event}`, () => movements.deliveryView(id)),
-    finished: (transferId) => settler.settle(transferId),
+    finished: (transferId) => settler.settleLater(transferId),
   })
 
   // what moved
@@ -304,6 +304,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
         deliveryVerbs.cancel(actor, id)
         return movements.deliveryView(id)
       },
+      count: deliveryVerbs.count,
       retryAll: deliveryVerbs.retryAll,
       cancelAll: deliveryVerbs.cancelAll,
     },

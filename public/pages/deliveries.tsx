@@ -1,16 +1,18 @@
 // What is owed to destinations, by state; dead ones can be tried again or given up, one by one or all that fit the filters.
 // Must not act on more than what is shown to fit.
 import { Button, Group, SegmentedControl } from '@mantine/core'
-import { useQuery } from '@tanstack/react-query'
+import { useMutation, useQuery } from '@tanstack/react-query'
 import { RotateCw, X } from 'lucide-react'
 import { useState } from 'react'
 import { DELIVERY_STATES, type DeliveryState, type DeliveryView, type Page, type StatsView } from '../../src/core/views.ts'
+import type { Counted } from '../../src/forwarding/delivery-verbs.ts'
 import { api } from '../api.ts'
-import { formatSize } from '../format.ts'
+import { formatCount, formatSize } from '../format.ts'
 import { may } from '../pages.ts'
 import { useAct } from '../parts/act.ts'
 import { Confirm, type Question } from '../parts/confirm.tsx'
 import { DeliveryActs, Proof } from '../parts/delivery-card.tsx'
+import { failed, worked } from '../parts/failure.tsx'
 import { FilterBar } from '../parts/filters.tsx'
 import { PageHead } from '../parts/page-head.tsx'
 import { Empty } from '../parts/panel.tsx'
@@ -103,10 +105,11 @@ function Bulk({
   confirm: (question: Question) => void
 }) {
   const touches = ['deliveries', 'transfers', 'stats']
-  const body = {
+  const [destination, rule] = [filters.get('destination'), filters.get('rule')]
+  const body: { state?: DeliveryState; destination?: string; rule?: string } = {
     ...(state ? { state } : {}),
-    ...(filters.get('destination') ? { destination: filters.get('destination') } : {}),
-    ...(filters.get('rule') ? { rule: filters.get('rule') } : {}),
+    ...(destination ? { destination } : {}),
+    ...(rule ? { rule } : {}),
   }
   const retry = useAct(() => api<{ count: number }>('POST', '/deliveries/retry', body), {
     touches,
@@ -116,8 +119,39 @@ function Bulk({
     touches,
     done: ({ count }) => words.cancelled(count),
   })
+  /** Counted when it is asked about: what is shown may be the first page of many. */
+  const ask = useMutation({
+    mutationFn: async (verb: 'retry' | 'cancel') => ({
+      verb,
+      ...(await api<Counted>('GET', `/deliveries/count?${new URLSearchParams(body)}`)),
+    }),
+    onError: failed,
+    onSuccess: ({ verb, count, more, suspect }) => {
+      const n = verb === 'retry' ? count - suspect : count
+      if (state === undefined) return
+      const these = words.these(n, formatCount(n), more, words.kinds[state], body.destination ?? null, body.rule ?? null)
+      const left = verb === 'retry' && suspect > 0 ? ` ${words.suspects(formatCount(suspect))}` : ''
+      if (n === 0) worked(`${words.noneFits}${left}`)
+      else if (verb === 'retry')
+        confirm({
+          title: words.confirmRetry(these),
+          text: `${words.retryText}${left}`,
+          verb: words.retryAll,
+          danger: false,
+          act: () => retry.mutate(),
+        })
+      else
+        confirm({
+          title: words.confirmCancel(these),
+          text: words.cancelText,
+          verb: words.cancelAll,
+          danger: true,
+          act: () => cancel.mutate(),
+        })
+    },
+  })
   if (state === undefined || filters.get('q')) return null
-  const scope = [strings.deliveries.states[state], filters.get('destination'), filters.get('rule')].filter(Boolean).join(', ')
+  const asking = (verb: 'retry' | 'cancel') => ask.isPending && ask.variables === verb
   return (
     <Group gap="xs">
       {RETRYABLE.includes(state) ? (
@@ -125,16 +159,8 @@ function Bulk({
           size="sm"
           variant="default"
           leftSection={<RotateCw size={15} aria-hidden="true" />}
-          loading={retry.isPending}
-          onClick={() =>
-            confirm({
-              title: words.confirmRetry,
-              text: words.retryText(scope),
-              verb: words.retryAll,
-              danger: false,
-              act: () => retry.mutate(),
-            })
-          }
+          loading={retry.isPending || asking('retry')}
+          onClick={() => ask.mutate('retry')}
         >
           {words.retryAll}
         </Button>
@@ -144,16 +170,8 @@ function Bulk({
           size="sm"
           variant="default"
           leftSection={<X size={15} aria-hidden="true" />}
-          loading={cancel.isPending}
-          onClick={() =>
-            confirm({
-              title: words.confirmCancel,
-              text: words.cancelText(scope),
-              verb: words.cancelAll,
-              danger: true,
-              act: () => cancel.mutate(),
-            })
-          }
+          loading={cancel.isPending || asking('cancel')}
+          onClick={() => ask.mutate('cancel')}
         >
           {words.cancelAll}
         </Button>

@@ -46,6 +46,7 @@ const ANSWERS: Readonly<Record<string, Answer | readonly [Answer, typeof made]>>
   'GET /transfers/:id': ref('TransferDetail'),
   'GET /transfers/:id/why': ref('Simulation'),
   'GET /deliveries': pageOf('Delivery'),
+  'GET /deliveries/count': object({ count: Count, more: Flag, suspect: Count }),
   'GET /deliveries/:id': ref('DeliveryDetail'),
   'GET /deliveries/:id/receipt': ref('SignedReceipt'),
   'GET /receipts/key': object({ public_key: Text, fingerprint: Text }),

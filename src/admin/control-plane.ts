@@ -42,7 +42,7 @@ import type {
   UserView,
 } from '../core/views.ts'
 import type { ProbeReport } from '../forwarding/connector.ts'
-import type { Chosen } from '../forwarding/delivery-verbs.ts'
+import type { Chosen, Counted } from '../forwarding/delivery-verbs.ts'
 
 export type { Actor, Patch }
 
@@ -138,6 +138,8 @@ export interface ControlPlane {
     /** Of a dead, cancelled or retrying delivery. @throws `state.conflict` */
     retry(actor: Actor, id: string): DeliveryView
     cancel(actor: Actor, id: string): DeliveryView
+    /** What the next two would be asked about, up to 10,000. */
+    count(chosen: Chosen & { readonly state: DeliveryState }): Promise<Counted>
     /** All that fit; the dead when no state is named. @returns how many were put back. */
     retryAll(actor: Actor, chosen: Chosen): Promise<number>
     /** @returns how many were given up. */

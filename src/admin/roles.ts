@@ -56,6 +56,7 @@ export const ROUTE_ACCESS: Readonly<Record<string, Access>> = {
   'GET /transfers/:id': 'auditor',
   'GET /transfers/:id/why': 'auditor',
   'GET /deliveries': 'auditor',
+  'GET /deliveries/count': 'auditor',
   'GET /deliveries/:id': 'auditor',
   'GET /deliveries/:id/receipt': 'auditor',
   'GET /receipts/key': 'auditor',

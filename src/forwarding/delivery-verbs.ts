@@ -23,6 +23,19 @@ export interface Chosen {
   readonly destination?: string
 }
 
+/** How many an act on many is about, before it is done. */
+export interface Counted {
+  readonly count: number
+  /** There are more than that. */
+  readonly more: boolean
+  /** Of them: of suspect uploads, which a retry of many leaves out. */
+  readonly suspect: number
+}
+
+/** Counting goes no further. */
+const MOST_COUNTED = 10_000
+/** Rows that counting looks at before others are served: a few milliseconds. */
+const COUNT_STEP = 5000
 /** One transaction takes so many: the gateway answers others in between. */
 const STEP = 1000
 /** More than so many in one act are told to screens as a whole, not one by one. */
@@ -118,6 +131,22 @@ export function createDeliveryVerbs({ store, clock, dispatcher, changed, finishe
       if (count > 0) store.group.now(() => audit(actor, 'retry', `${count} deliveries`, { ...chosen }))
       for (const destination of destinations) dispatcher.hurry(destination)
       return count
+    },
+    /** What an act on all that fit would be asked about. */
+    async count({ state, rule, destination }: Chosen & { readonly state: DeliveryState }): Promise<Counted> {
+      let [count, suspect, after] = [0, 0, '']
+      for (;;) {
+        const seen = rows.looked({ state, destination, after }, COUNT_STEP)
+        for (const one of seen) {
+          if (one.shadow === 1 || (rule !== undefined && one.rule !== rule)) continue
+          if (count === MOST_COUNTED) return { count, more: true, suspect }
+          count += 1
+          suspect += one.suspect
+        }
+        if (seen.length < COUNT_STEP) return { count, more: false, suspect }
+        after = seen.at(-1)!.id
+        await new Promise<void>((go) => setImmediate(go))
+      }
     },
     /** @throws FileFlowError `resource.not_found`, `state.conflict` */
     cancel(actor: Actor, id: string): void {

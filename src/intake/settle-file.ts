@@ -17,6 +17,11 @@ import { folderOf } from './watched.ts'
 const HELD_MS = 50
 const HELD = 64
 
+/** ms; as long as the content stays after a delivery was given up by hand: a slip can be taken back. */
+const KEPT_MS = 30 * 60_000
+/** Files; of more, given up by one act, none is kept for that. */
+const MOST_KEPT = 10_000
+
 export interface SettleFileOptions {
   readonly store: Store
   readonly clock: Clock
@@ -106,27 +111,47 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
         )
         .finally(() => settling.delete(transferId)),
     )
+  /** Safe to call at any time, and again. */
+  function settle(transferId: string): void {
+    const row = settling.has(transferId) ? undefined : store.transfers.get(transferId)
+    const spool = row?.spool
+    if (!spool || store.deliveries.countUnfinished(transferId) > 0) return
+    let touched = false
+    try {
+      touched = store.deliveries.countUndelivered(transferId) === 0 && dispose(transferId, spool)
+    } catch (error) {
+      log.error('after.failed', 'What a rule wants done with a delivered file could not be done.', {
+        transfer: transferId,
+        ...errorFields(error),
+      })
+    }
+    settling.add(transferId)
+    held.add(() => letGo(transferId, spool, row), touched)
+  }
+
+  /** Of deliveries that were given up by hand, oldest first. */
+  const later: { transferId: string; at: number }[] = []
+  let timer: NodeJS.Timeout | undefined
+  function settleKept(): void {
+    timer = undefined
+    const due = later.findIndex(({ at }) => at > clock.now())
+    for (const { transferId } of later.splice(0, due === -1 ? later.length : due)) settle(transferId)
+    if (later.length > 0) timer = setTimeout(settleKept, Math.max(1000, later[0]!.at - clock.now())).unref()
+  }
+
   return {
     drop,
-    /** Safe to call at any time, and again. */
-    settle(transferId: string): void {
-      const row = settling.has(transferId) ? undefined : store.transfers.get(transferId)
-      const spool = row?.spool
-      if (!spool || store.deliveries.countUnfinished(transferId) > 0) return
-      let touched = false
-      try {
-        touched = store.deliveries.countUndelivered(transferId) === 0 && dispose(transferId, spool)
-      } catch (error) {
-        log.error('after.failed', 'What a rule wants done with a delivered file could not be done.', {
-          transfer: transferId,
-          ...errorFields(error),
-        })
-      }
-      settling.add(transferId)
-      held.add(() => letGo(transferId, spool, row), touched)
+    settle,
+    /** After a delivery was given up by hand; a start settles what a stop left. */
+    settleLater(transferId: string): void {
+      if (later.length < MOST_KEPT) {
+        later.push({ transferId, at: clock.now() + KEPT_MS })
+        timer ??= setTimeout(settleKept, KEPT_MS).unref()
+      } else settle(transferId)
     },
     /** What is held is done now. Resolves when all is, before the store may close. */
     async close(): Promise<void> {
+      clearTimeout(timer)
       held.release()
       while (begun.size > 0) await Promise.all(begun)
     },

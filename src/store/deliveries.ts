@@ -188,6 +188,12 @@ export function createDeliveryRows(db: Sqlite) {
       },
       'ORDER BY id',
     ),
+    looked: filteredList<{ id: string; rule: string; shadow: 0 | 1; suspect: 0 | 1 }>(
+      db,
+      "SELECT id, rule, shadow, coalesce(json_extract(error_json, '$.code'), '') = 'upload.suspect' AS suspect FROM deliveries",
+      { after: 'id > @after', state: 'state = @state', destination: 'destination = @destination' },
+      'ORDER BY id',
+    ),
     list: filteredList<DeliveryRow>(
       db,
       'SELECT * FROM deliveries',
@@ -319,6 +325,9 @@ export function createDeliveryRows(db: Sqlite) {
       filter: { state: DeliveryState; rule?: string | undefined; destination?: string | undefined; after: string; whole: boolean },
       limit: number,
     ) => q.chosen({ ...filter, live: 1, whole: filter.whole ? 1 : undefined, limit }).map(({ id }) => id),
+    /** What of one state an act on many would be asked about, in order; its rule is not a filter, as no index bounds that. */
+    looked: (filter: { state: DeliveryState; destination?: string | undefined; after: string }, limit: number) =>
+      q.looked({ ...filter, limit }),
     /** Newest first; a text is looked for in steps, so that nobody waits for it. */
     async list(query: DeliveryQuery): Promise<DeliveryRow[]> {
       if (!query.q) return q.list({ ...query, q: undefined })

@@ -265,6 +265,7 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
       receiptKey: () => ({ public_key: receiptKey.publicKey, fingerprint: receiptKey.fingerprint }),
       retry: (actor, id) => setDelivery(actor, 'delivery.retry', id, ['dead', 'cancelled', 'retrying'], 'pending'),
       cancel: (actor, id) => setDelivery(actor, 'delivery.cancel', id, ['pending', 'retrying', 'dead', 'running'], 'cancelled'),
+      count: async ({ state }) => ({ count: rows.deliveries.filter((d) => d.state === state).length, more: false, suspect: 0 }),
       async retryAll(actor) {
         const dead = rows.deliveries.filter((d) => d.state === 'dead')
         for (const { id } of dead) setDelivery(actor, 'delivery.retry', id, ['dead'], 'pending')

@@ -1,13 +1,13 @@
 // What an operator does at three in the morning, in a real browser on a real gateway, with real clients and far servers.
 // Must not wait by the clock, nor look inside the gateway.
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { t as suite, test } from 'tap'
 import { launchBrowser, noBrowser, signedIn } from '../support/browser.ts'
 import { curlUpload } from '../support/clients.ts'
 import { startFarVsftpd } from '../support/far-vsftpd.ts'
-import { startGateway } from '../support/gateway.ts'
+import { startGateway, until } from '../support/gateway.ts'
 
 const PASSWORD = 'correct-horse-battery'
 
@@ -44,6 +44,12 @@ test('a delivery failed: the operator reads why, mends the destination, tries ag
   const failures = page.getByRole('region', { name: 'Last failures' })
   await failures.getByText('The destination refused the login.').waitFor()
   await page.getByText('1 delivery is dead: nobody tries again').waitFor()
+
+  // an act on many says on how many, and to where
+  await open('/deliveries?state=dead&destination=hq')
+  await page.getByRole('button', { name: 'Retry all of these' }).click()
+  await page.getByRole('dialog', { name: 'Retry the one dead delivery to hq?' }).getByRole('button', { name: 'Cancel' }).click()
+  await open('/')
   await failures.getByRole('link', { name: '/order.xml' }).click()
   await page.getByText('Attempt 1 failed: hq').waitFor()
   t.match(
@@ -119,4 +125,31 @@ test('log lines appear as they are written, can be held and filtered, and lead t
   t.match(page.url(), /q=no\+line/, 'the filter is in the address')
   await page.getByRole('button', { name: 'Clear the filters' }).click()
   await lines.getByRole('link', { name: 'customer1' }).first().waitFor()
+})
+
+test('a delivery that was given up comes back by Undo, with its content', { skip: noBrowser }, async (t) => {
+  const gateway = await startGateway(t)
+  await mkdir(join(gateway.folder, 'hq'))
+  await gateway.apply({
+    users: [{ username: 'customer1', password: PASSWORD }],
+    destinations: [{ name: 'hq', type: 'local', base_path: join(gateway.folder, 'hq'), enabled: false }],
+    rules: [{ name: 'all', source: { path: '/**' }, deliver: [{ to: 'hq' }] }],
+  })
+  const file = join(gateway.folder, 'order.xml')
+  await writeFile(file, '<order/>')
+  t.equal((await curlUpload(gateway, 'customer1', PASSWORD, file, 'order.xml')).code, 0)
+  const { page, open } = await signedIn(await browser(), gateway)
+  await open('/deliveries?state=pending&destination=hq')
+  await page.getByRole('button', { name: 'Give up the delivery of /order.xml to hq' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Give up' }).click()
+  const said = page.getByRole('alert').filter({ hasText: 'The delivery was cancelled.' })
+  await said.waitFor()
+  t.match(await gateway.deliveries(), [{ state: 'cancelled' }])
+  // the partner's own copy is gone, too
+  await rm(join(gateway.files, 'customer1', 'order.xml'))
+  await said.getByRole('button', { name: 'Undo' }).click()
+  await page.getByText('It was taken back.').waitFor()
+  await gateway.api('POST', '/destinations/hq/enable')
+  await until('it is delivered', async () => (await gateway.deliveries('&state=delivered')).length === 1)
+  t.equal(await readFile(join(gateway.folder, 'hq', 'order.xml'), 'utf8'), '<order/>')
 })

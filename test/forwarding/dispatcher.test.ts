@@ -332,6 +332,24 @@ test('all dead deliveries can be tried again at once, but suspect files only one
   t.equal(s.state('d3'), 'pending')
 })
 
+test('how many an act on many is about is counted by its filters, without shadows, up to 10,000', async (t) => {
+  const s = await setUp(t)
+  const dead = (id: string, destination: string, code: 'upload.suspect' | 'remote.auth' = 'remote.auth') => {
+    aDueDelivery(s.store, id, destination)
+    s.store.deliveries.start(id, s.clock.now())
+    s.store.deliveries.failed(id, 1, s.clock.now(), { code, message: '' }, false, null)
+  }
+  s.store.group.now(() => {
+    for (const id of ['d1', 'd2', 'd3']) dead(id, 'hq', id === 'd3' ? 'upload.suspect' : 'remote.auth')
+    for (let n = 0; n < 10_001; n++) dead(`x${n}`, 'away')
+  })
+  t.same(await s.verbs.count({ state: 'dead', destination: 'hq' }), { count: 3, more: false, suspect: 1 })
+  t.same(await s.verbs.count({ state: 'dead', destination: 'hq', rule: 'another' }), { count: 0, more: false, suspect: 0 })
+  t.same(await s.verbs.count({ state: 'pending' }), { count: 0, more: false, suspect: 0 })
+  t.match(await s.verbs.count({ state: 'dead', rule: 'r' }), { count: 10_000, more: true })
+  t.match(await s.verbs.count({ state: 'dead', destination: 'away' }), { count: 10_000, more: true })
+})
+
 test('an outcome that cannot be recorded is recorded later', async (t) => {
   const s = await setUp(t)
   aDueDelivery(s.store, 'd1', 'hq')

@@ -134,12 +134,19 @@ export const movements = {
     byRule: 'by rule',
     since: 'Last change',
     retryAll: 'Retry all of these',
-    confirmRetry: 'Retry all of these?',
-    retryText: (scope: string) => `Every delivery that is “${scope}” is put back in the queue at once.`,
+    /** `Retry all 1,234 dead deliveries to hq by the rule all?` */
+    confirmRetry: (what: string) => `Retry ${what}?`,
+    retryText:
+      'They are put back in the queue at once. Those whose content is not kept any more, or that a later version has overtaken, stay as they are.',
+    suspects: (n: string) => `${n} more may not be whole: they are left out, and can be retried one by one.`,
     cancelAll: 'Give up all of these',
-    confirmCancel: 'Give up all of these?',
-    cancelText: (scope: string) =>
-      `Every delivery that is “${scope}” is cancelled. Nothing is deleted at the destination, and each can be retried later while its content is kept.`,
+    confirmCancel: (what: string) => `Give up ${what}?`,
+    cancelText:
+      'Nothing is deleted at the destination. For 30 minutes they can be retried (of more than 10,000 not all); after that the content of a file that is owed to nobody else is no longer kept.',
+    these: (n: number, said: string, more: boolean, state: string, to: string | null, rule: string | null) =>
+      `${more ? `more than ${said}` : n === 1 ? 'the one' : `all ${said}`} ${state} ${n === 1 && !more ? 'delivery' : 'deliveries'}${to === null ? '' : ` to ${to}`}${rule === null ? '' : ` by the rule ${rule}`}`,
+    kinds: { pending: 'pending', running: 'running', retrying: 'retrying', delivered: 'delivered', dead: 'dead', cancelled: 'cancelled' },
+    noneFits: 'There is nothing here that this could be done with.',
     cancelled: (n: number) => `${n} ${n === 1 ? 'delivery was' : 'deliveries were'} cancelled.`,
     none: 'No deliveries yet.',
     noneHint: 'A file that a rule takes appears here, with where it goes.',

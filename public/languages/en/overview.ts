@@ -154,7 +154,8 @@ export const overview = {
     cancel: 'Give up',
     cancelOf: (path: string, to: string) => `Give up the delivery of ${path} to ${to}`,
     confirmCancel: 'Give up this delivery?',
-    cancelText: (path: string, to: string) => `${path} is not sent to ${to} any more. It can be retried later while its content is kept.`,
+    cancelText: (path: string, to: string) =>
+      `${path} is not sent to ${to} any more. It can be retried for 30 minutes, and longer where the file is still owed to somebody else.`,
     cancelled: 'The delivery was cancelled.',
     retried: 'The delivery was put back in the queue.',
   },

@@ -137,12 +137,25 @@ export const movements = {
     byRule: 'per la regola',
     since: 'Ultimo cambiamento',
     retryAll: 'Ritenta tutte queste',
-    confirmRetry: 'Ritentare tutte queste?',
-    retryText: (scope: string) => `Ogni consegna «${scope}» torna subito in coda.`,
+    confirmRetry: (what: string) => `Ritentare ${what}?`,
+    retryText:
+      'Tornano subito in coda. Quelle il cui contenuto non è più conservato, o superate da una versione più recente, restano come sono.',
+    suspects: (n: string) => `Altre ${n} potrebbero non essere intere: sono lasciate da parte, e si ritentano una per una.`,
     cancelAll: 'Rinuncia a tutte queste',
-    confirmCancel: 'Rinunciare a tutte queste?',
-    cancelText: (scope: string) =>
-      `Ogni consegna «${scope}» viene annullata. Niente è cancellato nella destinazione, e ciascuna può essere ritentata finché il contenuto è conservato.`,
+    confirmCancel: (what: string) => `Rinunciare a ${what}?`,
+    cancelText:
+      'Niente è cancellato nella destinazione. Per 30 minuti si possono ritentare (di più di 10.000 non tutte); poi il contenuto di un file che non è più dovuto a nessuno non è più conservato.',
+    these: (n: number, said: string, more: boolean, state: string, to: string | null, rule: string | null) =>
+      `${more ? `più di ${said} consegne` : n === 1 ? 'l’unica consegna' : `tutte le ${said} consegne`} ${n === 1 && !more ? state.replace(/e$/, 'a') : state}${to === null ? '' : ` verso ${to}`}${rule === null ? '' : ` della regola ${rule}`}`,
+    kinds: {
+      pending: 'in attesa',
+      running: 'in corso',
+      retrying: 'da ritentare',
+      delivered: 'riuscite',
+      dead: 'fallite',
+      cancelled: 'annullate',
+    },
+    noneFits: 'Qui non c’è nulla con cui farlo.',
     cancelled: (n: number) => (n === 1 ? '1 consegna annullata.' : `${n} consegne annullate.`),
     none: 'Ancora nessuna consegna.',
     noneHint: 'Un file preso da una regola appare qui, con la sua destinazione.',

@@ -166,7 +166,7 @@ export const overview = {
     cancelOf: (path: string, to: string) => `Rinuncia alla consegna di ${path} a ${to}`,
     confirmCancel: 'Rinunciare a questa consegna?',
     cancelText: (path: string, to: string) =>
-      `${path} non viene più inviato a ${to}. Può essere ritentato finché il contenuto è conservato.`,
+      `${path} non viene più inviato a ${to}. Per 30 minuti si può ritentare, e più a lungo se il file è ancora dovuto ad altri.`,
     cancelled: 'La consegna è stata annullata.',
     retried: 'La consegna è stata rimessa in coda.',
   },

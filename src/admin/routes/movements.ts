@@ -51,6 +51,15 @@ export function movementRoutes(app: App, { control }: RouteContext): void {
     { schema: described('deliveries', 'List deliveries, newest first', { querystring: DeliveryQuery }) },
     async (request) => control.deliveries.list(request.query),
   )
+  app.get(
+    '/deliveries/count',
+    {
+      schema: described('deliveries', 'How many an act on all that fit is about, up to 10,000; `more` says that there are more', {
+        querystring: Type.Object({ state: oneOf(DELIVERY_STATES), rule: Type.Optional(Text), destination: Type.Optional(Text) }, strict),
+      }),
+    },
+    async (request) => control.deliveries.count(request.query),
+  )
   app.get('/deliveries/:id', { schema: described('deliveries', 'One delivery with its attempts', { params: Id }) }, async (request) =>
     control.deliveries.get(request.params.id),
   )
