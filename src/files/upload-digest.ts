@@ -12,6 +12,7 @@ export class UploadDigest {
   readonly #fd: number
   #hash: Hash | null = null
   #trail: HashTrail | null = null
+  #givenUp: Error | null = null
   /** Content came in order up to here. */
   #taken: number
   /** And is written up to here. */
@@ -79,6 +80,16 @@ export class UploadDigest {
     this.#hash = null
   }
 
+  /** Ends {@link end} with this error, if it is not there yet. */
+  giveUp(why: Error): void {
+    this.#givenUp = why
+    this.#trail?.drop()
+  }
+
+  #wanted(): void {
+    if (this.#givenUp) throw this.#givenUp
+  }
+
   /** Of the whole file, whose writes have all ended. Hex. */
   async end(size: number): Promise<string> {
     const known = this.#inOrder && this.#taken === size
@@ -88,7 +99,8 @@ export class UploadDigest {
     const found = await this.#trail?.end(size)
     this.#trail = null
     if (found) return found
-    const { digest } = await digestOf(this.#fd, size, 'sha256', {}, () => {})
+    this.#wanted()
+    const { digest } = await digestOf(this.#fd, size, 'sha256', {}, () => this.#wanted())
     return Buffer.from(digest).toString('hex')
   }
 }

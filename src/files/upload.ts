@@ -1,7 +1,7 @@
 // One upload: staged outside every virtual root, hashed as it passes, synced, committed, and only then published under its name.
 // Must not modify a published file: a name changes hands by rename, and what was published stays as it was for whoever holds it.
 import fs from 'node:fs'
-import { FileFlowError } from '../core/errors.ts'
+import { codeOf, type ErrorCode, FileFlowError } from '../core/errors.ts'
 import { testPoint } from '../core/test-point.ts'
 import type { Verdict } from '../core/transfer.ts'
 import type { VirtualPath } from '../core/virtual-path.ts'
@@ -15,6 +15,9 @@ import { makeSpoolLink } from './spool-link.ts'
 import { UploadDigest } from './upload-digest.ts'
 import type { StagedFile, UploadHost } from './upload-host.ts'
 import type { Attributes, DigestAlgorithm, DigestOptions, FileDigest, FileEntry, Upload } from './virtual-filesystem.ts'
+
+/** The gateway itself ended the session. */
+const SENT_AWAY: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['session.revoked', 'service.draining'])
 
 export class StagedUpload implements Upload {
   readonly transferId: string
@@ -280,7 +283,11 @@ export class StagedUpload implements Upload {
   }
 
   abort(why: Error): Promise<void> {
-    if (this.#state !== 'open') return this.#ending
+    if (this.#state !== 'open') {
+      // the digest of a large file takes long: who was sent away is not waited for; who only lost the line has sent all
+      if (SENT_AWAY.has(codeOf(why))) this.#sha256.giveUp(why)
+      return this.#ending
+    }
     this.#state = 'ending'
     this.#ending = this.#abort(why, this.#overtaken())
     return this.#ending

@@ -155,7 +155,7 @@ export class SftpChannel {
     return this.#ended
   }
 
-  /** The client closed the channel: replies have nowhere to go, what has arrived is still carried out. */
+  /** The client closed the channel: replies have nowhere to go. What is under way comes to its end; what nobody waits for an answer to is not begun. */
   gone(): void {
     this.#gone = true
     this.#unsent = 0
