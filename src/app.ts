@@ -46,6 +46,7 @@ import { createJournals } from './intake/journal.ts'
 import { createRecorder } from './intake/record-upload.ts'
 import { createRecount } from './intake/recount.ts'
 import type { RecoverOptions } from './intake/recover.ts'
+import { relocate } from './intake/relocate.ts'
 import { createFileSettler } from './intake/settle-file.ts'
 import { createWatched, holds, overlap } from './intake/watched.ts'
 import { keyReport } from './listeners/key-report.ts'
@@ -180,7 +181,8 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
   })
 
   const journals = createJournals({ store, recorder, log, dataDir: config.data_dir, durable, dropSpool: settler.drop })
-  journals.recover()
+  const relocated = relocate(store, log, config)
+  journals.recover(relocated)
 
   const recount = createRecount({ store, clock, log, recorder, pull: journals.pull, principals: users.principals })
 
@@ -218,6 +220,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     log,
     recorder,
     durable,
+    moved: relocated.moved,
     vaults: vaultsOf(vaults, [{ home: config.storage_root, mounts: [] }, { home: config.data_dir, mounts: [] }, ...users.principals()]),
   })
   const services = createServices({

@@ -10,6 +10,7 @@ import { isHopeless } from '../store/hopeless.ts'
 import type { Store } from '../store/store.ts'
 import type { TransferRow } from '../store/transfers.ts'
 import type { Recorder } from './record-upload.ts'
+import type { Relocated } from './relocate.ts'
 
 export interface JournalOptions {
   readonly store: Store
@@ -30,6 +31,12 @@ export interface JournalDoor {
 
 const AGAIN_MS = 500
 const LOST_SESSION = 'The power went before the session was on the disk.'
+
+const pathsOf = ({ staging, final, spool }: TakenUpload, now: (path: string) => string) => ({
+  staging: now(staging),
+  final: now(final),
+  spool: now(spool),
+})
 
 export type Journals = ReturnType<typeof createJournals>
 
@@ -141,14 +148,14 @@ export function createJournals({ store, recorder, log, dataDir, durable, dropSpo
   return {
     pull,
     /** What a stopped or killed gateway left; before anything else is made of the rows. @returns how many uploads */
-    recover(): number {
+    recover({ now }: Pick<Relocated, 'now'> = { now: (path) => path }): number {
       makeJournalFolder(folder)
       const readers = journalsIn(folder)
       if (readers.length === 0) return 0
       const records: JournalRecord[] = []
       for (const reader of readers) {
         for (let some = reader.read(); some.length > 0; some = reader.read()) {
-          for (const one of some) records.push(one)
+          for (const one of some) records.push(one.kind === 'taken' ? { ...one, ...pathsOf(one, now) } : one)
           reader.confirm()
         }
         if (reader.broken) log.warn('journal.torn', 'The end of a journal is not whole; nobody was answered for it.', { file: reader.base })

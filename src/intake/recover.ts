@@ -8,7 +8,7 @@ import { nameFromBytes, type VirtualPath } from '../core/virtual-path.ts'
 import { dropSpooled, findSpooled, holdsInode, isThere, keepAsPartial, namesInSteps, rollForward } from '../files/spool.ts'
 import type { Vault } from '../files/vaults.ts'
 import type { Store } from '../store/store.ts'
-import type { TransferRow } from '../store/transfers.ts'
+import type { RenameRow, TransferRow } from '../store/transfers.ts'
 import type { Recorder } from './record-upload.ts'
 
 export interface RecoverOptions {
@@ -18,6 +18,8 @@ export interface RecoverOptions {
   readonly recorder: Recorder
   readonly vaults: readonly Vault[]
   readonly durable: boolean
+  /** Folders are elsewhere than in the last run, perhaps as copies: inodes say nothing. */
+  readonly moved?: boolean
 }
 
 export interface Recovered {
@@ -108,16 +110,21 @@ async function publish(before: TransferRow, options: RecoverOptions): Promise<bo
 }
 
 /** Of one lost session, or (null) all: a rename that another session has under way is that session's. */
-async function finishRenames({ store, recorder }: RecoverOptions, sessionId: string | null): Promise<void> {
+async function finishRenames({ store, recorder, moved }: RecoverOptions, sessionId: string | null): Promise<void> {
   const renames = store.transfers.renames(sessionId)
   // a folder's rename left one for each file
   for (let i = 0; i < renames.length; i += STEP) {
     const step = renames.slice(i, i + STEP)
-    const done = await Promise.all(step.map((rename) => holdsInode(rename.final, rename.inode)))
+    const done = await Promise.all(step.map((rename) => isRenamed(rename, moved === true)))
     store.group.now(() => {
       for (const [j, rename] of step.entries()) recorder.renamed(rename.id, done[j]!)
     })
   }
+}
+
+async function isRenamed({ final, inode, source, keeps }: RenameRow, moved: boolean): Promise<boolean> {
+  if (await holdsInode(final, inode)) return true
+  return moved && source !== null && isThere(final) && (keeps === 1 || !isThere(source))
 }
 
 async function endOpen(options: RecoverOptions): Promise<number> {

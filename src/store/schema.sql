@@ -182,6 +182,11 @@ CREATE TABLE renames (
   at          INTEGER NOT NULL
 , source BLOB, keeps INTEGER NOT NULL DEFAULT 0 CHECK (keeps IN (0, 1))) STRICT;
 
+CREATE TABLE roots (
+  name TEXT PRIMARY KEY,
+  path BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE rules (
   name       TEXT PRIMARY KEY,
   position   INTEGER NOT NULL,

@@ -12,6 +12,7 @@ import { createGroupCommit, type Durability } from './group-commit.ts'
 import { createLastRun } from './last-run.ts'
 import { openReceiptKey } from './receipt-key.ts'
 import { createRetention } from './retention.ts'
+import { createRoots } from './roots.ts'
 import { createRoutingRows } from './routing.ts'
 import { openSecretBox } from './secret-box.ts'
 import { createTransferRows } from './transfers.ts'
@@ -41,6 +42,7 @@ export function openStore(dataDir: string, durability: Durability) {
     transfers: createTransferRows(db),
     deliveries: createDeliveryRows(db),
     lastRun: createLastRun(db),
+    roots: createRoots(db),
     prune: createRetention(db),
     /** Database and keys as one file's stream, consistent. @param now ms */
     backup: (fileflow: string, now: number) => makeBackup(db, dataDir, fileflow, now),
