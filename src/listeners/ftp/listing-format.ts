@@ -11,14 +11,14 @@ const TYPE_LETTER = { file: '-', directory: 'd', link: 'l', other: '-' } as cons
 
 const two = (n: number): string => String(n).padStart(2, '0')
 
-/** One line of `ls -l` in UTC. `target` is shown for links. */
+/** One line of `ls -l` in UTC. `target` is shown for links, unless it would break the line: it may hold any byte. */
 export function listLine(entry: FileEntry, now: number, target?: string): string {
   const at = new Date(entry.mtimeMs)
   const recent = entry.mtimeMs > now - RECENT_MS && entry.mtimeMs <= now + 3_600_000
   const when = recent ? `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}` : String(at.getUTCFullYear()).padStart(5)
   const day = String(at.getUTCDate()).padStart(2)
   const size = String(entry.size).padStart(12)
-  const name = target === undefined ? entry.name : `${entry.name} -> ${target}`
+  const name = target === undefined || /[\r\n]/.test(target) ? entry.name : `${entry.name} -> ${target}`
   return `${TYPE_LETTER[entry.kind]}${modeText(entry.mode)} ${String(entry.links).padStart(4)} ftp      ftp      ${size} ${MONTHS[at.getUTCMonth()]} ${day} ${when} ${name}`
 }
 

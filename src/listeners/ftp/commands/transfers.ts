@@ -1,7 +1,6 @@
 // STOR, APPE, STOU, RETR (RFC 959 §4.1.3, RFC 3659 §5).
 // Must not say 226 before the transfer is all it promises.
 import { newId } from '../../../core/clock.ts'
-import type { VirtualPath } from '../../../core/virtual-path.ts'
 import type { UploadOptions } from '../../../files/virtual-filesystem.ts'
 import type { FtpConnection } from '../connection.ts'
 import { Refusal } from '../replies.ts'
@@ -19,28 +18,42 @@ export function readyForData(connection: FtpConnection): void {
   if (connection.settings.restAt > 0 && connection.settings.type === 'A') throw new Refusal(504, 'REST counts bytes: use TYPE I.')
 }
 
-function upload(connection: FtpConnection, verb: string, path: VirtualPath, options: UploadOptions, opening: string): Promise<void> {
+interface Wanted {
+  readonly name: string
+  readonly options: UploadOptions
+  /** What 150 says. */
+  readonly opening: string
+}
+
+/** @param wanted asked within the transfer: whatever refuses it, REST, RANG and ALLO are used up */
+function upload(connection: FtpConnection, verb: string, wanted: () => Wanted): Promise<void> {
   return connection.withTransfer(verb, async (transfer) => {
     readyForData(connection)
-    await receiveUpload(connection, transfer, path, options, opening)
+    const { name, options, opening } = wanted()
+    await receiveUpload(connection, transfer, pathOf(connection, name), options, opening)
     await connection.reply(226, 'Transfer complete.')
   })
 }
 
 function stor(connection: FtpConnection, argument: string, verb: string): Promise<void> {
   const { restAt, rangeEnd } = connection.settings
-  if (rangeEnd !== null) throw new Refusal(504, 'RANG is for RETR and HASH.')
-  const options: UploadOptions = restAt > 0 ? { mode: 'resume', truncateTo: restAt } : { mode: 'replace' }
-  return upload(connection, verb, pathOf(connection, argument), options, `Ready for ${argument}.`)
+  return upload(connection, verb, () => {
+    if (rangeEnd !== null) throw new Refusal(504, 'RANG is for RETR and HASH.')
+    return {
+      name: argument,
+      options: restAt > 0 ? { mode: 'resume', truncateTo: restAt } : { mode: 'replace' },
+      opening: `Ready for ${argument}.`,
+    }
+  })
 }
 
 const appe = (connection: FtpConnection, argument: string, verb: string): Promise<void> =>
-  upload(connection, verb, pathOf(connection, argument), { mode: 'resume' }, `Ready to append to ${argument}.`)
+  upload(connection, verb, () => ({ name: argument, options: { mode: 'resume' }, opening: `Ready to append to ${argument}.` }))
 
 /** RFC 1123 §4.1.2.9: the name that was chosen stands in the 150 reply as `FILE: name`. */
 function stou(connection: FtpConnection, argument: string, verb: string): Promise<void> {
   const name = `${argument === '' ? 'upload' : argument}.${newId()}`
-  return upload(connection, verb, pathOf(connection, name), { mode: 'create' }, `FILE: ${name}`)
+  return upload(connection, verb, () => ({ name, options: { mode: 'create' }, opening: `FILE: ${name}` }))
 }
 
 function retr(connection: FtpConnection, argument: string, verb: string): Promise<void> {
