@@ -83,3 +83,22 @@ test('a reader that takes nothing holds a bounded amount, and a cut after it is 
   )
   t.ok(taken >= seen)
 })
+
+test('a limited upload is taken in steps of an eighth of a second, whole and in order, also when the limit changes in its middle', async (t) => {
+  const { ours, peer } = await pair(t)
+  const content = randomBytes(2_000_001)
+  let rate = 400_000
+  const reader = new DataReader(ours, () => rate)
+  peer.end(content)
+  const parts: Buffer[] = []
+  let bytes = 0
+  for (let batch = await reader.next(); batch; batch = await reader.next()) {
+    const taken = batch.reduce((sum, chunk) => sum + chunk.length, 0)
+    if (taken > Math.max(4096, rate / 8)) t.fail(`${taken} bytes at once at ${rate} a second`)
+    parts.push(...batch.map((chunk) => Buffer.from(chunk)))
+    bytes += taken
+    reader.done(taken)
+    if (bytes > 1_000_000) rate = 8000
+  }
+  t.ok(Buffer.concat(parts).equals(content))
+})
