@@ -140,6 +140,56 @@ test('a name that an older file was moved onto is the older file’s: what it ow
   t.same(s.store.deliveries.ofTransfer('b2'), [], 'not of what was replaced')
 })
 
+test('{counter} is one file’s alone and grows with each upload, whatever was renamed in between', async (t) => {
+  const s = await setUp(t, { source: { path: '/**' }, deliver: [{ to: 'one', path: '/{counter}' }] })
+  const upload = (id: string): number => {
+    anUpload(s.store, id, { path: `/${id}` })
+    s.recorder.commit(
+      {
+        transferId: id,
+        path: toVirtualPath(ROOT, `/${id}`),
+        staging: Buffer.from('/gone'),
+        final: Buffer.from(`/home/${id}`),
+        spool: Buffer.from(`/spool/${id}`),
+        replaced: null,
+        size: 5,
+        sha256: SHA256,
+        verdict: { confidence: 'certain', evidence: [] },
+      },
+      '203.0.113.7',
+    )
+    s.recorder.published(id)
+    return counters(id).at(-1)!
+  }
+  const counters = (id: string): number[] => s.store.deliveries.ofTransfer(id).map(({ remote_path }) => Number(remote_path))
+  const rename = (from: string, to: string): void => {
+    const looking = { sessionId: 'session-1', size: 5, inode: '1:1', spoolFolder: Buffer.from('/spool') }
+    const paths = {
+      from: toVirtualPath(ROOT, from),
+      to: toVirtualPath(ROOT, to),
+      source: Buffer.from(`/home${from}`),
+      final: Buffer.from(`/home${to}`),
+    }
+    s.recorder.renamed(s.recorder.commitRename({ ...looking, ...paths }, RENAMER).renameId, true)
+  }
+  const first = [upload('a'), upload('b')]
+  rename('/a', '/c')
+  rename('/c', '/d')
+  first.push(upload('e'))
+  t.same(
+    first,
+    [...first].sort((x, y) => x - y),
+    'in the order of arrival',
+  )
+  const all = ['a', 'b', 'e'].map((id) => new Set(counters(id)))
+  for (const [i, one] of all.entries())
+    for (const other of all.slice(i + 1))
+      t.notOk(
+        [...one].some((n) => other.has(n)),
+        'no number is of two files',
+      )
+})
+
 test('a name of other bytes that looks the same is another name', async (t) => {
   const s = await setUp(t)
   s.upload()
