@@ -17,9 +17,10 @@ export class ApiError extends Error {
   /** What the gateway said beyond the words of the code; '' when nothing. */
   readonly said: string
   constructor(status: number, code: ErrorCode | 'network', said: string, cause?: unknown) {
-    // what it says is English, and more exact than the code's own words
+    // what it says is more exact than the code's own words, but English where a language has no words for it
     const words = code === 'network' ? '' : (strings.codes[code] ?? '')
-    super(said === '' ? words : language === 'en' || words === '' ? said : `${words} ${said}`, { cause })
+    const known = strings.said(said)
+    super(said === '' ? words : language === 'en' || words === '' || known !== said ? known : `${words} ${said}`, { cause })
     this.said = said
     this.name = 'ApiError'
     this.status = status

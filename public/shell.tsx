@@ -26,7 +26,7 @@ export function Shell({ me, live, children }: { me: Me; live: Live | null; child
         <Group h="100%" px={{ base: 'sm', sm: 'lg' }} justify="space-between" wrap="nowrap">
           <Group gap="xs" wrap="nowrap">
             <Burger size="sm" hiddenFrom="md" opened={menu} onClick={open} aria-label={strings.nav.open} aria-expanded={menu} />
-            <Link href="/" className="brand">
+            <Link href="/" className="brand" aria-label={strings.product}>
               <span className="logo" aria-hidden="true">
                 <ArrowLeftRight size={16} strokeWidth={2.5} />
               </span>

@@ -1,6 +1,6 @@
 // Small pieces of text from outside: hostile names, moments, states.
 // Must not render anything but text.
-import type { ErrorRecord } from '../../src/core/errors.ts'
+import { ERRORS, type ErrorRecord } from '../../src/core/errors.ts'
 import type { DeliveryState } from '../../src/core/views.ts'
 import { localMoment, localTime, utcTime, visible } from '../format.ts'
 import { strings } from '../strings.ts'
@@ -70,13 +70,15 @@ export const DeliveryBadge = ({ state, shadow }: { state: DeliveryState; shadow:
 /** An error in words, with what the far side said where that adds something. */
 export function Trouble({ error }: { error: ErrorRecord }) {
   const words = strings.codes[error.code] ?? error.message
+  // the catalogue's own English adds nothing to its words in another language
+  const more = error.message === ERRORS[error.code]?.text ? words : strings.said(error.message)
   return (
     <p className="trouble">
       {words}
-      {error.message === words ? null : (
+      {more === words ? null : (
         <span className="said">
           {' '}
-          <Word>{error.message}</Word>
+          <Word>{more}</Word>
         </span>
       )}
     </p>

@@ -71,6 +71,10 @@ test('the pages of set-up and guarding are for everybody', { skip: noBrowser }, 
     for (const [path, , title] of PAGES) {
       await visit(page, path, title)
       t.equal(await page.evaluate('document.documentElement.scrollWidth'), 390, `${path}: nothing runs over the edge`)
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+        t.same(await wcagFaults(page), [], `${path} (${colorScheme})`)
+      }
     }
     await visit(page, '/users', 'Utenti')
     await page.getByText('Müller \\u202eGmbH').waitFor()

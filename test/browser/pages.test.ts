@@ -67,10 +67,7 @@ test('the pages that show what happens are for small screens, keyboards and Ital
     const refused = await italian.page.evaluate("fetch('/api/v1/users/nobody').then((r) => r.json()).then((p) => p.code)")
     t.equal(refused, 'resource.not_found')
     await italian.open('/users/nobody')
-    await italian.page
-      .getByRole('alert')
-      .getByText(/^Non esiste\./)
-      .waitFor()
+    await italian.page.getByRole('alert').getByText('L’utente nobody non esiste.').waitFor()
     await italian.open('/deliveries?state=dead')
     await italian.page.getByRole('button', { name: 'Lingua' }).click()
     await italian.page.getByRole('menuitem', { name: 'English' }).click()

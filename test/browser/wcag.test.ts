@@ -7,7 +7,8 @@ import { busyGateway, HOSTILE_ID } from '../support/busy-gateway.ts'
 const PAGES = ['/', '/transfers', `/transfers/${HOSTILE_ID}`, '/deliveries', '/deliveries?state=dead', '/sessions', '/logs', '/nowhere']
 
 test('no page that shows what happens has WCAG faults, in the light or the dark', { skip: noBrowser }, async (t) => {
-  const { page, open, complaints } = await signedIn(await launchBrowser(t), await busyGateway(t, 60))
+  const [browser, gateway] = [await launchBrowser(t), await busyGateway(t, 60)]
+  const { page, open, complaints } = await signedIn(browser, gateway)
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
     for (const path of PAGES) {
@@ -33,4 +34,35 @@ test('no page that shows what happens has WCAG faults, in the light or the dark'
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
     t.same(await wcagFaults(page, '[role="dialog"]'), [], `a question (${colorScheme})`)
   }
+
+  const small = await signedIn(browser, gateway, { locale: 'it-IT', viewport: { width: 390, height: 844 } })
+  for (const path of PAGES) {
+    await small.open(path)
+    await small.page.locator('[aria-busy="true"]:visible').first().waitFor({ state: 'detached' })
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await small.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+      t.same(await wcagFaults(small.page), [], `${path} (${colorScheme}, in Italian at 390 px)`)
+    }
+  }
+  const drawer = small.page.getByRole('dialog')
+  await small.page.getByRole('button', { name: 'Apri il menu' }).click()
+  await drawer.getByRole('link', { name: 'Consegne' }).waitFor()
+  t.same(await wcagFaults(small.page, '[role="dialog"]'), [], 'the open menu')
+  // a dialog holds the keyboard, and gives it back to where it was
+  await small.page.keyboard.press('Escape')
+  await drawer.waitFor({ state: 'detached' })
+  await small.open('/deliveries?state=dead')
+  const asks = small.page.getByRole('button', { name: 'Ritenta tutte queste' })
+  await asks.focus()
+  await small.page.keyboard.press('Enter')
+  await small.page.getByRole('dialog', { name: 'Ritentare l’unica consegna fallita?' }).waitFor()
+  t.same(await wcagFaults(small.page, '[role="dialog"]'), [], 'a question on many')
+  for (let n = 0; n < 6; n++) {
+    await small.page.keyboard.press('Tab')
+    t.ok(await small.page.evaluate("document.activeElement.closest('[role=dialog]') !== null"), `Tab ${n + 1} stays in the dialog`)
+  }
+  await small.page.keyboard.press('Escape')
+  await drawer.waitFor({ state: 'detached' })
+  await small.page.waitForFunction("document.activeElement.textContent.includes('Ritenta tutte queste')")
+  t.same(small.complaints, [])
 })

@@ -7,6 +7,7 @@ import { recorded as english } from '../../public/languages/en/recorded.ts'
 import { codes } from '../../public/languages/it/codes.ts'
 import { keys } from '../../public/languages/it/keys.ts'
 import { recorded as italian } from '../../public/languages/it/recorded.ts'
+import { KNOWN, said } from '../../public/languages/it/said.ts'
 import { CONFIG_KEYS } from '../../src/config/keys.ts'
 import { ERRORS } from '../../src/core/errors.ts'
 
@@ -35,4 +36,16 @@ test('Italian has words for every error code, and both languages for every act t
 
 test('Italian explains every key of the configuration, and none that is not there', async (t) => {
   t.same(Object.keys(keys.keys).sort(), CONFIG_KEYS.map(({ name }) => name).sort())
+})
+
+test('what Italian knows to say of our own errors is what the gateway says, with the names in it untouched', async (t) => {
+  const sources = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => readFileSync(join(SRC, name), 'utf8'))
+  const spoken = KNOWN.filter((text) => !sources.some((source) => text.split('{}').every((part) => source.includes(part))))
+  t.same(spoken, [])
+  t.equal(said('There is no user $& {} \u202e.'), 'L’utente $& {} \u202e non esiste.')
+  t.equal(said('User a was changed in the meantime. Try again.'), 'L’utente a è stato cambiato nel frattempo. Riprova.')
+  t.equal(said('550 What a far server says. There is no user x.'), '550 What a far server says. There is no user x.', 'stays as it came')
+  for (const text of KNOWN) t.not(said(text.replaceAll('{}', 'X')), text.replaceAll('{}', 'X'), text)
 })

@@ -2,8 +2,8 @@
 // Must not hold markup or logic beyond plurals.
 import { ERRORS, type ErrorCode } from '../../../src/core/errors.ts'
 
-const errorTexts = (): Partial<Record<ErrorCode, string>> =>
-  Object.fromEntries(Object.entries(ERRORS).map(([code, { text }]) => [code, text]))
+const errorTexts = (): Record<ErrorCode, string> =>
+  Object.fromEntries(Object.entries(ERRORS).map(([code, { text }]) => [code, text])) as Record<ErrorCode, string>
 
 export const shell = {
   product: 'FileFlow',
@@ -43,8 +43,10 @@ export const shell = {
     nothing: 'Nothing fits these filters.',
   },
   copy: { copy: (what: string) => `Copy ${what}`, copied: 'Copied', failed: 'Copying was not allowed by the browser.' },
-  /** In plain words, by code of the catalogue; a code without words here is said in English. */
+  /** In plain words, by code of the catalogue: each has some. */
   codes: errorTexts(),
+  /** What the gateway says beyond the code, in this language where it is known. */
+  said: (text: string): string => text,
   errors: {
     network: 'The gateway does not answer. Is it running, and can this computer reach it?',
     unexpected: (status: number) => `The gateway answered with an unexpected error (${status}).`,

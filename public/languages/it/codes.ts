@@ -1,8 +1,8 @@
 // Italiano: gli errori del catalogo (src/core/errors.ts) in parole semplici.
-// Must not hold anything else; a code without words here is said in English.
+// Must not hold anything else, nor leave a code out: that does not compile.
 import type { ErrorCode } from '../../../src/core/errors.ts'
 
-export const codes: Partial<Record<ErrorCode, string>> = {
+export const codes: Record<ErrorCode, string> = {
   'path.invalid': 'Il nome non è ammesso.',
   'path.not_found': 'File o cartella inesistente.',
   'path.exists': 'Il nome esiste già.',

@@ -2,6 +2,7 @@
 // Must not hold markup or logic beyond plurals.
 import type { Strings } from '../en/index.ts'
 import { codes } from './codes.ts'
+import { said } from './said.ts'
 
 export const shell = {
   product: 'FileFlow',
@@ -42,6 +43,7 @@ export const shell = {
   },
   copy: { copy: (what: string) => `Copia ${what}`, copied: 'Copiato', failed: 'Il browser non ha permesso di copiare.' },
   codes,
+  said,
   errors: {
     network: 'Il gateway non risponde. È in funzione, e questo computer può raggiungerlo?',
     unexpected: (status: number) => `Il gateway ha risposto con un errore inatteso (${status}).`,

@@ -3,6 +3,7 @@
 import { Button, Loader } from '@mantine/core'
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { Check, X } from 'lucide-react'
+import { ERRORS, type ErrorCode } from '../../../src/core/errors.ts'
 import type { DeliveryView, DestinationHealth, DestinationView, Page, StatsView } from '../../../src/core/views.ts'
 import type { ProbeReport } from '../../../src/forwarding/connector.ts'
 import { api } from '../../api.ts'
@@ -107,6 +108,14 @@ function Figures({ destination, health }: { destination: DestinationView; health
   )
 }
 
+/** What a step says: of one that failed `code: message`. */
+function inWords(detail: string): string {
+  const [, code = '', message = ''] = /^([a-z_.]+): ([\s\S]*)$/.exec(detail) ?? []
+  const words = Object.hasOwn(strings.codes, code) ? strings.codes[code as ErrorCode] : undefined
+  if (words === undefined) return strings.said(detail)
+  return message === ERRORS[code as ErrorCode].text ? words : `${words} ${strings.said(message)}`
+}
+
 const STEPS: readonly ProbeReport['steps'][number]['step'][] = ['resolve', 'connect', 'login', 'write', 'verify', 'remove']
 
 function Probe({ name }: { name: string }) {
@@ -145,7 +154,7 @@ function Probe({ name }: { name: string }) {
                       {done.detail === '' ? null : (
                         <span className="quiet">
                           {' '}
-                          <Word>{done.detail}</Word>
+                          <Word>{inWords(done.detail)}</Word>
                         </span>
                       )}
                     </span>

@@ -1,0 +1,95 @@
+// Italiano: ciò che il gateway dice in inglese oltre al codice dell'errore; {} sta per una parte variabile, che resta com'è.
+// Must not guess: a text that is not here is shown as it came, as what far servers say is.
+
+const SAID: readonly (readonly [english: string, italian: string])[] = [
+  ['There is no user {}.', 'L’utente {} non esiste.'],
+  ['There is no destination {}.', 'La destinazione {} non esiste.'],
+  ['There is no rule {}.', 'La regola {} non esiste.'],
+  ['There is no admin {}.', 'L’amministratore {} non esiste.'],
+  ['There is no token {}.', 'Il token {} non esiste.'],
+  ['There is no delivery {}.', 'La consegna {} non esiste.'],
+  ['There is no transfer {}.', 'Il trasferimento {} non esiste.'],
+  ['There is no live session {}.', 'Non c’è una sessione attiva {}.'],
+  [
+    'There is no removed {} {} that could be restored: they are kept for 30 minutes.',
+    'Non c’è nulla di eliminato ({} {}) da ripristinare: si conserva per 30 minuti.',
+  ],
+  ['There is a user {} already.', 'Esiste già un utente {}.'],
+  ['There is a destination {} already.', 'Esiste già una destinazione {}.'],
+  ['There is a rule {} already.', 'Esiste già una regola {}.'],
+  ['There is an admin {} already.', 'Esiste già un amministratore {}.'],
+  ['There is a token {} already.', 'Esiste già un token {}.'],
+  ['{} is not banned.', '{} non è escluso.'],
+  ['Rules deliver to {}: {}.', 'Alcune regole consegnano a {}: {}.'],
+  ['{} deliveries still wait for {}. Cancel them first.', '{} consegne attendono ancora {}. Prima annullale.'],
+  ['User {} was changed in the meantime. Try again.', 'L’utente {} è stato cambiato nel frattempo. Riprova.'],
+  ['This is the last admin with all rights.', 'È l’ultimo amministratore con tutti i diritti.'],
+  ['This delivery is {} already.', 'Questa consegna è già terminata ({}).'],
+  ['There is no receipt: the delivery is {}.', 'Non c’è ricevuta: la consegna non è conclusa ({}).'],
+  [
+    'The content of this file is not kept any more: it was delivered, cancelled or never whole.',
+    'Il contenuto di questo file non è più conservato: è stato consegnato, annullato o mai intero.',
+  ],
+  [
+    'A later version was delivered under that name ({}): sending this one would undo it.',
+    'Una versione più recente è stata consegnata con quel nome ({}): inviare questa la annullerebbe.',
+  ],
+  [
+    'Only a dead, cancelled or waiting delivery can be retried; this one is {}.',
+    'Si ritenta solo una consegna fallita, annullata o in attesa; questa non lo è ({}).',
+  ],
+  ['A shadow rule recorded this one; it is never sent.', 'L’ha annotata una regola ombra; non viene mai inviata.'],
+  ['The home of {} lies in it: its files would go, too.', 'La home di {} vi si trova dentro: sparirebbero anche i suoi file.'],
+  ['The home of {} cannot be entered.', 'Nella home di {} non si può entrare.'],
+  ['The password needs at least {} characters.', 'La password deve avere almeno {} caratteri.'],
+  ['The present password is wrong.', 'La password attuale è errata.'],
+  ['Too many wrong codes. Wait ten minutes.', 'Troppi codici errati. Attendi dieci minuti.'],
+  ['Too many requests: wait {}.', 'Troppe richieste: attendi {}.'],
+  ['Too many passwords wait to be checked; try again in a moment.', 'Troppe password in attesa di controllo; riprova tra un momento.'],
+  ['Other destinations are being tested. Wait a moment.', 'Altre destinazioni sono in prova. Attendi un momento.'],
+  ['Another backup is being made.', 'Un altro backup è in corso.'],
+  ['This needs the role {}; {} is {}.', 'Serve il ruolo {}; {} è {}.'],
+  ['Downloads never fire a rule.', 'Gli scaricamenti non fanno scattare regole.'],
+  ['The forwarder stopped.', 'Il servizio di inoltro si è fermato.'],
+  [
+    'code: is not the one of this moment; check the clock of the phone',
+    'Il codice non è quello di questo momento: controlla l’ora del telefono.',
+  ],
+  ['rule {}: there is no destination {}', 'regola {}: la destinazione {} non esiste'],
+  ['The far side has another {}.', 'Dall’altra parte è diverso: {}.'],
+  ['The far side has {} bytes of {}.', 'L’altra parte ha {} byte su {}.'],
+  ['What the far side sends back is not what was sent.', 'Ciò che l’altra parte rimanda non è ciò che fu inviato.'],
+  ['The far side sends back more than was sent.', 'L’altra parte rimanda più di quanto fu inviato.'],
+  ['The far side does not show the file that was sent.', 'L’altra parte non mostra il file inviato.'],
+  ['No answer within {} s.', 'Nessuna risposta entro {} s.'],
+  ['{}: the name cannot be resolved', '{}: il nome non si risolve'],
+  ['The folder at the destination is gone; it is made again.', 'La cartella nella destinazione è sparita; viene ricreata.'],
+  ['The test was broken off.', 'La prova è stata interrotta.'],
+  // steps of a test that worked
+  ['this machine', 'questa macchina'],
+  ['connected', 'collegato'],
+  ['logged in', 'accesso riuscito'],
+  ['{} bytes in {}', '{} byte in {}'],
+  ['{}, renamed', '{}, rinominato'],
+  ['removed', 'tolto'],
+  ['A link leads out of the destination folder.', 'Un collegamento porta fuori dalla cartella della destinazione.'],
+]
+
+/** The English texts, for the test that the gateway says them. */
+export const KNOWN: readonly string[] = SAID.map(([english]) => english)
+
+const PATTERNS = SAID.map(([english, italian]) => {
+  const parts = english.split('{}').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+  return { pattern: new RegExp(`^${parts.join('([\\s\\S]+?)')}$`), italian }
+})
+
+/** In Italian, or as it came. */
+export function said(text: string): string {
+  for (const { pattern, italian } of PATTERNS) {
+    const found = pattern.exec(text)
+    if (!found) continue
+    let at = 0
+    return italian.replace(/\{\}/g, () => found[++at] ?? '')
+  }
+  return text
+}
