@@ -92,6 +92,31 @@ test('a client that offers its agent and its environment is not heard, and goes 
     `ssh-add -q ${key} && ssh -A -F /dev/null -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o SetEnv=FOO=bar -p ${gateway.ports.sftp} any@127.0.0.1 md5sum /publickey2`,
   ])
   t.match(agent, { code: 0, stdout: /^9a0364b9e99bb480dd25e1f0284c8555 {2}\/publickey2/ }, agent.stderr)
+  // asked with an answer wanted, when the channel runs (PuTTY does): no is said, and the channel lives on
+  const client = new Client()
+  t.teardown(() => client.destroy())
+  await new Promise<void>((resolve, reject) => {
+    client
+      .on('error', reject)
+      .on('ready', resolve)
+      .connect({ host: '127.0.0.1', port: gateway.ports.sftp, username: 'any', privateKey: readFileSync(key) })
+  })
+  const raw = await RawSftp.open(client)
+  const { _protocol: protocol } = client as unknown as {
+    _protocol: { env(id: number, name: string, value: string, answer: boolean): void }
+  }
+  const { outgoing, _callbacks: callbacks } = raw.channel as unknown as {
+    outgoing: { id: number }
+    _callbacks: ((failed: unknown) => void)[]
+  }
+  for (let i = 0; i < 3; i++) {
+    const refused = await new Promise((resolve) => {
+      callbacks.push(resolve)
+      protocol.env(outgoing.id, 'FOO', 'bar', true)
+    })
+    t.ok(refused, 'it is told no')
+  }
+  t.equal((await raw.ask(16, str('.'))).type, 104)
 })
 
 test('expand-path knows the user’s own home, no other’s, and does not lead out of it', async (t) => {

@@ -8,9 +8,9 @@ import { type AuthRequest, authRequest } from './auth-request.ts'
 import type { Farewell } from './ends.ts'
 import { ECDSA, LEGACY, MODERN } from './ssh-algorithms.ts'
 import { makeOffer } from './ssh-offer.ts'
-import type { Private, Protocol } from './ssh2-private.ts'
+import type { Private } from './ssh2-private.ts'
 
-const MESSAGE = { DISCONNECT: 1, USERAUTH_INFO_RESPONSE: 61 }
+const MESSAGE = { DISCONNECT: 1, USERAUTH_INFO_RESPONSE: 61, CHANNEL_REQUEST: 98 }
 /** RFC 4253 §11.1. */
 export const DISCONNECT = { PROTOCOL_ERROR: 2, BY_APPLICATION: 11, NO_MORE_AUTH_METHODS: 14 } as const
 /** Below this a client's maximum packet makes ssh2 split without end. */
@@ -110,7 +110,7 @@ function wire(client: Connection, events: SshEvents, maxChannels: number, legacy
       }
     }
   client.on('error', (error) => events.failed(error, (error as { level?: string }).level === 'client-timeout'))
-  guardPayloads(protocol, (farewell) => events.leaving(farewell))
+  guardPayloads(client as unknown as Private, (farewell) => events.leaving(farewell))
   socket.on(
     'data',
     guarded(() => {
@@ -182,7 +182,8 @@ function asked(session: Session, accept: () => unknown, guarded: Guard): AskedCh
 }
 
 /** ssh2 allocates as many answers as a keyboard-interactive response claims to have; we only ever ask for one. And it keeps to itself that a client said goodbye. */
-function guardPayloads(protocol: Protocol, leaving: (farewell: Farewell) => void): void {
+function guardPayloads(client: Private, leaving: (farewell: Farewell) => void): void {
+  const { _protocol: protocol } = client
   const handle = protocol._onPayload
   protocol._onPayload = (payload) => {
     if (payload[0] === MESSAGE.USERAUTH_INFO_RESPONSE && (payload.length < 5 || payload.readUInt32BE(1) > 1)) {
@@ -192,8 +193,15 @@ function guardPayloads(protocol: Protocol, leaving: (farewell: Farewell) => void
       const said = payload.subarray(9, 9 + Math.min(payload.readUInt32BE(5), MAX_FAREWELL))
       leaving({ code: payload.readUInt32BE(1), text: printable(said.toString('utf8')) })
     }
+    if (payload[0] === MESSAGE.CHANNEL_REQUEST && payload.length >= 9) refuseLate(client, payload)
     return handle(payload)
   }
+}
+
+/** ssh2 leaves without an answer what is asked of a session whose command or subsystem runs (PuTTY's winadj): nothing of that is granted. */
+function refuseLate({ _chanMgr: channels, _protocol: protocol }: Private, payload: Buffer): void {
+  const session = channels.get(payload.readUInt32BE(1))
+  if (session?._channel && payload[9 + payload.readUInt32BE(5)]) protocol.channelFailure(session._chanInfo!.outgoing.id)
 }
 
 const printable = (text: string): string => text.replace(/[^\x20-\x7e]/g, '?')

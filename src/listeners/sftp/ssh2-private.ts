@@ -16,6 +16,7 @@ export interface Protocol extends Ciphered {
   _kex: { remoteExtInfoEnabled: boolean }
   _onHandshakeComplete: (...args: unknown[]) => void
   _destruct: (() => void) | undefined
+  channelFailure(channel: number): void
   _packetRW: {
     write: {
       readonly allocStart: number
@@ -28,6 +29,8 @@ export interface Protocol extends Ciphered {
 export interface Private {
   _sock: Socket
   _protocol: Protocol
+  /** A session that was asked for and not closed, by our number. */
+  _chanMgr: { get(id: number): { _channel?: unknown; _chanInfo?: { outgoing: { id: number } } } | null | undefined }
 }
 /** Name lists of a KEXINIT, in the order of the wire. */
 export interface Offer {
