@@ -4,6 +4,7 @@ import type { Readable, Writable } from 'node:stream'
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import type { LoadedConfig } from '../config/load.ts'
 import { FileFlowError } from '../core/errors.ts'
+import { visible } from '../core/visible-text.ts'
 import type { Transport } from './api-client.ts'
 
 export interface CommandIo {
@@ -93,12 +94,7 @@ function overview(commands: readonly Command[]): string {
 }
 
 /** Text from outside as a terminal may show it: control and direction characters become visible escapes. */
-export function printable(text: string | undefined): string {
-  return (text ?? '').replace(
-    /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
-}
+export const printable = (text: string | undefined): string => visible(text ?? '')
 
 /** Rows in columns as wide as they need to be, under their headings. */
 export function table(headings: readonly string[], rows: readonly (readonly (string | number)[])[]): string {

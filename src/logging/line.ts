@@ -2,6 +2,7 @@
 // Must not let a password, key or token out, nor control characters reach a terminal.
 import type { LogLevel, LogLine } from '../core/log.ts'
 import type { LogView } from '../core/views.ts'
+import { visible } from '../core/visible-text.ts'
 
 const SECRET = /password|passwd|passphrase|secret|token|privatekey|authorization|cookie|credential/
 const isSecretName = (name: string): boolean => SECRET.test(name.toLowerCase().replace(/[-_]/g, ''))
@@ -48,15 +49,11 @@ const COLOUR = { debug: '\u001b[2m', info: '\u001b[32m', warn: '\u001b[33m', err
   string
 >
 const PLAIN = '\u001b[0m'
-/** C0, DEL, C1 and the marks that turn text round: names of files come from strangers and must not steer a terminal. */
-const STEERING = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
-const still = (text: string): string => text.replace(STEERING, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
-
-/** The line for a person at a terminal; a stack keeps its lines. */
+/** The line for a person at a terminal; a stack keeps its lines. Names of files come from strangers and must not steer a terminal. */
 export function readableLine(line: LogView): string {
   const { time, level, service, event, message, stack, ...fields } = line
   const words = Object.entries(fields).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
-  const head = `${COLOUR[level]}${time.slice(11, 23)} ${level.toUpperCase().padEnd(5)}${PLAIN} ${still(`${service} ${event}: ${message} ${words.join(' ')}`.trimEnd())}`
-  const tail = typeof stack === 'string' ? stack.split('\n').map((one) => `\n    ${still(one)}`) : []
+  const head = `${COLOUR[level]}${time.slice(11, 23)} ${level.toUpperCase().padEnd(5)}${PLAIN} ${visible(`${service} ${event}: ${message} ${words.join(' ')}`.trimEnd())}`
+  const tail = typeof stack === 'string' ? stack.split('\n').map((one) => `\n    ${visible(one)}`) : []
   return `${head}${tail.join('')}\n`
 }

@@ -8,10 +8,17 @@ import type { TearsDown } from './far-process.ts'
 export interface OddFtpOptions {
   /** Lines of the FEAT reply. */
   readonly features?: readonly string[]
-  /** Replies to a verb instead of doing it; undefined: do it. */
-  readonly answer?: (verb: string, argument: string, files: Map<string, Buffer>) => string | undefined
+  /** Replies to a verb instead of doing it; undefined: do it; null: say nothing. */
+  readonly answer?: (verb: string, argument: string, files: Map<string, Buffer>) => string | undefined | null
+  readonly greeting?: string
+  /** What it says besides, in the same breath, whenever it answers this verb. */
+  readonly adds?: Readonly<Record<string, string>>
+  /** Says a reply byte by byte. */
+  readonly inBytes?: boolean
+  /** Takes all bytes of a file, says so, and keeps none. */
+  readonly drops?: boolean
   /** What LIST sends of a folder. */
-  readonly listing?: (path: string) => string
+  readonly listing?: (path: string) => string | AsyncIterable<Buffer>
   /** Ends the control connection once it has answered this verb. */
   readonly endAfter?: string
   /** Spoils what it stores. */
@@ -33,8 +40,22 @@ export async function startOddFtp(t: TearsDown, options: OddFtpOptions = {}): Pr
     open.add(control)
     control.on('error', () => undefined)
     let data: Promise<Socket> | undefined
+    control.setNoDelay(true)
     let from = ''
-    const say = (line: string) => control.write(`${line}\r\n`)
+    let verb = ''
+    let saying = Promise.resolve()
+    const say = (line: string) => {
+      const more = options.adds?.[verb]
+      const text = `${line}\r\n${more === undefined || line.startsWith('150') ? '' : `${more}\r\n`}`
+      if (!options.inBytes) return control.write(text)
+      saying = saying.then(async () => {
+        for (const byte of Buffer.from(text)) {
+          control.write(Buffer.of(byte))
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+      })
+      return true
+    }
     const transfer = async (work: (socket: Socket) => Promise<void>) => {
       say('150 go')
       const socket = await data!
@@ -62,10 +83,20 @@ export async function startOddFtp(t: TearsDown, options: OddFtpOptions = {}): Pr
           for await (const chunk of socket) chunks.push(chunk)
           const content = Buffer.concat(chunks)
           if (options.corrupt && content.length > 0) content[0]! ^= 1
-          files.set(path, content)
+          if (!options.drops) files.set(path, content)
         }),
       RETR: (path) => transfer(async (socket) => void socket.end(files.get(path) ?? '')),
-      LIST: (path) => transfer(async (socket) => void socket.end(options.listing?.(path.replace(/^-a /, '')) ?? '')),
+      LIST: (path) =>
+        transfer(async (socket) => {
+          const listing = options.listing?.(path.replace(/^-a /, '')) ?? ''
+          socket.on('error', () => undefined)
+          if (typeof listing === 'string') return void socket.end(listing)
+          for await (const chunk of listing) {
+            if (socket.destroyed) return
+            if (!socket.write(chunk)) await new Promise<void>((goOn) => void socket.once('drain', goOn).once('close', goOn))
+          }
+          socket.end()
+        }),
       SIZE: (path) => say(files.has(path) ? `213 ${files.get(path)!.length}` : '550 no such file'),
       DELE: (path) => say(files.delete(path) ? '250 gone' : '550 no such file'),
       RNFR: (path) => {
@@ -86,16 +117,17 @@ export async function startOddFtp(t: TearsDown, options: OddFtpOptions = {}): Pr
       const lines = (rest + chunk.toString()).split('\r\n')
       rest = lines.pop()!
       for (const line of lines) {
-        const [, verb = '', argument = ''] = /^(\S+) ?(.*)$/.exec(line) ?? []
+        const [, said = '', argument = ''] = /^(\S+) ?(.*)$/.exec(line) ?? []
+        verb = said
         commands.push(verb === 'PASS' ? verb : line)
         const odd = options.answer?.(verb, argument, files)
+        if (odd === null) continue
         if (odd !== undefined) say(odd)
-        else if (verbs[verb]) verbs[verb](argument)
-        else say('200 ok')
+        else (verbs[verb] ?? (() => say('200 ok')))(argument)
         if (verb === options.endAfter) control.end()
       }
     })
-    say('220 odd')
+    say(options.greeting ?? '220 odd')
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => {

@@ -3,6 +3,7 @@
 import { FTPError } from 'basic-ftp'
 import type { DestinationSpec } from '../../core/destination.ts'
 import { type ErrorCode, FileFlowError, SFTP_STATUS } from '../../core/errors.ts'
+import { visible } from '../../core/visible-text.ts'
 
 /** The failure of an attempt that knows whether the far side may have the file all the same. */
 export class AttemptError extends FileFlowError {
@@ -44,17 +45,19 @@ export function translatorFor(destination: DestinationSpec): Translator {
 /** A shorter secret is in many words by chance, and a hole in a known word tells it. */
 const LEAST_SEARCHED = 4
 
-/** One line, at most 300 characters, without control characters and secrets. A text that has a short secret for a word of its own is left out whole. */
+/** One line, at most 300 characters, without secrets, control characters shown as what they are. A text that has a short secret for a word of its own is left out whole. */
 function clean(text: string, secrets: readonly (string | undefined)[]): string {
   let out = text
   for (const secret of secrets) {
     if (secret!.length >= LEAST_SEARCHED) out = out.replaceAll(secret!, '***')
     else if (isWordOf(text, secret!)) return 'what was said is left out, as a secret may be in it'
   }
-  return out
-    .replace(/[\x00-\x1f\x7f]+/g, ' ')
-    .trim()
-    .slice(0, 300)
+  return visible(
+    out
+      .slice(0, 1000)
+      .replace(/[\t\r\n\0]+/g, ' ')
+      .trim(),
+  ).slice(0, 300)
 }
 
 function isWordOf(text: string, word: string): boolean {

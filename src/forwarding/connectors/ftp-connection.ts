@@ -1,5 +1,5 @@
 // A logged-in FTP control connection: plain, explicit or implicit TLS, the certificate checked before any credential is sent.
-// Must not move files. All that goes round basic-ftp's public face is here.
+// Must not move files. All that goes round basic-ftp's public face is here and in ftp-control.ts.
 import { createHash } from 'node:crypto'
 import { isIP } from 'node:net'
 import { type ConnectionOptions, TLSSocket } from 'node:tls'
@@ -7,13 +7,18 @@ import { Client, type FTPContext } from 'basic-ftp'
 import type { DestinationSpec } from '../../core/destination.ts'
 import { DEFAULT_PORT } from '../../core/destination-check.ts'
 import type { FileFlowError } from '../../core/errors.ts'
+import { visible } from '../../core/visible-text.ts'
 import { type Translator, translatorFor } from './errors.ts'
+import { guardReplies } from './ftp-control.ts'
 import { HASH_ALGORITHMS, type HashAlgorithm, type OpenHooks } from './remote-session.ts'
 import { within } from './within.ts'
 
 const CONNECT_MS = 20_000
 /** Silence on control or data connection; basic-ftp watches both. */
 export const SILENCE_MS = 60_000
+
+/** Folders of some 50,000 names: a listing is the last resort, and not worth more memory. */
+const LONGEST_LISTING = 4 * 1024 * 1024
 
 /** How the far side is asked for a hash: `HASH` (draft-bryan-ftpext-hash) or one of the X… commands. */
 export interface HashCommand {
@@ -34,7 +39,8 @@ export interface FtpConnection {
 /** @throws FileFlowError `remote.auth`, `remote.tls`, `remote.unreachable` */
 export async function connectFtp(destination: DestinationSpec, hooks: OpenHooks): Promise<FtpConnection> {
   const translate = translatorFor(destination)
-  const client = new Client(SILENCE_MS)
+  const client = new Client(SILENCE_MS, { allowSeparateTransferHost: false, maxListingBytes: LONGEST_LISTING })
+  guardReplies(client.ftp)
   try {
     return await within(logIn(client, destination, hooks, translate), CONNECT_MS, hooks.signal, () => client.close())
   } catch (error) {
@@ -148,11 +154,12 @@ function guardDataConnections(client: Client, destination: DestinationSpec, tran
 }
 
 const firstLine = (message: string): string =>
-  message
-    .split('\n')[0]!
-    .replace(/^\d{3}[ -]/, '')
-    .trim()
-    .slice(0, 200)
+  visible(
+    message
+      .split('\n')[0]!
+      .replace(/^\d{3}[ -]/, '')
+      .trim(),
+  ).slice(0, 200)
 
 async function featuresOf(client: Client): Promise<Map<string, string>> {
   const { code, message } = await client.sendIgnoringError('FEAT')

@@ -2,9 +2,10 @@
 // Must not know about connecting and TLS; ftp-connection.ts does.
 import { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Client, FTPError } from 'basic-ftp'
+import { type Client, FTPError, type FTPResponse } from 'basic-ftp'
 import type { DestinationSpec } from '../../core/destination.ts'
 import { FileFlowError } from '../../core/errors.ts'
+import { visible } from '../../core/visible-text.ts'
 import { connectFtp, type FtpConnection, SILENCE_MS } from './ftp-connection.ts'
 import { folderGone, folderOf, foldersTo } from './remote-path.ts'
 import {
@@ -84,7 +85,7 @@ function ftpSession(connection: FtpConnection): RemoteSession {
         const reply = await client.sendIgnoringError(`${hash.command} ${path}`)
         Object.assign(client.ftp, { timeout: SILENCE_MS })
         const found = new RegExp(`\\b[0-9a-f]{${HEX_LENGTH[hash.algorithm]}}\\b`, 'i').exec(reply.message)?.[0]
-        if (reply.code < 400 && found) return found.toLowerCase()
+        if (isDone(reply) && found) return found.toLowerCase()
         hash = null
         return null
       }),
@@ -98,12 +99,25 @@ function ftpSession(connection: FtpConnection): RemoteSession {
   }
 }
 
+/** Done: neither "not yet" nor "and now?" (RFC 959 §4.2). */
+const isDone = ({ code }: FTPResponse): boolean => code >= 200 && code < 300
+
+/** The word that a thing is done, or an error: whatever else a server says to the command, it has not said that. */
+const done = async (client: Client, command: string): Promise<void> => demandDone(await client.send(command))
+
+function demandDone(reply: FTPResponse): void {
+  if (isDone(reply)) return
+  throw reply.code >= 400
+    ? new FTPError(reply)
+    : new FileFlowError('remote.failed', `The server says neither yes nor no: ${visible(reply.message).slice(0, 200)}`)
+}
+
 /** MLST tells files from folders (RFC 3659 §7); without it SIZE is the answer, and a folder looks like nothing. */
 async function entryOf({ client, features }: FtpConnection, path: string): Promise<RemoteEntry | null> {
   if (features.has('MLST')) {
     const reply = await client.sendIgnoringError(`MLST ${path}`)
     const facts = /^\s(?=\S*;)(\S+) /m.exec(reply.message)?.[1]?.toLowerCase()
-    if (reply.code < 400 && facts) {
+    if (isDone(reply) && facts) {
       if (/(^|;)type=file;/.test(facts)) {
         const size = /(?:^|;)size=(\d+);/.exec(facts)?.[1]
         if (size !== undefined) return { kind: 'file', size: Number(size) }
@@ -115,24 +129,33 @@ async function entryOf({ client, features }: FtpConnection, path: string): Promi
   if (size !== undefined) return { kind: 'file', size: Number(size) }
   if (reply.code === 550) return null
   if (UNKNOWN.has(reply.code)) return listed({ client }, path)
-  throw new FTPError(reply)
+  demandDone(reply)
+  throw new FileFlowError('remote.failed', 'The server tells no size.')
 }
 
-/** The last resort for servers of RFC 959 alone: the folder's listing. */
+/**
+ * The last resort for servers of RFC 959 alone: the folder's listing. A name in it may hold a line break and a whole line more, so the listing alone does not say
+ * that there is such a file: RNFR does, which every server that renames answers for the very path.
+ */
 async function listed({ client }: Pick<FtpConnection, 'client'>, path: string): Promise<RemoteEntry | null> {
   const cut = path.lastIndexOf('/')
   const entries = await client.list(path.slice(0, cut) || '/').catch((error: unknown) => {
     if (error instanceof FTPError && error.code === 550) return []
     throw error
   })
-  const found = entries.find((entry) => entry.name === path.slice(cut + 1))
-  if (!found) return null
-  return found.isFile ? { kind: 'file', size: found.size } : { kind: 'other', size: 0 }
+  const found = entries.filter((entry) => entry.name === path.slice(cut + 1))
+  if (found.length === 0 || (await client.sendIgnoringError(`RNFR ${path}`)).code >= 400) return null
+  if (found.length > 1) throw new FileFlowError('remote.failed', 'The listing at the destination names the file more than once.')
+  return found[0]!.isFile ? { kind: 'file', size: found[0]!.size } : { kind: 'other', size: 0 }
 }
 
 /** CWD is the one command all servers answer truly about a folder. All our paths are absolute, so it does not matter where it leads. */
 async function makeFolders({ client }: FtpConnection, path: string): Promise<void> {
-  const isThere = async (folder: string) => (await client.sendIgnoringError(`CWD ${folder}`)).code < 400
+  const isThere = async (folder: string) => {
+    const reply = await client.sendIgnoringError(`CWD ${folder}`)
+    if (reply.code < 400) demandDone(reply)
+    return isDone(reply)
+  }
   const missing: string[] = []
   for (const folder of foldersTo(path).reverse()) {
     if (await isThere(folder)) break
@@ -141,7 +164,7 @@ async function makeFolders({ client }: FtpConnection, path: string): Promise<voi
   for (const folder of missing) {
     const reply = await client.sendIgnoringError(`MKD ${folder}`)
     // Another delivery may have made it meanwhile.
-    if (reply.code >= 400 && !(await isThere(folder))) throw new FTPError(reply)
+    if (!isDone(reply) && !(await isThere(folder))) demandDone(reply)
   }
 }
 
@@ -234,16 +257,22 @@ async function download({ client }: FtpConnection, path: string, take: (chunk: U
 async function rename(connection: FtpConnection, from: string, to: string, replace: boolean): Promise<void> {
   const { client } = connection
   if (!replace && (await entryOf(connection, to)) !== null) throw new FileFlowError('remote.exists')
-  await client.send(`RNFR ${from}`)
+  await renameFrom(client, from)
   const first = await client.sendIgnoringError(`RNTO ${to}`)
-  if (first.code < 400) return
+  if (first.code < 400) return demandDone(first)
   if (!replace || (await entryOf(connection, to)) === null) throw new FTPError(first)
-  await client.send(`DELE ${to}`)
-  await client.send(`RNFR ${from}`)
-  await client.send(`RNTO ${to}`)
+  await done(client, `DELE ${to}`)
+  await renameFrom(client, from)
+  await done(client, `RNTO ${to}`)
+}
+
+/** 350 and nothing else (RFC 959 §5.4). */
+async function renameFrom(client: Client, path: string): Promise<void> {
+  const reply = await client.send(`RNFR ${path}`)
+  if (reply.code !== 350) throw new FileFlowError('remote.failed', `The server answers RNFR with: ${visible(reply.message).slice(0, 200)}`)
 }
 
 async function removeIfThere(connection: FtpConnection, path: string): Promise<void> {
   const reply = await connection.client.sendIgnoringError(`DELE ${path}`)
-  if (reply.code >= 400 && (await entryOf(connection, path)) !== null) throw new FTPError(reply)
+  if (!isDone(reply) && (await entryOf(connection, path)) !== null) demandDone(reply)
 }

@@ -1,6 +1,7 @@
 // Names at the far side: where a delivery goes, its temporary name, and the next free names when one is taken.
 // Must not let a name leave the destination's base path.
 import { FileFlowError } from '../../core/errors.ts'
+import { visible } from '../../core/visible-text.ts'
 import type { Delivery } from '../connector.ts'
 
 export interface Places {
@@ -10,8 +11,13 @@ export interface Places {
   readonly temp: string
 }
 
-/** @throws FileFlowError `path.invalid` when a name is not plain: the last check before it goes on the wire. */
+/**
+ * @param base the destination's own, or the folder that the far side says the login begins in
+ * @throws FileFlowError `path.invalid` when a name is not plain: the last check before it goes on the wire; `remote.failed` when the folder's is not
+ */
 export function placesOf(base: string, delivery: Pick<Delivery, 'remotePath' | 'tempName'>): Places {
+  if (visible(base) !== base)
+    throw new FileFlowError('remote.failed', `The folder at the destination has no plain name: ${visible(base).slice(0, 200)}`)
   const parts = delivery.remotePath.split('/')
   for (const part of [...parts, delivery.tempName]) checkName(part)
   if (delivery.tempName.includes('/')) throw new FileFlowError('path.invalid')

@@ -8,6 +8,7 @@ import SftpClient from 'ssh2-sftp-client'
 import type { DestinationSpec } from '../../core/destination.ts'
 import { DEFAULT_PORT } from '../../core/destination-check.ts'
 import type { FileFlowError } from '../../core/errors.ts'
+import { visible } from '../../core/visible-text.ts'
 import { type Ciphered, useFastCiphers } from '../../ssh/fast-ciphers.ts'
 import { type Translator, translatorFor } from './errors.ts'
 import type { OpenHooks } from './remote-session.ts'
@@ -53,7 +54,7 @@ export class SftpConnection {
   }
 
   get server(): string | null {
-    return this.#client._remoteVer ?? null
+    return nameOf(this.#client)
   }
 
   get usable(): boolean {
@@ -186,6 +187,9 @@ export class SftpConnection {
   }
 }
 
+/** Software as it names itself. */
+const nameOf = ({ _remoteVer }: Insides['client']): string | null => (_remoteVer ? visible(_remoteVer).slice(0, 200) : null)
+
 const clientOf = (owner: SftpClient): Insides['client'] => (owner as unknown as Insides).client
 
 /** Host key kinds in the order they are asked for when the first one shown is not the one on record. */
@@ -238,7 +242,7 @@ async function connectOnce(
     useFastCiphers(client._protocol)
     if (!greeted) writeTogether(client, together)
     greeted = true
-    hooks.connected(client._remoteVer ?? 'connected')
+    hooks.connected(nameOf(client) ?? 'connected')
   })
   client.on('keyboard-interactive', (_name, _instructions, _language, prompts, finish) => {
     finish(prompts.map((prompt) => (prompt.echo ? '' : (destination.password ?? ''))))

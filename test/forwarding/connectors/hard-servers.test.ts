@@ -4,7 +4,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
-import { createServer, Socket } from 'node:net'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import ssh2 from 'ssh2'
 import { type Test, test } from 'tap'
@@ -14,6 +14,7 @@ import { deliveryOf, failureOf, hugeDelivery, namesBelow, never, untilThere } fr
 import { startFarProxy } from '../../support/far-proxy.ts'
 import { type FarSshd, startFarSshd } from '../../support/far-sshd.ts'
 import { startFarVsftpd } from '../../support/far-vsftpd.ts'
+import { hurry } from '../../support/quick-clock.ts'
 import { sshKeyPair } from '../../support/ssh-keys.ts'
 
 const sftpTo = (far: FarSshd, port = far.port): DestinationSpec => ({
@@ -21,23 +22,9 @@ const sftpTo = (far: FarSshd, port = far.port): DestinationSpec => ({
   ...{ host_keys: [far.fingerprint], base_path: far.root },
 })
 
-/** What waits for `ms` waits for `instead`. */
-function hurry(t: Test, ms: number, instead = 1000): void {
-  const [timer, socketTimer] = [globalThis.setTimeout, Socket.prototype.setTimeout]
-  globalThis.setTimeout = ((work: () => void, wait: number, ...rest: []) =>
-    timer(work, wait === ms ? instead : wait, ...rest)) as typeof timer
-  Socket.prototype.setTimeout = function (this: Socket, wait: number, ...rest: []) {
-    return socketTimer.call(this, wait === ms ? instead : wait, ...rest)
-  }
-  t.teardown(() => {
-    globalThis.setTimeout = timer
-    Socket.prototype.setTimeout = socketTimer
-  })
-}
-
 for (const type of ['sftp', 'ftp'] as const) {
   test(`${type}: a server that hangs in the middle of a file is given up, and the next attempt delivers`, async (t) => {
-    hurry(t, 60_000)
+    hurry(t, { 60000: 1000 })
     const sshd = type === 'sftp' ? await startFarSshd(t) : null
     const vsftpd = type === 'ftp' ? await startFarVsftpd({ t }) : null
     const proxy = await startFarProxy(t, (sshd ?? vsftpd)!.port)
@@ -75,7 +62,7 @@ for (const type of ['sftp', 'ftp'] as const) {
 }
 
 test('a server that crawls, but answers, is waited for', async (t) => {
-  hurry(t, 60_000, 3000)
+  hurry(t, { 60000: 3000 })
   const far = await startFarSshd(t)
   const proxy = await startFarProxy(t, far.port)
   const connector = createConnector(sftpTo(far, proxy.port))
@@ -212,7 +199,7 @@ for (const [type, chunk] of [
   ['ftp', 'x'.repeat(65_536)],
 ] as const) {
   test(`${type}: a greeting that never ends (${chunk.slice(0, 10).trim()}…) costs neither time nor memory without bound`, async (t) => {
-    hurry(t, 20_000)
+    hurry(t, { 20000: 1000 })
     let sent = 0
     const server = createServer((socket) => {
       socket.on('error', () => undefined)

@@ -1,0 +1,16 @@
+// Limits that a test does not wait out: what waits for so many milliseconds waits for fewer.
+// Must not change anything but timers.
+import { Socket } from 'node:net'
+import type { TearsDown } from './far-process.ts'
+
+export function hurry(t: TearsDown, waits: Readonly<Record<number, number>>): void {
+  const [timer, socketTimer] = [globalThis.setTimeout, Socket.prototype.setTimeout]
+  globalThis.setTimeout = ((work: () => void, wait: number, ...rest: []) => timer(work, waits[wait] ?? wait, ...rest)) as typeof timer
+  Socket.prototype.setTimeout = function (this: Socket, wait: number, ...rest: []) {
+    return socketTimer.call(this, waits[wait] ?? wait, ...rest)
+  }
+  t.teardown(() => {
+    globalThis.setTimeout = timer
+    Socket.prototype.setTimeout = socketTimer
+  })
+}
