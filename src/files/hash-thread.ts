@@ -1,4 +1,4 @@
-// The thread that hashes large uploads: it reads behind the writes, from the page cache, what the owner of the upload says is written.
+// The thread that hashes large uploads: from memory that their owner shares with it, else reading behind the writes, from the page cache, what the owner says is written.
 // Must not open, close or change anything: it is given descriptors, and says when it is done with them.
 import { createHash, type Hash } from 'node:crypto'
 import { readSync } from 'node:fs'
@@ -8,6 +8,8 @@ export type ToHashThread =
   | { readonly type: 'begin'; readonly id: number; readonly fd: number }
   /** All bytes before this place are written and stay. */
   | { readonly type: 'written'; readonly id: number; readonly to: number }
+  /** The bytes from `at` on, in memory that stays as it is until they are hashed; all before them are written. */
+  | { readonly type: 'passed'; readonly id: number; readonly at: number; readonly to: number; readonly chunks: readonly Uint8Array[] }
   /** As `written`, and nothing follows. */
   | { readonly type: 'end'; readonly id: number; readonly to: number }
   | { readonly type: 'drop'; readonly id: number }
@@ -26,6 +28,8 @@ const TELL_BYTES = 8 * 1024 * 1024
 interface Job {
   readonly fd: number
   readonly hash: Hash
+  /** In their order. */
+  readonly passed: { readonly at: number; readonly chunks: readonly Uint8Array[] }[]
   at: number
   told: number
   to: number
@@ -42,7 +46,7 @@ let awake = false
 port.on('message', (message: ToHashThread) => {
   const { id } = message
   if (message.type === 'begin') {
-    jobs.set(id, { fd: message.fd, hash: createHash('sha256'), at: 0, told: 0, to: 0, ends: false })
+    jobs.set(id, { fd: message.fd, hash: createHash('sha256'), passed: [], at: 0, told: 0, to: 0, ends: false })
     return
   }
   const job = jobs.get(id)
@@ -52,6 +56,7 @@ port.on('message', (message: ToHashThread) => {
     done(id, null)
     return
   }
+  if (message.type === 'passed') job.passed.push(message)
   job.to = message.to
   job.ends = message.type === 'end'
   wake()
@@ -72,8 +77,8 @@ function wake(): void {
   })
 }
 
-function turn(id: number, job: Job): void {
-  const until = Math.min(job.to, job.at + TURN_BYTES)
+/** @returns whether the file had all that should be there */
+function readBehind(job: Job, until: number): boolean {
   while (job.at < until) {
     let n = 0
     try {
@@ -81,12 +86,30 @@ function turn(id: number, job: Job): void {
     } catch {
       // whoever reads it again at commit hears why
     }
-    if (n === 0) {
+    if (n === 0) return false
+    job.hash.update(n === PIECE ? piece : piece.subarray(0, n))
+    job.at += n
+  }
+  return true
+}
+
+function turn(id: number, job: Job): void {
+  const until = job.at + TURN_BYTES
+  while (job.at < Math.min(job.to, until)) {
+    const [first] = job.passed
+    if (first?.at === job.at) {
+      job.passed.shift()
+      for (const chunk of first.chunks) {
+        job.hash.update(chunk)
+        job.at += chunk.length
+      }
+      // its memory is waited for
+      job.told = job.at
+      say({ type: 'at', id, at: job.at })
+    } else if (!readBehind(job, Math.min(first?.at ?? job.to, until))) {
       done(id, null)
       return
     }
-    job.hash.update(n === PIECE ? piece : piece.subarray(0, n))
-    job.at += n
   }
   if (job.at < job.to) wake()
   else if (job.ends) {

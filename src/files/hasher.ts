@@ -52,7 +52,13 @@ export class Hasher {
   }
 }
 
-type Message = { readonly type: 'written' | 'end'; readonly to: number } | { readonly type: 'drop' }
+type Message =
+  | { readonly type: 'written' | 'end'; readonly to: number }
+  | { readonly type: 'passed'; readonly at: number; readonly to: number; readonly chunks: readonly Uint8Array[] }
+  | { readonly type: 'drop' }
+
+/** Whether other threads see these bytes without copying them. */
+export const areShared = (chunks: readonly Uint8Array[]): boolean => chunks.every((chunk) => chunk.buffer instanceof SharedArrayBuffer)
 
 /** What is known of one upload's hash so far. */
 export class HashTrail {
@@ -61,7 +67,8 @@ export class HashTrail {
   #told = 0
   #at = 0
   #over = false
-  #caughtUp: (() => void)[] = []
+  /** Who waits for the thread to be so far. */
+  readonly #waiting: { readonly at: number; readonly goOn: () => void }[] = []
   readonly #sha256: Promise<string | null>
   #resolve: (sha256: string | null) => void = () => undefined
 
@@ -78,8 +85,22 @@ export class HashTrail {
     if (this.#over || to - this.#told < TELL_BYTES) return undefined
     this.#told = to
     this.#send({ type: 'written', to })
-    if (to - this.#at < MOST_BEHIND) return undefined
-    return new Promise((resolve) => this.#caughtUp.push(resolve))
+    return to - this.#at < MOST_BEHIND ? undefined : this.#until(to - MOST_BEHIND / 2)
+  }
+
+  /**
+   * The bytes from `at` to `to` where no copy is needed ({@link areShared}); all before them are written and stay. Cheaper than reading them again.
+   * @returns settles when their memory is not looked at any more
+   */
+  pass(chunks: readonly Uint8Array[], at: number, to: number): Promise<void> | undefined {
+    if (this.#over) return undefined
+    this.#told = to
+    this.#send({ type: 'passed', at, to, chunks })
+    return this.#until(to)
+  }
+
+  #until(at: number): Promise<void> {
+    return new Promise((goOn) => this.#waiting.push({ at, goOn }))
   }
 
   /** Of the first `size` bytes; null when it could not be found out. */
@@ -96,7 +117,7 @@ export class HashTrail {
   /** The thread is there. */
   reached(at: number): void {
     this.#at = at
-    if (this.#told - at < MOST_BEHIND / 2) this.#goOn()
+    while (this.#waiting.length > 0 && this.#waiting[0]!.at <= at) this.#waiting.shift()!.goOn()
   }
 
   /** The thread's last word. */
@@ -104,11 +125,7 @@ export class HashTrail {
     if (this.#over) return
     this.#over = true
     fs.closeSync(this.#fd)
-    this.#goOn()
+    for (const { goOn } of this.#waiting.splice(0)) goOn()
     this.#resolve(sha256)
-  }
-
-  #goOn(): void {
-    for (const resolve of this.#caughtUp.splice(0)) resolve()
   }
 }

@@ -1,8 +1,8 @@
-// The SHA-256 of an upload while it comes in: at once for what is small, behind the writes by a thread for what is large.
+// The SHA-256 of an upload while it comes in: at once for what is small, by a thread for what is large.
 // Must not answer for content that was changed behind it: such a file is read again at commit.
 import { createHash, type Hash } from 'node:crypto'
 import { digestOf } from './digest.ts'
-import type { Hasher, HashTrail } from './hasher.ts'
+import { areShared, type Hasher, type HashTrail } from './hasher.ts'
 
 /** From this size on a file is followed by the thread: reading its beginning once more costs a few milliseconds of that. */
 const LARGE_BYTES = 4 * 1024 * 1024
@@ -18,6 +18,8 @@ export class UploadDigest {
   /** And is written up to here. */
   #written: number
   #inOrder = true
+  /** The hashing of what was passed on last. */
+  #passing: Promise<void> | undefined
 
   /** @param size what the upload goes on from */
   constructor(hasher: Hasher, fd: number, size: number) {
@@ -36,18 +38,19 @@ export class UploadDigest {
       return
     }
     this.#taken = end
-    if (this.#trail) return
-    if (end > LARGE_BYTES) {
+    if (!this.#trail && end > LARGE_BYTES) {
       this.#hash = null
       this.#trail = this.#hasher.follow(this.#fd)
-    } else if (this.#hash) for (const chunk of chunks) this.#hash.update(chunk)
+    }
+    if (this.#trail) this.#passing = this.#written === at && areShared(chunks) ? this.#trail.pass(chunks, at, end) : undefined
+    else if (this.#hash) for (const chunk of chunks) this.#hash.update(chunk)
   }
 
   /** A write ended well. @returns what to wait for before the next one */
   wrote(at: number, end: number): Promise<void> | undefined {
     if (at > this.#written || end <= this.#written) return undefined
     this.#written = end
-    return this.#trail?.written(end)
+    return this.#passing ?? this.#trail?.written(end)
   }
 
   /** The length changes. @returns what to call once it has, when nothing else went on meanwhile */
@@ -77,6 +80,7 @@ export class UploadDigest {
   drop(): void {
     this.#trail?.drop()
     this.#trail = null
+    this.#passing = undefined
     this.#hash = null
   }
 

@@ -94,3 +94,62 @@ test('no descriptor stays behind large uploads that were aborted', async (t) => 
   t.equal(open(), 0)
   t.equal(await outcome(session.stat(v('/b'))), 'ok')
 })
+
+test("memory that is shared with the hashing is the caller's again when its write has ended", async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  const whole = content(14 * MIB + 5, 4)
+  const memory = Buffer.from(new SharedArrayBuffer(MIB))
+  const send = async (
+    name: string,
+    upload: Awaited<ReturnType<typeof session.beginUpload>>,
+    sharedAt: (at: number) => boolean,
+    to: number,
+  ) => {
+    for (let at = upload.size; at < to; at += MIB) {
+      const piece = whole.subarray(at, Math.min(to, at + MIB))
+      piece.copy(memory)
+      const half = Math.floor(piece.length / 2)
+      const shared = [memory.subarray(0, half), memory.subarray(half, piece.length)]
+      await upload.writev(sharedAt(at) ? shared : [Buffer.concat(shared)], at)
+      memory.fill(0)
+    }
+    t.equal(upload.size, to, `${name}: its size`)
+  }
+
+  const all = await session.beginUpload(v('/all'), { mode: 'replace' })
+  await send('all', all, () => true, whole.length)
+  await all.commit(SURE)
+  same(t, d, 'all', whole, 'all of it shared')
+
+  const turns = await session.beginUpload(v('/turns'), { mode: 'replace' })
+  await send('turns', turns, (at) => (at / MIB) % 3 === 0, whole.length)
+  await turns.commit(SURE)
+  same(t, d, 'turns', whole, 'shared and not by turns')
+
+  const cut = await session.beginUpload(v('/cut'), { mode: 'replace' })
+  await send('cut', cut, () => true, 9 * MIB)
+  await cut.truncate(7 * MIB)
+  await send('cut', cut, () => true, 12 * MIB)
+  await cut.commit(SURE)
+  same(t, d, 'cut', whole.subarray(0, 12 * MIB), 'cut and gone on with')
+
+  const both = await Promise.all(['one', 'two'].map((name) => session.beginUpload(v(`/${name}`), { mode: 'replace' })))
+  const own = both.map(() => Buffer.from(new SharedArrayBuffer(MIB)))
+  await Promise.all(
+    both.map(async (upload, i) => {
+      for (let at = 0; at < 10 * MIB; at += MIB) {
+        own[i]!.fill(`${i} ${at}`)
+        await upload.write(own[i]!, at)
+      }
+      await upload.commit(SURE)
+    }),
+  )
+  for (const [i, name] of ['one', 'two'].entries()) {
+    const onDisk = fs.readFileSync(join(d.home, name))
+    const expected = Buffer.concat(Array.from({ length: 10 }, (_, n) => Buffer.alloc(MIB, `${i} ${n * MIB}`)))
+    t.ok(onDisk.equals(expected), `side by side, ${name}: the file`)
+    const row = d.ledger.committed.find((each) => each.path === `/${name}`)
+    t.equal(row?.sha256, createHash('sha256').update(expected).digest('hex'), `side by side, ${name}: its digest`)
+  }
+})

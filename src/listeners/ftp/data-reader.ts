@@ -6,8 +6,8 @@ import { DirectRead } from './direct-read.ts'
 
 /** Bytes waiting for the disk above which the socket is paused; reading goes on at half of it. */
 const MOST_QUEUED = 4 * 1024 * 1024
-/** Most buffers in one write (IOV_MAX is 1024). */
-const MOST_BATCHED = 64
+/** Most buffers in one write (IOV_MAX is 1024): few of what may be queued, so that the socket is read while one is written. */
+const MOST_BATCHED = 8
 /** A limited transfer moves this many times a second, so that it flows evenly. */
 const STEPS_A_SECOND = 8
 const LEAST_STEP = 4096

@@ -105,7 +105,8 @@ export class DirectRead {
   }
 }
 
-const fresh = (): Filled => ({ buffer: spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES), left: 0, full: false })
+/** Shared, so that the thread that hashes sees it without a copy. */
+const fresh = (): Filled => ({ buffer: spare.pop() ?? Buffer.from(new SharedArrayBuffer(BUFFER_BYTES)), left: 0, full: false })
 
 function keep(buffer: Buffer): void {
   if (spare.length < MOST_SPARE) spare.push(buffer)
