@@ -1,9 +1,10 @@
 // Delivery over SFTP to a real OpenSSH server.
 // Must not need anything but sshd on this machine.
-import { readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import ssh2 from 'ssh2'
 import { test } from 'tap'
+import { parsePublicKey } from '../../../src/accounts/public-keys.ts'
 import { createConnector } from '../../../src/forwarding/connectors/create-connector.ts'
 import {
   connectorSuite,
@@ -18,6 +19,7 @@ import {
 } from '../../suites/connector-suite.ts'
 import { startFarProxy } from '../../support/far-proxy.ts'
 import { type FarSshd, startFarSshd } from '../../support/far-sshd.ts'
+import { until } from '../../support/gateway.ts'
 import { sshKeyPair } from '../../support/ssh-keys.ts'
 
 const destinationOf = (far: FarSshd) => ({
@@ -50,6 +52,45 @@ test('a host key that is not on record ends the connection before the login', as
   t.match(report.steps.at(-1), { step: 'connect', ok: false, detail: /remote\.host_key/ })
   t.notMatch(far.process.output(), /Accepted/)
   t.same(await namesBelow(far.root), [])
+})
+
+test('a server that comes to show another host key gets nothing more but over the connection that is there, and is told by both keys', async (t) => {
+  const far = await startFarSshd(t)
+  const connector = createConnector(destinationOf(far))
+  t.teardown(() => connector.close())
+  const put = async (remotePath: string) => connector.put(await deliveryOf(t, Buffer.alloc(5_000_000, remotePath), { remotePath }), never())
+  await put('before')
+  const key = join(far.root, '../host_ed25519')
+  const other = sshKeyPair('ed25519')
+  await writeFile(key, other.private)
+  process.kill(far.process.pid, 'SIGHUP')
+  await until('the server has read its key again', async () => far.process.output().split('Server listening').length > 2)
+  // one of the two has the connection that was kept, the other one needs its own
+  const [kept, fresh] = (await Promise.allSettled([put('kept'), put('fresh')])).sort((a, b) => a.status.localeCompare(b.status))
+  t.match(kept, { status: 'fulfilled', value: { outcome: 'sent' } })
+  const { reason } = fresh as PromiseRejectedResult
+  t.match(reason, { code: 'remote.host_key', unclear: false })
+  t.ok(reason.message.includes(far.fingerprint), 'the one on record')
+  t.ok(reason.message.includes(parsePublicKey(other.public).fingerprint), 'the one that is shown now')
+  t.equal((await namesBelow(far.root)).length, 2, 'nothing went to the server that nobody knows')
+})
+
+test('a base path may be a symbolic link, and its target’s files are where they should be', async (t) => {
+  const far = await startFarSshd(t)
+  await mkdir(join(far.root, 'volume'))
+  await symlink(join(far.root, 'volume'), join(far.root, 'in'))
+  for (const destination of [
+    { ...destinationOf(far), base_path: join(far.root, 'in') },
+    { name: 'disk', type: 'local' as const, base_path: join(far.root, 'in') },
+  ]) {
+    const connector = createConnector(destination)
+    t.teardown(() => connector.close())
+    const remotePath = `${destination.name}/a/file`
+    t.match(await connector.put(await deliveryOf(t, Buffer.from('x'), { remotePath }), never()), { outcome: 'sent' }, destination.name)
+    t.equal(await readFile(join(far.root, 'volume', remotePath), 'utf8'), 'x')
+    t.match((await failureOf(connector.put(await deliveryOf(t, Buffer.from('x'), { remotePath: '../out' }), never()))).code, 'path.invalid')
+  }
+  t.same((await readdir(far.root)).sort(), ['in', 'volume'])
 })
 
 test('any one of the server’s host keys may be on record, with or without padding; insecure takes any', async (t) => {
