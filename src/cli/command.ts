@@ -5,6 +5,7 @@ import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import type { LoadedConfig } from '../config/load.ts'
 import { FileFlowError } from '../core/errors.ts'
 import { visible } from '../core/visible-text.ts'
+import { VERSION } from '../version.ts'
 import type { Transport } from './api-client.ts'
 
 export interface CommandIo {
@@ -59,6 +60,10 @@ export function parse<const T extends ParseArgsOptionsConfig>(
 /** Runs the named command; every error becomes a line on stderr and an exit code. */
 export async function runCommand(commands: readonly Command[], argv: readonly string[], io: CommandIo): Promise<number> {
   const [name, ...args] = argv
+  if (name === '--version' || name === '-V') {
+    io.stdout.write(`fileflow ${VERSION}\n`)
+    return 0
+  }
   const command = commands.find((one) => one.name === name)
   if (!command) {
     const asked = name === undefined || name === '--help' || name === '-h' || name === 'help'
@@ -90,7 +95,7 @@ export async function runCommand(commands: readonly Command[], argv: readonly st
 function overview(commands: readonly Command[]): string {
   const width = Math.max(...commands.map((c) => c.name.length))
   const rows = commands.map((c) => `  ${c.name.padEnd(width)}  ${c.summary}`)
-  return `Usage: fileflow COMMAND [OPTIONS]\n\n${rows.join('\n')}\n\nEvery command takes --config FILE and has --help.\n`
+  return `Usage: fileflow COMMAND [OPTIONS]\n\n${rows.join('\n')}\n\nEvery command takes --config FILE and has --help. fileflow --version prints the version.\n`
 }
 
 /** Text from outside as a terminal may show it: control and direction characters become visible escapes. */

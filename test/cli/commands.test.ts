@@ -57,6 +57,7 @@ async function console(t: Test) {
 test('every command explains itself', async (t) => {
   const { run } = await console(t)
   t.match(await run(['--help']), { code: 0, out: /apply .*state file/ })
+  t.match(await run(['--version']), { code: 0, out: /^fileflow \d+\.\d+\.\d+\n$/ })
   for (const { name } of COMMANDS) t.match(await run([name, '--help']), { code: 0, out: new RegExp(`^Usage: fileflow ${name}`) })
 })
 
