@@ -5,7 +5,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Client, FTPError, type FTPResponse } from 'basic-ftp'
 import type { DestinationSpec } from '../../core/destination.ts'
 import { FileFlowError } from '../../core/errors.ts'
-import { visible } from '../../core/visible-text.ts'
 import { connectFtp, type FtpConnection, SILENCE_MS } from './ftp-connection.ts'
 import { folderGone, folderOf, foldersTo } from './remote-path.ts'
 import {
@@ -106,10 +105,7 @@ const isDone = ({ code }: FTPResponse): boolean => code >= 200 && code < 300
 const done = async (client: Client, command: string): Promise<void> => demandDone(await client.send(command))
 
 function demandDone(reply: FTPResponse): void {
-  if (isDone(reply)) return
-  throw reply.code >= 400
-    ? new FTPError(reply)
-    : new FileFlowError('remote.failed', `The server says neither yes nor no: ${visible(reply.message).slice(0, 200)}`)
+  if (!isDone(reply)) throw new FTPError(reply)
 }
 
 /** MLST tells files from folders (RFC 3659 §7); without it SIZE is the answer, and a folder looks like nothing. */
@@ -269,7 +265,7 @@ async function rename(connection: FtpConnection, from: string, to: string, repla
 /** 350 and nothing else (RFC 959 §5.4). */
 async function renameFrom(client: Client, path: string): Promise<void> {
   const reply = await client.send(`RNFR ${path}`)
-  if (reply.code !== 350) throw new FileFlowError('remote.failed', `The server answers RNFR with: ${visible(reply.message).slice(0, 200)}`)
+  if (reply.code !== 350) throw new FTPError(reply)
 }
 
 async function removeIfThere(connection: FtpConnection, path: string): Promise<void> {

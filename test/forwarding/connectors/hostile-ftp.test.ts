@@ -181,3 +181,11 @@ test('a data port that cannot be is an error of the server', async (t) => {
     )
   }
 })
+
+test('a password that the server repeats in a word that is neither yes nor no is not shown', async (t) => {
+  for (const verb of ['CWD', 'RNFR', 'RNTO']) {
+    const { connector } = await start(t, { answer: (got) => (got === verb ? '150 you are u with s3cret-pw' : undefined) })
+    const failure = await failureOf(connector.put(await deliveryOf(t, Buffer.from('x')), never()))
+    t.notMatch(`${failure.message} ${String((failure.cause as Error | undefined)?.message)}`, 's3cret-pw', verb)
+  }
+})
