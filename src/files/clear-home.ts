@@ -6,6 +6,7 @@ import { newId } from '../core/clock.ts'
 import { RESERVED_NAME } from '../core/virtual-path.ts'
 import { fromErrno } from './file-io.ts'
 import { namesIn } from './spool.ts'
+import { under } from './under.ts'
 
 const TRASH = 'trash'
 
@@ -44,8 +45,6 @@ export async function emptyTrash(vaultRoot: string): Promise<void> {
     await fs.promises.rm(under(join(vaultRoot, TRASH), name), { recursive: true, force: true })
   }
 }
-
-const under = (folder: string | Buffer, name: Buffer): Buffer => Buffer.concat([Buffer.from(folder), Buffer.from('/'), name])
 
 async function measure(folder: Buffer, total: { files: number; bytes: number }): Promise<void> {
   for (const name of await fs.promises.readdir(folder, { encoding: 'buffer' })) {

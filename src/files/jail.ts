@@ -18,6 +18,7 @@ import {
 } from '../core/virtual-path.ts'
 import { fromErrno, translated } from './file-io.ts'
 import { KeptFolder } from './kept-folder.ts'
+import { under } from './under.ts'
 
 /** Linux open(2): the handle only names the folder. Not in fs.constants; the same value on x86-64 and arm64. */
 export const O_PATH = 0x200000
@@ -121,7 +122,7 @@ export class Place implements Disposable {
   /** Where it is now, for rows that outlive this process. */
   realPath(): Buffer {
     const folder = this.folder.realPath()
-    return this.name === null ? folder : Buffer.concat([folder, Buffer.from('/'), this.name])
+    return this.name === null ? folder : under(folder, this.name)
   }
 
   /** null when there is nothing of that name. */

@@ -2,6 +2,7 @@
 // Must not follow links, nor count another user's.
 import fs from 'node:fs'
 import { isMissing, translated } from './file-io.ts'
+import { under } from './under.ts'
 import type { Vault } from './vaults.ts'
 
 /** Of one user on one volume; what comes beyond is not kept for resuming. */
@@ -12,9 +13,9 @@ export function keptPartials(vault: Vault, username: string, except: Buffer | nu
   let [bytes, files] = [0, 0]
   const top = `${vault.root}/partials/${username}`
   for (const group of namesIn(top)) {
-    const folder = Buffer.concat([Buffer.from(`${top}/`), group])
+    const folder = under(top, group)
     for (const name of namesIn(folder)) {
-      const file = Buffer.concat([folder, Buffer.from('/'), name])
+      const file = under(folder, name)
       const stats = translated(() => fs.lstatSync(file, { throwIfNoEntry: false }))
       if (!stats || except?.equals(file)) continue
       bytes += stats.size
@@ -77,10 +78,7 @@ export function moveGroup(from: string, to: string): void {
     fs.renameSync(from, to)
   } catch (error) {
     if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
-    for (const name of namesIn(from)) {
-      const [old, moved] = [from, to].map((folder) => Buffer.concat([Buffer.from(`${folder}/`), name]))
-      fs.renameSync(old!, moved!)
-    }
+    for (const name of namesIn(from)) fs.renameSync(under(from, name), under(to, name))
     fs.rmdirSync(from)
   }
 }

@@ -8,6 +8,7 @@ import { entryAt, toEntry } from './attributes.ts'
 import { translated } from './file-io.ts'
 import type { Folder, Place } from './jail.ts'
 import { namesIn, partialSize, wholeOf } from './kept-partials.ts'
+import { under } from './under.ts'
 import type { StagedUpload } from './upload.ts'
 import type { Vault, Vaults } from './vaults.ts'
 import type { FileEntry } from './virtual-filesystem.ts'
@@ -86,7 +87,7 @@ export class PartialOverlay {
     const kept = this.#vaults.find(folder).partialsIn(this.#username, path)
     const entries = new Map<string, FileEntry>()
     for (const bytes of namesIn(kept)) {
-      const stats = fs.lstatSync(Buffer.concat([Buffer.from(`${kept}/`), bytes]), { throwIfNoEntry: false })
+      const stats = fs.lstatSync(under(kept, bytes), { throwIfNoEntry: false })
       const published = fs.lstatSync(folder.at(bytes), { throwIfNoEntry: false })
       if (stats && (!published || (published.isFile() && stats.ctimeMs >= published.ctimeMs))) {
         const name = nameFromBytes(bytes)

@@ -12,6 +12,7 @@ import type { PartialOverlay } from './partials.ts'
 import { hold } from './plain-file.ts'
 import { makeSpoolLink, sameFile } from './spool-link.ts'
 import { enterBelow } from './tree.ts'
+import { under } from './under.ts'
 import type { Vault } from './vaults.ts'
 
 /** Files that one transaction records: enough to make its sync cheap, few enough for others to have their turn. */
@@ -97,11 +98,11 @@ async function record(
       sessionId,
       from: below(source.path, parts),
       to: below(target.path, parts),
-      source: Buffer.concat([start, ...parts.flatMap((part) => [Buffer.from('/'), part])]),
+      source: under(start, ...parts),
       size: stats.size,
       inode: `${stats.dev}:${stats.ino}`,
       spoolFolder: Buffer.from(vault.spoolFolder),
-      final: Buffer.concat([end, ...parts.flatMap((part) => [Buffer.from('/'), part])]),
+      final: under(end, ...parts),
     }
   })
   const answers = await ledger.commitRenames(sessionId, files)

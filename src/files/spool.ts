@@ -7,6 +7,7 @@ import { isMissing } from './file-io.ts'
 import { hasProc, O_PATH } from './jail.ts'
 import { holeMark, partialSize } from './kept-partials.ts'
 import { makeSpoolLink } from './spool-link.ts'
+import { under } from './under.ts'
 
 export interface Unpublished {
   readonly staging: Buffer
@@ -165,7 +166,7 @@ export async function expirePartials(vaultRoot: string, before: number): Promise
     for (const group of await namesIn(`${vaultRoot}/partials/${user}`)) {
       const folder = `${vaultRoot}/partials/${user}/${group}`
       for (const name of await namesIn(folder)) {
-        const file = Buffer.concat([Buffer.from(`${folder}/`), name])
+        const file = under(folder, name)
         const stats = await fs.promises.lstat(file).catch(nothing)
         if (stats && stats.ctimeMs < before) {
           await fs.promises.rm(file, { force: true })

@@ -32,17 +32,6 @@ async function login(t: Test, gateway: TestGateway, username = 'partner', host?:
   return client
 }
 
-async function put(client: RawClient, command: string, content: string): Promise<string> {
-  const data = await client.data()
-  const opened = await client.ask(command)
-  if (!opened.startsWith('150')) {
-    data.destroy()
-    return opened
-  }
-  data.end(content)
-  return client.reply()
-}
-
 test('over IPv6 EPSV and EPRT carry files, PASV and the other family are 522, and an address is its client’s in whatever form', {
   skip: !HAS_IPV6,
 }, async (t) => {
@@ -52,7 +41,7 @@ test('over IPv6 EPSV and EPRT carry files, PASV and the other family are 522, an
     FILEFLOW_FTP_PASSIVE_ADDRESS: '203.0.113.7',
   })
   const client = await login(t, gateway, 'partner', '::1')
-  t.match(await put(client, 'STOR passive', 'over six'), /^226 /)
+  t.match(await client.put('STOR passive', 'over six'), /^226 /)
   t.equal(readFileSync(join(gateway.files, 'partner/passive'), 'utf8'), 'over six')
   t.match(await client.ask('EPSV 2'), /^229 .*\(\|\|\|\d+\|\)$/)
   t.match(await client.ask('EPSV 1'), /^522 .*\(2\)$/)
@@ -143,16 +132,16 @@ test('STOU from eight sessions at once: every name is new, each file whole', asy
 test('a full quota: what is removed is free at once, a file may be replaced by one that fits, and of two for the last bytes one gets them', async (t) => {
   const gateway = await gatewayFor(t)
   const client = await login(t, gateway, 'small')
-  t.match(await put(client, 'STOR a', 'x'.repeat(900)), /^226 /)
-  t.match(await put(client, 'STOR b', 'x'.repeat(100)), /^226 /)
-  t.match(await put(client, 'STOR c', 'x'), /^552 /, 'full in bytes and files')
-  t.match(await put(client, 'STOR a', 'y'.repeat(901)), /^552 /)
+  t.match(await client.put('STOR a', 'x'.repeat(900)), /^226 /)
+  t.match(await client.put('STOR b', 'x'.repeat(100)), /^226 /)
+  t.match(await client.put('STOR c', 'x'), /^552 /, 'full in bytes and files')
+  t.match(await client.put('STOR a', 'y'.repeat(901)), /^552 /)
   t.match(await client.ask('SIZE a'), /^213 900$/, 'the partial is one byte less than came')
   t.match(await client.ask('DELE a'), /^250 /)
-  t.match(await put(client, 'STOR a', 'y'.repeat(900)), /^226 /, 'at once')
-  t.match(await put(client, 'STOR a', 'z'.repeat(500)), /^226 /, 'a smaller one in its place')
-  t.match(await put(client, 'STOR a', 'z'.repeat(900)), /^226 /, 'and a larger one that fits')
-  t.match(await put(client, 'APPE b', 'z'), /^552 /)
+  t.match(await client.put('STOR a', 'y'.repeat(900)), /^226 /, 'at once')
+  t.match(await client.put('STOR a', 'z'.repeat(500)), /^226 /, 'a smaller one in its place')
+  t.match(await client.put('STOR a', 'z'.repeat(900)), /^226 /, 'and a larger one that fits')
+  t.match(await client.put('APPE b', 'z'), /^552 /)
   t.match(await client.ask('DELE b'), /^250 /)
   const other = await login(t, gateway, 'small')
   const [one, two] = [await client.data(), await other.data()]
@@ -173,7 +162,7 @@ test('a full quota: what is removed is free at once, a file may be replaced by o
 test('MFMT of a year that the disk holds is kept, before 1970 too; of another the reply says what it became', async (t) => {
   const gateway = await gatewayFor(t)
   const client = await login(t, gateway)
-  t.match(await put(client, 'STOR f', 'x'), /^226 /)
+  t.match(await client.put('STOR f', 'x'), /^226 /)
   for (const time of ['19500102030405', '19691231235959', '19700101000000', '20380119031408', '20991231235959']) {
     t.equal(await client.ask(`MFMT ${time} f`), `213 Modify=${time}; f`)
     t.equal(await client.ask('MDTM f'), `213 ${time}`)
@@ -190,7 +179,7 @@ test('odd orders: keep-alives may stand between RNFR and RNTO, another RNFR that
   t.teardown(() => stranger.socket.destroy())
   t.match(await stranger.ask('ABOR'), /^226 /, 'RFC 959 §5.4 knows no 530 for it')
   const client = await login(t, gateway)
-  t.match(await put(client, 'STOR f', 'x'), /^226 /)
+  t.match(await client.put('STOR f', 'x'), /^226 /)
   t.match(await client.ask('ACCT'), /^501 /)
   t.match(await client.ask('RNFR f'), /^350 /)
   t.match(await client.ask('NOOP'), /^200 /)

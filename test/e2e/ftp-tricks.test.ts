@@ -22,17 +22,6 @@ async function login(t: Test, gateway: TestGateway): Promise<RawClient> {
   return client
 }
 
-async function put(client: RawClient, command: string, content: string): Promise<string> {
-  const data = await client.data()
-  const opened = await client.ask(command)
-  if (!opened.startsWith('150')) {
-    data.destroy()
-    return opened
-  }
-  data.end(content)
-  return client.reply()
-}
-
 test('where a link leads never makes a line of its own, in a listing or among the replies', async (t) => {
   const gateway = await gatewayFor(t)
   const client = await login(t, gateway)
@@ -53,7 +42,7 @@ test('where a link leads never makes a line of its own, in a listing or among th
 test('REST, RANG and ALLO count for one transfer, also when it is refused for its name', async (t) => {
   const gateway = await gatewayFor(t)
   const client = await login(t, gateway)
-  t.match(await put(client, 'STOR f', 'before'), /^226 /)
+  t.match(await client.put('STOR f', 'before'), /^226 /)
   for (const [before, refused] of [
     ['REST 3', 'STOR a\0b'],
     ['ALLO 3', `STOR ${'n'.repeat(256)}`],
@@ -61,8 +50,8 @@ test('REST, RANG and ALLO count for one transfer, also when it is refused for it
     ['REST 3', 'RETR a\0b'],
   ] as const) {
     t.match(await client.ask(before), /^[23]/)
-    t.match(await put(client, refused, ''), /^5/)
-    t.match(await put(client, 'STOR f', 'whole again'), /^226 /, `${before}, ${refused}`)
+    t.match(await client.put(refused, ''), /^5/)
+    t.match(await client.put('STOR f', 'whole again'), /^226 /, `${before}, ${refused}`)
     t.equal(readFileSync(join(gateway.files, 'partner/f'), 'utf8'), 'whole again')
   }
 })

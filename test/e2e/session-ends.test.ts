@@ -6,9 +6,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Client } from 'ssh2'
+import type { Client } from 'ssh2'
 import { type Test, test } from 'tap'
-import { RawSftp, str, u32, u64 } from '../listeners/sftp/raw-client.ts'
+import { connect, RawSftp, str, u32, u64 } from '../listeners/sftp/raw-client.ts'
 import { lftp, SSH_OPTIONS, sftp } from '../support/clients.ts'
 import { run, startGateway, type TestGateway, until } from '../support/gateway.ts'
 
@@ -24,15 +24,8 @@ async function open(t: Test, env: NodeJS.ProcessEnv = {}) {
 }
 
 async function login(t: Test, gateway: TestGateway): Promise<Client> {
-  const client = new Client()
+  const client = await connect(gateway.ports.sftp, { password: PASSWORD })
   t.teardown(() => client.destroy())
-  await new Promise<void>((resolve, reject) => {
-    client
-      .on('error', reject)
-      .on('ready', resolve)
-      .connect({ host: '127.0.0.1', port: gateway.ports.sftp, username: 'partner', password: PASSWORD })
-  })
-  client.removeAllListeners('error').on('error', () => {})
   return client
 }
 

@@ -5,10 +5,10 @@ import { chmodSync, chownSync, existsSync, lstatSync, mkdtempSync, readdirSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Duplex } from 'node:stream'
-import { Client, type ClientChannel } from 'ssh2'
+import type { ClientChannel } from 'ssh2'
 import { type Test, test } from 'tap'
 import { PERMISSIONS as PERMITTED } from '../../src/core/permission.ts'
-import { RawSftp, statusOf, str, u32, u64 } from '../listeners/sftp/raw-client.ts'
+import { connect, RawSftp, statusOf, str, u32, u64 } from '../listeners/sftp/raw-client.ts'
 import { startGateway } from '../support/gateway.ts'
 
 const PASSWORD = 'correct-horse-battery'
@@ -47,14 +47,8 @@ async function theirs(t: Test): Promise<Side> {
 async function ours(t: Test): Promise<Side> {
   const gateway = await startGateway(t)
   await gateway.apply({ users: [{ username: 'partner', password: PASSWORD, permissions: [{ path: '/', allow: [...PERMITTED] }] }] })
-  const client = new Client()
+  const client = await connect(gateway.ports.sftp, { password: PASSWORD })
   t.teardown(() => client.destroy())
-  await new Promise<void>((resolve, reject) => {
-    client
-      .on('error', reject)
-      .on('ready', resolve)
-      .connect({ host: '127.0.0.1', port: gateway.ports.sftp, username: 'partner', password: PASSWORD })
-  })
   return { raw: await RawSftp.open(client), folder: join(gateway.files, 'partner'), path: (name) => `/${name}` }
 }
 

@@ -3,9 +3,8 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Client } from 'ssh2'
 import { type Test, test } from 'tap'
-import { RawSftp, statusOf, str } from '../listeners/sftp/raw-client.ts'
+import { connect, RawSftp, statusOf, str } from '../listeners/sftp/raw-client.ts'
 import { run, startGateway } from '../support/gateway.ts'
 import { makeSshKey } from '../support/ssh-keys.ts'
 
@@ -93,14 +92,8 @@ test('a client that offers its agent and its environment is not heard, and goes 
   ])
   t.match(agent, { code: 0, stdout: /^9a0364b9e99bb480dd25e1f0284c8555 {2}\/publickey2/ }, agent.stderr)
   // asked with an answer wanted, when the channel runs (PuTTY does): no is said, and the channel lives on
-  const client = new Client()
+  const client = await connect(gateway.ports.sftp, { username: 'any', password: undefined, privateKey: readFileSync(key) })
   t.teardown(() => client.destroy())
-  await new Promise<void>((resolve, reject) => {
-    client
-      .on('error', reject)
-      .on('ready', resolve)
-      .connect({ host: '127.0.0.1', port: gateway.ports.sftp, username: 'any', privateKey: readFileSync(key) })
-  })
   const raw = await RawSftp.open(client)
   const { _protocol: protocol } = client as unknown as {
     _protocol: { env(id: number, name: string, value: string, answer: boolean): void }
@@ -121,21 +114,9 @@ test('a client that offers its agent and its environment is not heard, and goes 
 
 test('expand-path knows the user’s own home, no other’s, and does not lead out of it', async (t) => {
   const { gateway, key } = await open(t)
-  const client = new Client()
+  const both = { username: 'both', privateKey: readFileSync(key), password: PASSWORD, authHandler: ['publickey', 'password'] }
+  const client = await connect(gateway.ports.sftp, both)
   t.teardown(() => client.destroy())
-  await new Promise<void>((resolve, reject) => {
-    client
-      .on('error', reject)
-      .on('ready', resolve)
-      .connect({
-        host: '127.0.0.1',
-        port: gateway.ports.sftp,
-        username: 'both',
-        privateKey: readFileSync(key),
-        password: PASSWORD,
-        authHandler: ['publickey', 'password'],
-      })
-  })
   const raw = await RawSftp.open(client)
   const expand = async (typed: string): Promise<string | number> => {
     const reply = await raw.ask(200, str('expand-path@openssh.com'), str(typed))

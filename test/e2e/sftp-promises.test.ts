@@ -3,10 +3,10 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, lstatSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Client } from 'ssh2'
+import type { Client } from 'ssh2'
 import { type Test, test } from 'tap'
 import { PERMISSIONS as PERMITTED } from '../../src/core/permission.ts'
-import { RawSftp, type Reply, statusOf, str, u32, u64 } from '../listeners/sftp/raw-client.ts'
+import { connect, RawSftp, type Reply, statusOf, str, u32, u64 } from '../listeners/sftp/raw-client.ts'
 import { sftp } from '../support/clients.ts'
 import { startGateway, type TestGateway, until } from '../support/gateway.ts'
 
@@ -16,14 +16,8 @@ const [SIZE, PERMISSIONS, TIMES] = [1, 4, 8]
 const hash = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
 
 async function login(t: Test, gateway: TestGateway, username = 'partner'): Promise<Client> {
-  const client = new Client()
+  const client = await connect(gateway.ports.sftp, { username, password: PASSWORD, strictVendor: false })
   t.teardown(() => client.destroy())
-  await new Promise<void>((resolve, reject) => {
-    client
-      .on('error', reject)
-      .on('ready', resolve)
-      .connect({ host: '127.0.0.1', port: gateway.ports.sftp, username, password: PASSWORD, strictVendor: false })
-  })
   return client
 }
 

@@ -3,10 +3,9 @@
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Client } from 'ssh2'
 import { type Test, test } from 'tap'
 import type { Page, TransferView } from '../../src/core/views.ts'
-import { RawSftp, statusOf, str, u32, u64 } from '../listeners/sftp/raw-client.ts'
+import { connect, RawSftp, statusOf, str, u32, u64 } from '../listeners/sftp/raw-client.ts'
 import { startGateway, type TestGateway, until } from '../support/gateway.ts'
 
 const PASSWORD = 'correct-horse-battery'
@@ -15,14 +14,8 @@ const contentOf = (name: string): string => `content of ${name}`
 
 /** Sends small files until the connection breaks. @returns the names whose CLOSE was answered with OK, as they come */
 async function sender(t: Test, gateway: TestGateway, prefix: string): Promise<string[]> {
-  const client = new Client()
+  const client = await connect(gateway.ports.sftp, { password: PASSWORD })
   t.teardown(() => client.destroy())
-  await new Promise<void>((resolve, reject) => {
-    client
-      .on('error', reject)
-      .on('ready', resolve)
-      .connect({ host: '127.0.0.1', port: gateway.ports.sftp, username: 'partner', password: PASSWORD })
-  })
   const raw = await RawSftp.open(client)
   const acknowledged: string[] = []
   void (async () => {

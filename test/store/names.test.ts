@@ -2,25 +2,15 @@
 // Must not measure time: the plan says whether the cost grows with history.
 import { test } from 'tap'
 import { newId } from '../../src/core/clock.ts'
-import { openDatabase } from '../../src/store/database.ts'
 import { createTransferRows } from '../../src/store/transfers.ts'
-import { anUpload, aSession, SHA256, START, tempStore } from './temp-store.ts'
+import { anUpload, aSession, preparedBy, SHA256, START, tempStore } from './temp-store.ts'
 
 test('what a rename asks of all transfers ever recorded is answered by an index', (t) => {
-  const db = openDatabase(':memory:')
-  t.teardown(() => db.close())
-  const statements: string[] = []
-  const prepare = db.prepare.bind(db)
-  db.prepare = ((sql: string) => {
-    statements.push(sql)
-    return prepare(sql)
-  }) as typeof db.prepare
-  createTransferRows(db)
+  const { statements, planOf } = preparedBy(t, createTransferRows)
   const asked = statements.filter((sql) => /\bfinal = (\?|@final)/.test(sql) && sql.startsWith('SELECT'))
   t.equal(asked.length, 3, 'the last one at a name, a later one, another name')
   for (const sql of asked) {
-    const plan = (prepare(`EXPLAIN QUERY PLAN ${sql.replace(/@\w+|\?/g, '1')}`).all() as { detail: string }[]).map(({ detail }) => detail)
-    for (const step of plan)
+    for (const step of planOf(sql))
       t.match(
         step,
         /SEARCH \w+ USING (INDEX transfers_at_final \(final=\?|PRIMARY KEY \(final=\?\)|INDEX sqlite_autoindex_transfers_1)/,

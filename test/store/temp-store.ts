@@ -7,6 +7,7 @@ import type { Test } from 'tap'
 import type { Clock } from '../../src/core/clock.ts'
 import { createLogger, type LogLine } from '../../src/core/log.ts'
 import type { Actor } from '../../src/core/views.ts'
+import { openDatabase, type Sqlite } from '../../src/store/database.ts'
 import { DATABASE } from '../../src/store/exchange.ts'
 import { openStore } from '../../src/store/store.ts'
 
@@ -137,4 +138,20 @@ export function aDueDelivery(store: TestStore, id: string, destination: string, 
   store.transfers.publish(transfer, at)
   store.deliveries.release(transfer, at)
   return id
+}
+
+/** The statements that `create` prepares, and how SQLite goes about each on a database that was never analysed. */
+export function preparedBy(t: Test, create: (db: Sqlite) => unknown) {
+  const db = openDatabase(':memory:')
+  t.teardown(() => db.close())
+  const statements: string[] = []
+  const prepare = db.prepare.bind(db)
+  db.prepare = ((sql: string) => {
+    statements.push(sql)
+    return prepare(sql)
+  }) as typeof db.prepare
+  create(db)
+  const planOf = (sql: string): string[] =>
+    (prepare(`EXPLAIN QUERY PLAN ${sql.replace(/@\w+|\?/g, '1')}`).all() as { detail: string }[]).map(({ detail }) => detail)
+  return { statements, planOf }
 }

@@ -195,6 +195,18 @@ export class RawClient {
     return socket
   }
 
+  /** Sends `content` by an upload's command. @returns the last reply */
+  async put(command: string, content: string): Promise<string> {
+    const data = await this.data()
+    const opened = await this.ask(command)
+    if (!opened.startsWith('150')) {
+      data.destroy()
+      return opened
+    }
+    data.end(content)
+    return this.reply()
+  }
+
   /** Wraps the control connection; the certificate is the test's own. */
   async startTls(): Promise<void> {
     this.socket.removeAllListeners('data')
