@@ -57,7 +57,7 @@ export interface TestGateway {
 export async function until<T>(
   what: string,
   look: () => T | Promise<T>,
-  ms = 30_000,
+  ms = 60_000,
 ): Promise<Exclude<T, false | null | undefined | 0 | ''>> {
   const end = performance.now() + ms
   let last: unknown
