@@ -14,7 +14,7 @@ import type { ControlPlane } from './admin/control-plane.ts'
 import { createEventHub } from './admin/event-hub.ts'
 import { createHealth } from './admin/health.ts'
 import { createMetrics } from './admin/metrics.ts'
-import { createMovements } from './admin/movements.ts'
+import { createMovements, tellsOfDeliveries } from './admin/movements.ts'
 import { createDestinationTest, createNote } from './admin/noted.ts'
 import { createOversight } from './admin/oversight.ts'
 import { informScreens } from './admin/screens.ts'
@@ -140,13 +140,15 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
   })
   const queue = createDeliveryQueue(store, (name) => destinations.tempNameOf(name))
   const settler = createFileSettler({ store, clock, log, principalOf })
+  const movements = createMovements(store, (row) => progressOf(live, row.session_id, row.id, clock.now()))
+  const deliveryChanged = tellsOfDeliveries(events, movements)
   const dispatcher = createDispatcher({
     store,
     clock,
     log: createLogger('forwarder', (line) => output.write(line)),
     destinations,
     limits: () => config.forwarding,
-    changed: (event, id) => events.emit(`delivery.${event}`, () => movements.deliveryView(id)),
+    changed: deliveryChanged,
     destinationChanged: (name) => events.emit('destination.changed', () => ({ name })),
     finished: (transferId) => settler.settle(transferId),
   })
@@ -154,12 +156,11 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     store,
     clock,
     dispatcher,
-    changed: (event, id) => events.emit(`delivery.${event}`, () => movements.deliveryView(id)),
+    changed: deliveryChanged,
     finished: (transferId) => settler.settleLater(transferId),
   })
 
   // what moved
-  const movements = createMovements(store, (row) => progressOf(live, row.session_id, row.id, clock.now()))
   const transferEvent = (type: string, id: string): void =>
     events.emit(
       type,

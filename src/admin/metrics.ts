@@ -40,7 +40,7 @@ export function createMetrics(options: MetricsOptions): () => Promise<string> {
       const { protocol } = data() as Partial<SessionView>
       if (protocol) opened.inc({ protocol })
     } else if (OUTCOMES.has(type)) {
-      attempts.inc({ destination: (data() as DeliveryView).destination, outcome: type.slice('delivery.'.length) })
+      attempts.inc({ destination: (data() as Pick<DeliveryView, 'destination'>).destination, outcome: type.slice('delivery.'.length) })
     }
   })
 

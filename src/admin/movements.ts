@@ -17,6 +17,7 @@ import type { AttemptRow, DeliveryRow, ReceiptRow } from '../store/deliveries.ts
 import type { Store } from '../store/store.ts'
 import type { SessionRow, TransferRow } from '../store/transfers.ts'
 import type { DeliveryFilter, TransferFilter } from './control-plane.ts'
+import type { EventHub } from './event-hub.ts'
 
 const iso = (at: number): string => new Date(at).toISOString()
 const isoOrNull = (at: number | null): string | null => (at === null ? null : iso(at))
@@ -240,3 +241,9 @@ function timeline(store: Store, row: TransferRow, owed: TransferDetail['deliveri
     .sort((a, b) => a.event.at.localeCompare(b.event.at) || a.at - b.at)
     .map(({ event }) => event)
 }
+
+/** What of a delivery is told to screens, and to who counts: those need the destination alone, for every one. */
+export const tellsOfDeliveries =
+  (events: EventHub, movements: Pick<ReturnType<typeof createMovements>, 'deliveryView'>) =>
+  (event: string, id: string, destination?: string): void =>
+    events.emit(`delivery.${event}`, () => movements.deliveryView(id), destination === undefined ? undefined : () => ({ destination }))

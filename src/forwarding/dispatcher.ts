@@ -24,7 +24,11 @@ export interface DispatcherOptions {
   readonly destinations: Destinations
   readonly limits: () => { concurrency: number; per_destination: number; retry: RetryPolicy }
   /** A row changed: for screens. */
-  readonly changed: (event: 'started' | 'delivered' | 'retrying' | 'dead' | 'cancelled' | 'pending', id: string) => void
+  readonly changed: (
+    event: 'started' | 'delivered' | 'retrying' | 'dead' | 'cancelled' | 'pending',
+    id: string,
+    destination: string,
+  ) => void
   /** Its breaker opened or closed. */
   readonly destinationChanged: (name: string) => void
   /** The last delivery of a file ended well: `after` and the spool are somebody else's. */
@@ -174,7 +178,7 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     for (const row of started) {
       // cancelled or given back in the meantime
       if (running.get(row.id) !== row) continue
-      changed('started', row.id)
+      changed('started', row.id, row.destination)
       testPoint('delivery.started')
       try {
         if (!send) throw new FileFlowError('service.draining')

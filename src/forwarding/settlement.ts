@@ -22,7 +22,7 @@ export interface SettlementOptions {
   readonly log: Logger
   readonly breakers: Breakers
   readonly outcomes: ReturnType<typeof createOutcomes>
-  readonly changed: (event: Recorded['event'] | 'cancelled', id: string) => void
+  readonly changed: (event: Recorded['event'] | 'cancelled', id: string, destination: string) => void
   readonly destinationChanged: (name: string) => void
   readonly finished: (transferId: string) => void
   /** Rows may be due that were not. */
@@ -57,8 +57,8 @@ export function createSettlement({
         () => {
           testPoint('delivery.settled')
           if (!outcome.ok) breakers.decided(row.destination)
-          changed(told!.event, row.id)
-          for (const id of told!.expired) changed('dead', id)
+          changed(told!.event, row.id, row.destination)
+          for (const id of told!.expired) changed('dead', id, row.destination)
           if (told!.breaker) destinationChanged(row.destination)
           if (told!.event === 'delivered') finished(row.transfer_id)
           // given back or to be tried again: its time may be now
@@ -68,7 +68,7 @@ export function createSettlement({
           if (error instanceof LostRace) {
             if (!outcome.ok) breakers.decided(row.destination)
             kick()
-            return changed('cancelled', row.id)
+            return changed('cancelled', row.id, row.destination)
           }
           // a full disk, say: the row is `running` still, and nobody but this outcome can end that
           log.error('delivery.settle_failed', 'The outcome of a delivery could not be recorded; it is tried again.', {
@@ -91,7 +91,7 @@ export function createSettlement({
       }, false)
       .then(
         () => {
-          for (const row of given) changed('pending', row.id)
+          for (const row of given) changed('pending', row.id, row.destination)
           kick()
         },
         (error: unknown) => {

@@ -63,11 +63,7 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
     return disposeOfWatched(folder, path, (stats) => identityOf(stats) === known.identity, how, date)
   }
   /** @returns whether the partner's file was touched */
-  const dispose = (transferId: string, spool: Uint8Array): boolean => {
-    const wishes = store.deliveries.wishes(transferId)
-    const how = wishes.has('delete') ? 'delete' : wishes.has('archive') ? 'archive' : null
-    if (!how) return false
-    const row = store.transfers.get(transferId)!
+  const dispose = (row: TransferRow, spool: Uint8Array, how: 'delete' | 'archive'): boolean => {
     const path = pathOf(row)
     const date = new Date(clock.now()).toISOString().slice(0, 10)
     const result = row.protocol === 'watch' ? disposeDropped(row, path, how, date) : disposeUploaded(row, path, spool, how, date)
@@ -83,7 +79,7 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
         object: row.path,
         outcome: result === 'done' ? 'ok' : 'failed',
         detail: {
-          transfer: transferId,
+          transfer: row.id,
           user: row.username,
           ...(result === 'done' ? {} : { reason: 'the name holds another file by now' }),
         },
@@ -115,10 +111,13 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
   function settle(transferId: string): void {
     const row = settling.has(transferId) ? undefined : store.transfers.get(transferId)
     const spool = row?.spool
-    if (!spool || store.deliveries.countUnfinished(transferId) > 0) return
+    if (!spool) return
+    const ends = store.deliveries.ends(transferId)
+    if (ends.unfinished > 0) return
+    const how = ends.delete ? 'delete' : ends.archive ? 'archive' : null
     let touched = false
     try {
-      touched = store.deliveries.countUndelivered(transferId) === 0 && dispose(transferId, spool)
+      touched = how !== null && ends.undelivered === 0 && dispose(row, spool, how)
     } catch (error) {
       log.error('after.failed', 'What a rule wants done with a delivered file could not be done.', {
         transfer: transferId,

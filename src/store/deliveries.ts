@@ -172,8 +172,10 @@ export function createDeliveryRows(db: Sqlite) {
     content: db.prepare('SELECT spool, coalesce(ended_at, started_at) AS at FROM transfers WHERE id = ?'),
     ofTransfer: db.prepare('SELECT * FROM deliveries WHERE transfer_id = ? ORDER BY id'),
     unfinished: db.prepare("SELECT count(*) FROM deliveries WHERE transfer_id = ? AND +state NOT IN ('delivered', 'cancelled')").pluck(),
-    wishes: db.prepare('SELECT DISTINCT after FROM deliveries WHERE transfer_id = ?').pluck(),
-    undelivered: db.prepare("SELECT count(*) FROM deliveries WHERE transfer_id = ? AND +state <> 'delivered' AND shadow = 0").pluck(),
+    ends: db.prepare(
+      `SELECT count(*) FILTER (WHERE state NOT IN ('delivered', 'cancelled')) AS unfinished, count(*) FILTER (WHERE state <> 'delivered' AND shadow = 0) AS undelivered,
+              max(after = 'delete') AS "delete", max(after = 'archive') AS archive FROM deliveries WHERE transfer_id = ?`,
+    ),
     chosen: filteredList<{ id: string }>(
       db,
       'SELECT id FROM deliveries',
@@ -317,9 +319,9 @@ export function createDeliveryRows(db: Sqlite) {
     ofTransfer: (transfer: string) => q.ofTransfer.all(transfer) as DeliveryRow[],
     /** Deliveries that still need the spooled content (dead ones may be retried). */
     countUnfinished: (transfer: string) => q.unfinished.get(transfer) as number,
-    /** What its rules want done with the partner's file. */
-    wishes: (transfer: string) => new Set(q.wishes.all(transfer) as DeliveryRow['after'][]),
-    countUndelivered: (transfer: string) => q.undelivered.get(transfer) as number,
+    /** How far a transfer's deliveries are, in one look: how many may still be sent, how many were not, and whether a rule wants the partner's file deleted or archived (0, 1; null without deliveries). */
+    ends: (transfer: string) =>
+      q.ends.get(transfer) as { unfinished: number; undelivered: number; delete: number | null; archive: number | null },
     /** Ids in order, of one state. `whole` leaves out those of suspect uploads: sending what may be half a file is asked for one by one. */
     chosen: (
       filter: { state: DeliveryState; rule?: string | undefined; destination?: string | undefined; after: string; whole: boolean },

@@ -98,7 +98,7 @@ test('a shadow rule records what it would send, sends nothing, and keeps no file
     outcome: 'sent',
     server: null,
   })
-  t.equal(store.deliveries.countUndelivered('a1'), 0, 'all that was to be sent is delivered')
+  t.equal(store.deliveries.ends('a1').undelivered, 0, 'all that was to be sent is delivered')
 })
 
 test('a draft is compared with the live rules over what really came: newly sent, no longer sent, named differently', async (t) => {
