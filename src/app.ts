@@ -366,6 +366,8 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     dispatcher,
     services,
     recovery,
+    /** What the last run left is in order. */
+    recovered: relocated.settled,
     events,
     log,
     clock,

@@ -121,6 +121,7 @@ async function putInOrder(app: App): Promise<void> {
   }
   for (const vault of app.vaults()) await emptyTrash(vault.root)
   const recovered = await recover(app.recovery())
+  app.recovered()
   const given = app.dispatcher.recover()
   if (recovered.published + recovered.partials + recovered.sessions + given > 0) {
     app.log.warn('recovered', 'The last run ended abruptly; what it left is in order again.', { ...recovered, attempts_given_back: given })

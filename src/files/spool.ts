@@ -198,6 +198,12 @@ export async function* namesInSteps(folder: string, step: number): AsyncIterable
 /** At once; for the few that have to be asked about at the start. */
 export const isThere = (path: Uint8Array): boolean => fs.existsSync(Buffer.from(path))
 
+/** Whether both paths lead to one file. */
+export function isSame(one: Uint8Array, other: Uint8Array): boolean {
+  const [a, b] = [one, other].map((path) => fs.lstatSync(Buffer.from(path), { throwIfNoEntry: false, bigint: true }))
+  return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino
+}
+
 /** Where spooled content of that name lies now, in the folders that there are; null when in none. */
 export async function findSpooled(name: string, folders: readonly string[]): Promise<Buffer | null> {
   for (const folder of folders) {

@@ -32,10 +32,10 @@ export interface JournalDoor {
 const AGAIN_MS = 500
 const LOST_SESSION = 'The power went before the session was on the disk.'
 
-const pathsOf = ({ staging, final, spool }: TakenUpload, now: (path: string) => string) => ({
-  staging: now(staging),
-  final: now(final),
-  spool: now(spool),
+const pathsOf = ({ staging, final, spool }: TakenUpload, now: Relocated['now']) => ({
+  staging: now(staging, 'vault'),
+  final: now(final, 'file'),
+  spool: now(spool, 'vault'),
 })
 
 export type Journals = ReturnType<typeof createJournals>

@@ -5,7 +5,7 @@ import { type Clock, newId } from '../core/clock.ts'
 import type { ErrorRecord } from '../core/errors.ts'
 import { errorFields, type Logger } from '../core/log.ts'
 import { nameFromBytes, type VirtualPath } from '../core/virtual-path.ts'
-import { dropSpooled, findSpooled, holdsInode, isThere, keepAsPartial, namesInSteps, rollForward } from '../files/spool.ts'
+import { dropSpooled, findSpooled, holdsInode, isSame, isThere, keepAsPartial, namesInSteps, rollForward } from '../files/spool.ts'
 import type { Vault } from '../files/vaults.ts'
 import type { Store } from '../store/store.ts'
 import type { RenameRow, TransferRow } from '../store/transfers.ts'
@@ -19,7 +19,7 @@ export interface RecoverOptions {
   readonly vaults: readonly Vault[]
   readonly durable: boolean
   /** Folders are elsewhere than in the last run, perhaps as copies: inodes say nothing. */
-  readonly moved?: boolean
+  readonly moved?: () => boolean
 }
 
 export interface Recovered {
@@ -115,7 +115,7 @@ async function finishRenames({ store, recorder, moved }: RecoverOptions, session
   // a folder's rename left one for each file
   for (let i = 0; i < renames.length; i += STEP) {
     const step = renames.slice(i, i + STEP)
-    const done = await Promise.all(step.map((rename) => isRenamed(rename, moved === true)))
+    const done = await Promise.all(step.map((rename) => isRenamed(rename, moved?.() === true)))
     store.group.now(() => {
       for (const [j, rename] of step.entries()) recorder.renamed(rename.id, done[j]!)
     })
@@ -197,8 +197,10 @@ function spooledKnown(store: Store): (name: string, path: Buffer) => boolean {
     // gone through once, and only where there is something to look for
     byName ??= new Map(store.transfers.spooled().map(({ id, spool }) => [basename(spool.toString()), id]))
     const id = byName.get(name)
-    // what lies at the known place is the row's
-    if (id === undefined || isThere(store.transfers.get(id)!.spool!)) return false
+    if (id === undefined) return false
+    const known = store.transfers.get(id)!.spool!
+    // what lies at the known place is the row's, unless that is another way to this one
+    if (isThere(known) && !isSame(known, path)) return false
     store.group.now(() => store.transfers.setSpool(id, path))
     return true
   }
