@@ -6,16 +6,12 @@ import { createArrivals } from './accounts/arrivals.ts'
 import { createAuthenticator } from './accounts/authenticator.ts'
 import { createLiveSessions, progressOf } from './accounts/live-sessions.ts'
 import { createLoginGuard } from './accounts/login-guard.ts'
-import { inspectPublicKey } from './accounts/public-keys.ts'
 import { createRefusals } from './accounts/refusals.ts'
 import { createUsers, specOf } from './accounts/users.ts'
-import { announced } from './admin/announced.ts'
-import type { ControlPlane } from './admin/control-plane.ts'
 import { createEventHub } from './admin/event-hub.ts'
 import { createHealth } from './admin/health.ts'
-import { createMetrics } from './admin/metrics.ts'
 import { createMovements, tellsOfDeliveries } from './admin/movements.ts'
-import { createDestinationTest, createNote } from './admin/noted.ts'
+import { createNote } from './admin/noted.ts'
 import { createOversight } from './admin/oversight.ts'
 import { informScreens } from './admin/screens.ts'
 import { createSessions } from './admin/sessions.ts'
@@ -23,9 +19,9 @@ import { settingsOf } from './admin/settings.ts'
 import { createState } from './admin/state.ts'
 import { createStats } from './admin/stats.ts'
 import { createThroughput } from './admin/throughput.ts'
-import { createUserFiles } from './admin/user-files.ts'
 import type { LoadedConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
+import { createControl } from './control.ts'
 import { type Clock, systemClock } from './core/clock.ts'
 import { FileFlowError } from './core/errors.ts'
 import { createLogger, errorFields } from './core/log.ts'
@@ -33,7 +29,6 @@ import type { Principal } from './core/user.ts'
 import { prepareHome } from './files/homes.ts'
 import { dropPartialsOf } from './files/spool.ts'
 import { Vaults, vaultsOf } from './files/vaults.ts'
-import { fetchHostKeys } from './forwarding/connectors/host-key.ts'
 import { createDeliveryVerbs } from './forwarding/delivery-verbs.ts'
 import { createDestinations } from './forwarding/destinations.ts'
 import { createDispatcher } from './forwarding/dispatcher.ts'
@@ -269,94 +264,32 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
       return store.backup(VERSION, clock.now())
     },
   })
-  const pulled =
-    <A extends unknown[], R>(look: (...args: A) => R) =>
-    (...args: A): R => {
-      journals.pull()
-      return look(...args)
-    }
-  const changed = (kind: string) => (name: string) => events.emit(`${kind}.changed`, () => ({ name }))
-
-  const control: ControlPlane = {
-    version: VERSION,
-    users: {
-      ...announced(users, (spec) => spec.username, changed('user')),
-      deleteFiles: createUserFiles({ store, clock, live, users, vaults }),
-      recount: recount.user,
-    },
-    destinations: {
-      ...announced(destinations, (spec) => spec.name, changed('destination')),
-      test: createDestinationTest((name, signal) => dispatcher.probe(name, signal), note),
-      hostKeys(actor, host, port, signal) {
-        note(actor, 'destination.host_key', `${host}:${port}`)
-        return fetchHostKeys(host, port, signal)
-      },
-    },
-    rules: { ...announced(rules, (spec) => spec.name, changed('rule')), simulate: simulator.path, simulateHistory: simulator.history },
-    // what a partner was answered for is seen, too
-    transfers: { list: pulled(movements.transfers), get: pulled(movements.transfer), why: pulled(simulator.transfer) },
-    deliveries: {
-      list: pulled(movements.deliveries),
-      get: movements.delivery,
-      receipt: movements.receipt,
-      receiptKey: movements.receiptKey,
-      retry(actor, id) {
-        deliveryVerbs.retry(actor, id)
-        return movements.deliveryView(id)
-      },
-      cancel(actor, id) {
-        deliveryVerbs.cancel(actor, id)
-        return movements.deliveryView(id)
-      },
-      count: deliveryVerbs.count,
-      retryAll: deliveryVerbs.retryAll,
-      cancelAll: deliveryVerbs.cancelAll,
-    },
+  const control = createControl({
+    store,
+    clock,
+    live,
+    users,
+    vaults,
+    recount,
+    destinations,
+    rules,
+    simulator,
+    dispatcher,
+    movements,
+    deliveryVerbs,
     sessions,
-    services: {
-      list: services.list,
-      async act(actor, name, verb) {
-        note(actor, `service.${verb}`, name)
-        return services.act(name, verb)
-      },
-    },
-    logs: { recent: output.recent, download: output.download },
-    audit: oversight.audit,
-    metrics: createMetrics({
-      version: VERSION,
-      events,
-      guard,
-      stats,
-      services: services.list,
-      sessions: () => [...live.all()].map((session) => session.peer),
-      ready: () => health().ready,
-    }),
+    services,
+    output,
+    oversight,
+    guard,
     stats,
     admins,
-    tokens: admins.tokens,
-    bans: oversight.bans,
-    settings: oversight.settings,
-    backup: oversight.backup,
-    inspectPublicKey,
-    state: {
-      export(actor) {
-        note(actor, 'state.export', 'state')
-        return state.export()
-      },
-      exportSealed(actor, passphrase) {
-        note(actor, 'state.export', 'state', { secrets: true })
-        return state.exportSealed(passphrase)
-      },
-      async apply(actor, file, options) {
-        const changes = await state.apply(actor, file, options)
-        for (const { kind, name, change } of options.dryRun ? [] : changes)
-          if (change !== 'same') events.emit(`${kind}.changed`, () => ({ name }))
-        return changes
-      },
-    },
+    state,
     events,
-    health: { ready: health },
-  }
+    note,
+    health,
+    pull: journals.pull,
+  })
 
   return {
     control,

@@ -25,6 +25,7 @@ const STEPS: Record<string, number> = {
   'version.ts': 0,
   'preflight.ts': 6,
   'services.ts': 6,
+  'control.ts': 6,
   'app.ts': 7,
   'gateway.ts': 8,
   'serve.ts': 9,
