@@ -104,6 +104,11 @@ test('a file uploaded by lftp or sftp arrives byte for byte at a real sshd and a
     t.ok(events.includes(event), `the timeline tells of ${event}`)
   }
   t.match(await gateway.api('GET', '/audit/verify'), { ok: true })
+  const { token } = await gateway.api<{ token: string }>('POST', '/tokens', { name: 'metrics', role: 'auditor' })
+  const metrics = await fetch(`http://127.0.0.1:${gateway.ports.admin}/metrics`, { headers: { authorization: `Bearer ${token}` } })
+  const figures = await metrics.text()
+  for (const [destination, count] of Object.entries({ hq: expected / 2, archive: expected / 2 }))
+    t.match(figures, new RegExp(`^fileflow_deliveries_total{destination="${destination}",outcome="delivered"} ${count}$`, 'm'), 'counted')
   const spooled = await until('the spool is empty', async () => (await readdir(join(gateway.folder, 'data', 'spool'))).length === 0)
   t.ok(spooled)
 })
