@@ -34,14 +34,20 @@ export interface Counted {
 
 /** Counting goes no further. */
 const MOST_COUNTED = 10_000
-/** Rows that counting looks at before others are served: a few milliseconds. */
-const COUNT_STEP = 5000
+/** Rows that are looked at before others are served: a few milliseconds. */
+const LOOK_STEP = 1000
 /** One transaction takes so many: the gateway answers others in between. */
-const STEP = 1000
+const STEP = 200
 /** More than so many in one act are told to screens as a whole, not one by one. */
 const MOST_EVENTS = 1000
 const RETRYABLE: readonly DeliveryState[] = ['dead', 'cancelled', 'retrying']
 const CANCELLABLE: readonly DeliveryState[] = ['pending', 'retrying', 'running', 'dead']
+
+const turn = (): Promise<void> => new Promise((go) => setImmediate(go))
+
+/** What a shadow rule recorded is never sent. */
+const isMeant = (one: { rule: string; shadow: 0 | 1 }, rule: string | undefined): boolean =>
+  one.shadow === 0 && (rule === undefined || one.rule === rule)
 
 export function createDeliveryVerbs({ store, clock, dispatcher, changed, finished }: DeliveryVerbsOptions) {
   const rows = store.deliveries
@@ -57,6 +63,17 @@ export function createDeliveryVerbs({ store, clock, dispatcher, changed, finishe
       detail,
     })
 
+  /** All of one state, in order, with pauses in which others are served. */
+  async function* looked(state: DeliveryState, destination: string | undefined): AsyncIterable<ReturnType<typeof rows.looked>> {
+    for (let after = ''; ; ) {
+      const seen = rows.looked({ state, destination, after }, LOOK_STEP)
+      if (seen.length > 0) yield seen
+      if (seen.length < LOOK_STEP) return
+      after = seen.at(-1)!.id
+      await turn()
+    }
+  }
+
   /** Step by step through all that fit, with pauses in which others are served. @returns how many were changed */
   async function each(
     chosen: Chosen,
@@ -65,22 +82,24 @@ export function createDeliveryVerbs({ store, clock, dispatcher, changed, finishe
     event: 'cancelled' | 'pending',
     then: (row: DeliveryRow) => void,
   ): Promise<number> {
-    const { state, ...filter } = chosen
+    const { state, rule, destination } = chosen
     if (state && !states.includes(state))
       throw new FileFlowError('state.conflict', `Deliveries that are ${state} stay so; this is for ${states.join(', ')}.`)
     let count = 0
     for (const one of state ? [state] : states) {
-      for (let after = ''; ; ) {
-        const ids = rows.chosen({ ...filter, state: one, after, whole: event === 'pending' }, STEP)
-        if (ids.length === 0) break
-        after = ids.at(-1)!
-        const done = store.group.now(() => ids.map((id) => rows.get(id)!).filter(act))
-        // together, too: what each of them ends would else be a disk sync of its own
-        store.group.now(() => done.forEach(then))
-        if (count < MOST_EVENTS) for (const { id } of done) changed(event, id)
-        count += done.length
-        dispatcher.kick()
-        await new Promise<void>((go) => setImmediate(go))
+      for await (const seen of looked(one, destination)) {
+        // what may be half a file is sent, if at all, by a decision of its own
+        const wanted = seen.filter(({ suspect, ...row }) => isMeant(row, rule) && (event !== 'pending' || suspect === 0))
+        for (let i = 0; i < wanted.length; i += STEP) {
+          const ids = wanted.slice(i, i + STEP).map(({ id }) => id)
+          const done = store.group.now(() => ids.flatMap((id) => rows.get(id) ?? []).filter(act))
+          // together, too: what each of them ends would else be a disk sync of its own
+          store.group.now(() => done.forEach(then))
+          if (count < MOST_EVENTS) for (const { id } of done) changed(event, id)
+          count += done.length
+          dispatcher.kick()
+          await turn()
+        }
       }
     }
     return count
@@ -134,19 +153,16 @@ export function createDeliveryVerbs({ store, clock, dispatcher, changed, finishe
     },
     /** What an act on all that fit would be asked about. */
     async count({ state, rule, destination }: Chosen & { readonly state: DeliveryState }): Promise<Counted> {
-      let [count, suspect, after] = [0, 0, '']
-      for (;;) {
-        const seen = rows.looked({ state, destination, after }, COUNT_STEP)
+      let [count, suspect] = [0, 0]
+      for await (const seen of looked(state, destination)) {
         for (const one of seen) {
-          if (one.shadow === 1 || (rule !== undefined && one.rule !== rule)) continue
+          if (!isMeant(one, rule)) continue
           if (count === MOST_COUNTED) return { count, more: true, suspect }
           count += 1
           suspect += one.suspect
         }
-        if (seen.length < COUNT_STEP) return { count, more: false, suspect }
-        after = seen.at(-1)!.id
-        await new Promise<void>((go) => setImmediate(go))
       }
+      return { count, more: false, suspect }
     },
     /** @throws FileFlowError `resource.not_found`, `state.conflict` */
     cancel(actor: Actor, id: string): void {

@@ -78,7 +78,7 @@ export interface AuditLog {
 }
 
 /** Rows checked before the thread is given back. */
-const STEP_ROWS = 2000
+const STEP_ROWS = 500
 const PRUNE = 'audit.prune'
 
 const hashOf = (row: Omit<AuditRow, 'hash'>): string =>
@@ -198,7 +198,8 @@ export function createAuditLog(db: Sqlite, heads?: AuditHead): AuditLog {
     },
     list: (filter) => list(wanted(filter)).map(viewOf),
     async search(filter) {
-      if (!filter.q && filter.outcome === undefined && filter.since === undefined && filter.until === undefined)
+      const indexed = filter.actor === undefined || filter.action === undefined
+      if (!filter.q && indexed && filter.outcome === undefined && filter.since === undefined && filter.until === undefined)
         return list(wanted(filter)).map(viewOf)
       const newest = ((last.get() as Anchor | undefined)?.seq ?? 0) + 1
       const rows = await searchInSteps<AuditRow, number>(

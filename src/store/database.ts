@@ -1,6 +1,18 @@
-// Opens the database: pragmas, migrations (with a copy made before each), and the refusal of a newer one. The only importer of better-sqlite3.
+// Opens the database: pragmas, migrations (with a copy made before), and the refusal of a newer one. The only importer of better-sqlite3.
 // Must not hold queries of any table; the files beside it do.
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
 import { FileFlowError } from '../core/errors.ts'
@@ -25,7 +37,7 @@ export function migrations(): Migration[] {
 
 /**
  * Opens or makes the database at `file` (`:memory:` for a passing one) and brings it to the present version.
- * @throws FileFlowError `database.newer` when a later FileFlow wrote it
+ * @throws FileFlowError `database.newer` when a later FileFlow wrote it; `storage.failed` when no copy can be made before a migration
  */
 export function openDatabase(file: string, known: readonly Migration[] = migrations()): Sqlite {
   const memory = file === ':memory:'
@@ -58,9 +70,9 @@ function migrate(db: Sqlite, file: string, fresh: boolean, all: readonly Migrati
       `${file} was written by a newer FileFlow (version ${present}, this one knows ${newest}). Start that one, or restore a backup.`,
     )
   }
-  for (const migration of all) {
-    if (migration.version <= present) continue
-    if (!fresh) backUp(db, file, migration)
+  const wanted = all.filter(({ version }) => version > present)
+  if (wanted.length > 0 && !fresh) backUp(db, file, wanted[0]!)
+  for (const migration of wanted) {
     db.transaction(() => {
       db.exec(migration.sql)
       db.pragma(`user_version = ${migration.version}`)
@@ -68,10 +80,25 @@ function migrate(db: Sqlite, file: string, fresh: boolean, all: readonly Migrati
   }
 }
 
-/** A copy beside the database, consistent because everything of the log is written back first and nobody else has it open yet. */
+/** A copy beside the database, whole or not at all; consistent because everything of the log is written back first and nobody else has it open yet. */
 function backUp(db: Sqlite, file: string, next: Migration): void {
-  db.pragma('wal_checkpoint(TRUNCATE)')
-  copyFileSync(file, `${file}.before-${next.name.replace('.sql', '')}`)
+  const copy = `${file}.before-${next.name.replace('.sql', '')}`
+  const part = `${copy}.part`
+  try {
+    db.pragma('wal_checkpoint(TRUNCATE)')
+    copyFileSync(file, part)
+    const fd = openSync(part, 'r')
+    fsyncSync(fd)
+    closeSync(fd)
+    renameSync(part, copy)
+  } catch (cause) {
+    rmSync(part, { force: true })
+    throw new FileFlowError(
+      'storage.failed',
+      `${file} is of an earlier version, and before it is brought to this one there must be room for a copy of it beside it: ${(cause as Error).message}`,
+      { cause },
+    )
+  }
 }
 
 /** The schema as text, one statement after another, sorted; what schema.sql holds. */

@@ -3,7 +3,7 @@
 import { newId } from '../core/clock.ts'
 import { ERRORS, type ErrorRecord } from '../core/errors.ts'
 import type { OnConflict } from '../core/rule.ts'
-import type { DeliveryState } from '../core/views.ts'
+import { DELIVERY_STATES, type DeliveryState } from '../core/views.ts'
 import type { Sqlite } from './database.ts'
 import { filteredList, likePattern, searchInSteps } from './filter.ts'
 import { LostRace } from './transfers.ts'
@@ -176,20 +176,6 @@ export function createDeliveryRows(db: Sqlite) {
       `SELECT count(*) FILTER (WHERE state NOT IN ('delivered', 'cancelled')) AS unfinished, count(*) FILTER (WHERE state <> 'delivered' AND shadow = 0) AS undelivered,
               max(after = 'delete') AS "delete", max(after = 'archive') AS archive FROM deliveries WHERE transfer_id = ?`,
     ),
-    chosen: filteredList<{ id: string }>(
-      db,
-      'SELECT id FROM deliveries',
-      {
-        after: 'id > @after',
-        state: 'state = @state',
-        rule: 'rule = @rule',
-        destination: 'destination = @destination',
-        live: 'shadow = 0',
-        // what may be half a file is sent, if at all, by a decision of its own
-        whole: "coalesce(json_extract(error_json, '$.code'), '') <> 'upload.suspect'",
-      },
-      'ORDER BY id',
-    ),
     looked: filteredList<{ id: string; rule: string; shadow: 0 | 1; suspect: 0 | 1 }>(
       db,
       "SELECT id, rule, shadow, coalesce(json_extract(error_json, '$.code'), '') = 'upload.suspect' AS suspect FROM deliveries",
@@ -322,18 +308,20 @@ export function createDeliveryRows(db: Sqlite) {
     /** How far a transfer's deliveries are, in one look: how many may still be sent, how many were not, and whether a rule wants the partner's file deleted or archived (0, 1; null without deliveries). */
     ends: (transfer: string) =>
       q.ends.get(transfer) as { unfinished: number; undelivered: number; delete: number | null; archive: number | null },
-    /** Ids in order, of one state. `whole` leaves out those of suspect uploads: sending what may be half a file is asked for one by one. */
-    chosen: (
-      filter: { state: DeliveryState; rule?: string | undefined; destination?: string | undefined; after: string; whole: boolean },
-      limit: number,
-    ) => q.chosen({ ...filter, live: 1, whole: filter.whole ? 1 : undefined, limit }).map(({ id }) => id),
-    /** What of one state an act on many would be asked about, in order; its rule is not a filter, as no index bounds that. */
+    /** What of one state an act on many is about, in order; its rule is not a filter, as no index bounds that. */
     looked: (filter: { state: DeliveryState; destination?: string | undefined; after: string }, limit: number) =>
       q.looked({ ...filter, limit }),
-    /** Newest first; a text is looked for in steps, so that nobody waits for it. */
+    /** Newest first; what no index answers alone is looked for in steps, so that nobody waits for it. */
     async list(query: DeliveryQuery): Promise<DeliveryRow[]> {
-      if (!query.q) return q.list({ ...query, q: undefined })
-      const wanted = { ...query, q: likePattern(query.q) }
+      const wanted = { ...query, q: query.q ? likePattern(query.q) : undefined }
+      const { state, rule, destination } = query
+      const byIndex = rule === undefined || (state === undefined && destination === undefined)
+      if (!query.q && byIndex && (state !== undefined || destination === undefined)) return q.list(wanted)
+      // the index of destinations goes by state
+      if (!query.q && byIndex)
+        return DELIVERY_STATES.flatMap((one) => q.list({ ...wanted, state: one }))
+          .sort((a, b) => (a.id < b.id ? 1 : -1))
+          .slice(0, query.limit)
       return searchInSteps<DeliveryRow, string>(
         query.limit,
         query.before,

@@ -1,5 +1,6 @@
 // Lists with optional filters: only the conditions that are asked for become SQL, so that each combination can use its index.
 // Must not put anything from outside into the text of a statement; values are bound.
+import { monotonic } from '../core/clock.ts'
 import type { Sqlite, Statement } from './database.ts'
 
 export type FilterValues = Readonly<Record<string, string | number | undefined>>
@@ -23,11 +24,13 @@ export function filteredList<Row>(db: Sqlite, select: string, conditions: Readon
   }
 }
 
-/** Rows looked at in one step of a text search: a few milliseconds of the control thread. */
-const STEP_ROWS = 5000
+/** Rows looked at in one step: the first time, at least and at most. */
+const STEP_ROWS = { first: 1000, least: 200, most: 10_000 } as const
+/** ms; what a step may take of the control thread. Rows that are not in memory take a hundred times as long as those that are. */
+const STEP_MS = 10
 
 /**
- * A text search over a table of any size, newest first, in steps between which the thread is free for others.
+ * A search over a table of any size, newest first, in steps between which the thread is free for others: for filters that no index answers alone.
  * @param list rows below `before` and from `from` on, newest first
  * @param floorOf the key `rows` rows below `before` (undefined: the beginning); null when fewer are left
  */
@@ -39,11 +42,15 @@ export async function searchInSteps<Row, Key>(
 ): Promise<Row[]> {
   const found: Row[] = []
   let top = before
+  let rows: number = STEP_ROWS.first
   for (;;) {
-    const floor = floorOf(top, STEP_ROWS)
+    const began = monotonic()
+    const floor = floorOf(top, rows)
     found.push(...list(top, floor ?? undefined, limit - found.length))
     if (floor === null || found.length >= limit) return found
     top = floor
+    const took = monotonic() - began
+    rows = Math.max(STEP_ROWS.least, Math.min(STEP_ROWS.most, took > STEP_MS ? Math.floor(rows / 2) : took < STEP_MS / 4 ? rows * 2 : rows))
     await new Promise(setImmediate)
   }
 }

@@ -317,7 +317,7 @@ CREATE INDEX transfers_in_commit_order ON transfers (commit_order) WHERE commit_
 
 CREATE INDEX transfers_in_state ON transfers (state, id);
 
-CREATE INDEX transfers_of_session ON transfers (session_id);
+CREATE INDEX transfers_of_session ON transfers (session_id, id);
 
 CREATE INDEX transfers_of_user ON transfers (username, id);
 

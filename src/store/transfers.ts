@@ -99,6 +99,10 @@ export interface ArrivalRow extends CommitRow {
   readonly published_at: number | null
 }
 
+const FILTERS = ['user', 'state', 'direction', 'protocol', 'session', 'q'] as const
+/** Any one of them is answered by its index alone, however few fit. */
+const INDEXED: ReadonlySet<(typeof FILTERS)[number]> = new Set(['user', 'state', 'session'] as const)
+
 /** A guarded UPDATE that hit nothing: someone else was first, or the row is not what the caller believes. */
 export class LostRace extends Error {}
 
@@ -254,8 +258,9 @@ export function createTransferRows(db: Sqlite) {
       // ids begin with their time
       const since = query.since === undefined ? undefined : newId(query.since).slice(0, 10)
       const until = query.until === undefined ? undefined : newId(query.until).slice(0, 10)
-      if (!query.q) return q.list({ ...query, since, until, q: undefined })
-      const wanted = { ...query, since, until, q: likePattern(query.q) }
+      const wanted = { ...query, since, until, q: query.q ? likePattern(query.q) : undefined }
+      const filters = FILTERS.filter((key) => wanted[key] !== undefined)
+      if (filters.length === 0 || (filters.length === 1 && INDEXED.has(filters[0]!))) return q.list(wanted)
       return searchInSteps<TransferRow, string>(
         query.limit,
         until !== undefined && (query.before === undefined || until < query.before) ? until : query.before,

@@ -1,7 +1,7 @@
 // The database: its schema, its migrations, what it refuses, and that it lasts.
 // Must not use anything but real files.
-import { copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import v8 from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { test } from 'tap'
@@ -107,6 +107,39 @@ test('before a migration changes a database that is in use, a copy of it is made
   old.close()
   const third = openDatabase(file, next)
   third.close()
+  t.end()
+})
+
+test('an upgrade over several versions makes one copy, of what was there before; without it nothing is changed, and nothing is left of it', (t) => {
+  const file = join(tempDir(t), 'f.db')
+  const known = migrations()
+  const first = openDatabase(file, known)
+  first.exec("INSERT INTO users VALUES ('u', NULL, 1, '{}', 0, 0, NULL, NULL, NULL, 1, 1)")
+  first.close()
+  const next = [1, 2].map((n) => ({
+    version: known.length + n,
+    name: `00${known.length + n}-more.sql`,
+    sql: `ALTER TABLE users ADD COLUMN more${n} TEXT`,
+  }))
+  const copy = `${file}.before-00${known.length + 1}-more`
+  mkdirSync(copy)
+  t.throws(() => openDatabase(file, [...known, ...next]), { code: 'storage.failed', message: /room for a copy/ })
+  t.same(readdirSync(dirname(file)).sort(), ['f.db', basename(copy)].sort())
+  rmSync(copy, { recursive: true })
+  const unchanged = openDatabase(file, known)
+  t.equal(unchanged.pragma('user_version', { simple: true }), known.length)
+  unchanged.close()
+  const upgraded = openDatabase(file, [...known, ...next])
+  t.same(upgraded.prepare('SELECT username, more1, more2 FROM users').all(), [{ username: 'u', more1: null, more2: null }])
+  upgraded.close()
+  t.same(
+    readdirSync(dirname(file)).filter((name) => name.includes('before')),
+    [basename(copy)],
+  )
+  t.equal(statSync(copy).mode & 0o777, 0o600)
+  const old = openDatabase(copy, known)
+  t.equal(old.prepare('SELECT count(*) FROM users').pluck().get(), 1)
+  old.close()
   t.end()
 })
 
