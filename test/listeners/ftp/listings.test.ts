@@ -95,3 +95,37 @@ test('a folder of many files is listed whole', async (t) => {
   t.equal((await listed(client, 'LIST many')).length, 3000)
   t.equal((await listed(client, 'MLSD many')).length, 3000)
 })
+
+test('a name with control characters or line separators that FTP does not know stays one line, as it is, and can be fetched and removed by it', async (t) => {
+  const { client, root } = await withFiles(t)
+  const names = [
+    'esc\u001b[2Jhidden',
+    'c1\u009b31mred\u0085next',
+    'ls\u2028ps\u2029end',
+    'vt\u000bff\u000cend',
+    'tab\there',
+    ' leading',
+    '-rf',
+    'del\u007f',
+  ]
+  mkdirSync(`${root}/odd`)
+  for (const name of names) writeFileSync(`${root}/odd/${name}`, name)
+  const sorted = [...names].sort()
+  t.same((await listed(client, 'NLST odd')).map((typed) => typed.slice('odd/'.length)).sort(), sorted)
+  t.same(
+    (await listed(client, 'LIST odd')).map((line) => /^\S+ +\d+ ftp +ftp +\d+ \w{3} [ \d]\d \d\d:\d\d (.*)$/s.exec(line)?.[1]).sort(),
+    sorted,
+  )
+  t.same((await listed(client, 'MLSD odd')).map((line) => line.slice(line.indexOf('; ') + 2)).sort(), sorted)
+  t.equal((await client.ask('STAT odd')).split('\r\n').length, names.length + 2, 'nor does it break a reply')
+  await client.ask('CWD odd')
+  for (const name of names) {
+    t.ok((await client.ask(`MLST ${name}`)).endsWith(`; /odd/${name}\r\n250 End`))
+    const data = await client.data()
+    t.match(await client.ask(`RETR ${name}`), /^150 /)
+    t.equal((await received(data)).toString(), name)
+    t.match(await client.reply(), /^226 /)
+    t.match(await client.ask(`DELE ${name}`), /^250 /)
+  }
+  t.same(await listed(client, 'NLST'), [])
+})
