@@ -327,6 +327,7 @@ export async function createApp({ config: initial, loaded: initiallyLoaded, outp
     async close(): Promise<void> {
       screens.close()
       refusals.settle(true)
+      refusals.close()
       await settler.close()
       if (dispatcher.running() === 0) store.group.now(() => store.lastRun.end())
       store.close()

@@ -7,7 +7,7 @@ import type { AdminRow } from '../store/admins.ts'
 import type { Store } from '../store/store.ts'
 import type { LoginGuard } from './login-guard.ts'
 import { checkNewPassword, hashPassword, verifyPassword } from './passwords.ts'
-import { FEW, NOBODY, type Refusals } from './refusals.ts'
+import { FEW, GUESSES, NOBODY, ONE, type Refusals } from './refusals.ts'
 import { newRecoveryCodes, newTotpSecret, plainCode, recoveryHash, totpStep, totpUri } from './second-factor.ts'
 import { digest } from './tokens.ts'
 
@@ -42,10 +42,10 @@ export function createAdminSessions(store: Store, guard: LoginGuard, refusals: R
   ): void => store.audit.append({ at: clock.now(), actor: actor.name, address: actor.address, action, object, outcome, detail })
 
   /** A wrong password or code: so many of them bring a ban. */
-  const fail = (username: string, address: string, reason: string): never => {
+  const fail = async (username: string, address: string, reason: string): Promise<never> => {
     const banned = guard.failed(address)
     const detail = banned ? { reason, banned } : { reason }
-    store.group.now(() => audit({ name: username.slice(0, 64), address }, 'admin.login', 'session', 'refused', detail))
+    await refusals.add({ action: 'admin.login', actor: username.slice(0, 64), address, object: 'session', detail }, GUESSES)
     throw new FileFlowError('auth.failed')
   }
   /** What no ban puts an end to: a few in full, the rest as a number. */
@@ -54,7 +54,7 @@ export function createAdminSessions(store: Store, guard: LoginGuard, refusals: R
   const refuseBanned = async (action: 'admin.login' | 'admin.confirm', actor: string, address: string): Promise<void> => {
     const shut = guard.refusal(address)
     if (!shut) return
-    await refusals.add({ action, actor: actor.slice(0, 64), address, object: 'session', detail: { reason: shut.reason } }, 1, shut.until)
+    await refusals.add({ action, actor: actor.slice(0, 64), address, object: 'session', detail: { reason: shut.reason } }, ONE, shut.until)
     throw new FileFlowError('auth.banned')
   }
 
@@ -141,7 +141,10 @@ export function createAdminSessions(store: Store, guard: LoginGuard, refusals: R
     },
     /** Somebody asked for logins faster than is taken: nobody looked at what was sent. */
     tooFast(address: string): Promise<void> {
-      return refusals.add({ action: 'admin.login', actor: NOBODY, address, object: 'session', detail: { reason: 'too many requests' } }, 1)
+      return refusals.add(
+        { action: 'admin.login', actor: NOBODY, address, object: 'session', detail: { reason: 'too many requests' } },
+        ONE,
+      )
     },
     logout(session: string, address: string): void {
       store.group.now(() => {

@@ -42,13 +42,17 @@ const LONGEST_MS = 3600_000
 export interface RefusalTally {
   /**
    * @param rows how many tries of this kind from there are worth a row of their own, before they are only counted
+   * @param beyond how many rows those that cannot be told apart any more have together
    * @param until when the refusing ends, where that is known; the count is told of then, at the latest
    * @returns whether this one is worth a row
    */
-  count(what: RefusedTry, address: string, rows: number, until: number | null): boolean
-  /** Counts whose time is over; with `all`, every one. They stay until `forget`. */
-  due(all: boolean): { readonly tries: readonly TalliedTries[]; forget(): void }
+  count(what: RefusedTry, address: string, rows: number, beyond: number, until: number | null): boolean
+  /** Counts whose time is over; with `all`, every one. They stay until `forget`. `rest` are the others. */
+  due(all: boolean): { readonly tries: readonly TalliedTries[]; readonly rest: readonly TalliedTries[]; forget(): void }
 }
+
+const tallied = ({ entry: { what, from, more, since, last } }: { entry: Entry }): TalliedTries[] =>
+  more > 0 ? [{ ...what, from, more, since, last }] : []
 
 export function createRefusalTally(clock: Clock): RefusalTally {
   const entries = new Map<string, Entry>()
@@ -70,10 +74,10 @@ export function createRefusalTally(clock: Clock): RefusalTally {
   }
 
   return {
-    count(what, address, rows, until) {
+    count(what, address, rows, beyond, until) {
       const now = clock.now()
       const entry = entryOf(what, address, until, now)
-      if (entry.from !== null && entry.rows < rows) {
+      if (entry.rows < (entry.from === null ? beyond : rows)) {
         entry.rows++
         return true
       }
@@ -84,15 +88,13 @@ export function createRefusalTally(clock: Clock): RefusalTally {
     },
     due(all) {
       const now = clock.now()
-      const over = [entries, others].flatMap((map) =>
-        [...map].filter(([, { until }]) => all || until <= now).map(([key, entry]) => ({ map, key, entry })),
-      )
+      const present = [entries, others].flatMap((map) => [...map].map(([key, entry]) => ({ map, key, entry })))
+      const isOver = ({ entry }: (typeof present)[number]): boolean => all || entry.until <= now
       return {
-        tries: over
-          .filter(({ entry }) => entry.more > 0)
-          .map(({ entry: { what, from, more, since, last } }) => ({ ...what, from, more, since, last })),
+        tries: present.filter(isOver).flatMap(tallied),
+        rest: present.filter((one) => !isOver(one)).flatMap(tallied),
         forget() {
-          for (const { map, key } of over) map.delete(key)
+          for (const { map, key } of present.filter(isOver)) map.delete(key)
         },
       }
     },

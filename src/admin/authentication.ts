@@ -22,8 +22,8 @@ export function identifyByHttp(control: ControlPlane): Identify {
     const address = plainAddress(request.ip)
     const authorization = request.headers.authorization
     if (authorization !== undefined) {
-      const bearer = /^Bearer (ff_[A-Za-z0-9_-]{8,256})$/i.exec(authorization)
-      const token = bearer ? control.tokens.byToken(bearer[1]!) : null
+      const bearer = /^Bearer (.{1,256})$/i.exec(authorization)
+      const token = bearer ? control.tokens.byToken(bearer[1]!, address) : null
       return token ? { name: `token:${token.name}`, address, role: token.role } : null
     }
     const cookie = request.cookies[SESSION_COOKIE]

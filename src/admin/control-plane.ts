@@ -193,7 +193,8 @@ export interface ControlPlane {
     /** The token is shown this once. */
     create(actor: Actor, token: { name: string; role: Role; expiresAt: number | null }): TokenView & { token: string }
     remove(actor: Actor, name: string): void
-    byToken(token: string): { name: string; role: Role } | null
+    /** @throws `auth.banned` */
+    byToken(token: string, address: string): { name: string; role: Role } | null
   }
   readonly bans: {
     list(page: PageRequest): Page<BanView>

@@ -10,6 +10,8 @@ import type { Attributes, DigestAlgorithm, DigestOptions, UploadOptions } from '
 const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['permission.denied', 'quota.exceeded', 'file.too_large', 'path.not_regular'])
 /** Refusals of one session that are told one by one; the rest is a number, told when it ends. */
 const MOST_TOLD = 20
+/** ... and before, each time that it has doubled: a kill takes at most half of it. */
+const FIRST_SUM = 100
 /** Clients look about by themselves: whoever may not is told of once. */
 const ONCE: ReadonlySet<RefusedAction> = new Set<RefusedAction>(['stat'])
 
@@ -17,6 +19,7 @@ export class AuditedFilesystem extends SessionFilesystem {
   readonly #ledger: TransferLedger
   readonly #told = new Set<string>()
   #more = 0
+  #sum = FIRST_SUM
 
   constructor(options: FilesystemOptions) {
     super(options)
@@ -90,6 +93,10 @@ export class AuditedFilesystem extends SessionFilesystem {
 
   override async close(why: Error): Promise<void> {
     await super.close(why)
+    this.#sumUp()
+  }
+
+  #sumUp(): void {
     const more = this.#more
     this.#more = 0
     if (more > 0) this.#ledger.refusedMore(this.sessionId, more)
@@ -104,7 +111,9 @@ export class AuditedFilesystem extends SessionFilesystem {
     if (!REFUSALS.has(code)) return
     const what = ONCE.has(action) ? action : `${action} ${path}`
     if (this.#told.has(what) || this.#told.size >= MOST_TOLD) {
-      this.#more++
+      if (++this.#more < this.#sum) return
+      this.#sum *= 2
+      this.#sumUp()
       return
     }
     this.#told.add(what)

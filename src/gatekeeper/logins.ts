@@ -1,7 +1,7 @@
 // Who may try, and who is who: every refused login is counted, logged and in the audit trail.
 // Must not open a session, nor tell a refused client more than that it was refused.
 import type { Refusal } from '../accounts/authenticator.ts'
-import { FEW, NOBODY } from '../accounts/refusals.ts'
+import { FEW, GUESSES, NOBODY, ONE, type Room } from '../accounts/refusals.ts'
 import { ERRORS } from '../core/errors.ts'
 import { errorFields } from '../core/log.ts'
 import type { Peer } from '../core/transfer.ts'
@@ -18,7 +18,7 @@ const refused = (code: 'auth.banned' | 'limit.sessions' | 'auth.tls_required'): 
 
 /** Why somebody is not even asked for a credential; ms. */
 interface TurnedAway {
-  readonly reason: 'denied' | 'banned' | 'too many sessions'
+  readonly reason: 'denied' | 'banned' | 'too many sessions' | 'too many connections'
   readonly until: number | null
 }
 
@@ -32,40 +32,17 @@ interface RefusedLogin {
 }
 
 export function createLogins(
-  {
-    store,
-    clock,
-    log,
-    guard,
-    refusals,
-    authenticator,
-  }: Pick<GatekeeperOptions, 'store' | 'clock' | 'log' | 'guard' | 'refusals' | 'authenticator'>,
+  { log, guard, refusals, authenticator }: Pick<GatekeeperOptions, 'log' | 'guard' | 'refusals' | 'authenticator'>,
   waiting: WaitingRoom,
-): Pick<Gatekeeper, 'mayTry' | 'authenticate'> & {
+): Pick<Gatekeeper, 'mayTry' | 'authenticate' | 'droppedUnheard'> & {
   /** What no ban puts an end to: a few in full, the rest as a number. */
-  record(refused: RefusedLogin): Promise<void>
+  record(refused: RefusedLogin, room?: Room): Promise<void>
   /** @param username when the client has said it */
   turnAway(peer: Peer, why: TurnedAway, username?: string): Admission
 } {
-  const { audit, group } = store
   const actorOf = (username: string): string => `user:${username.slice(0, 64).toWellFormed()}`
-  /** A wrong password: so many of them bring a ban. */
-  const recordGuess = ({ peer, username, ...detail }: RefusedLogin): Promise<void> =>
-    group.run(
-      () =>
-        audit.append({
-          at: clock.now(),
-          actor: actorOf(username),
-          address: peer.address,
-          action: 'login',
-          object: peer.protocol,
-          outcome: 'refused',
-          detail,
-        }),
-      false,
-    )
-  const record = ({ peer, username, ...detail }: RefusedLogin): Promise<void> =>
-    refusals.add({ action: 'login', actor: actorOf(username), address: peer.address, object: peer.protocol, detail }, FEW)
+  const record = ({ peer, username, ...detail }: RefusedLogin, room: Room = FEW): Promise<void> =>
+    refusals.add({ action: 'login', actor: actorOf(username), address: peer.address, object: peer.protocol, detail }, room)
   const failed = (error: unknown): void => log.error('gatekeeper.failed', 'A refused login could not be recorded.', errorFields(error))
   /** It may come in yet, by another key or over TLS: told once it went without. */
   const later = (refused: RefusedLogin): void =>
@@ -74,13 +51,14 @@ export function createLogins(
     })
   const turnAway = ({ protocol, address }: Peer, { reason, until }: TurnedAway, username?: string): Admission => {
     const actor = username === undefined ? NOBODY : actorOf(username)
-    refusals.add({ action: 'login', actor, address, object: protocol, detail: { reason } }, 1, until).catch(failed)
-    return refused(reason === 'too many sessions' ? 'limit.sessions' : 'auth.banned')
+    refusals.note({ action: 'login', actor, address, object: protocol, detail: { reason } }, ONE, until)
+    return refused(reason === 'denied' || reason === 'banned' ? 'auth.banned' : 'limit.sessions')
   }
 
   return {
     record,
     turnAway,
+    droppedUnheard: (peer) => void turnAway(peer, { reason: 'too many connections', until: null }),
     async mayTry(peer, username, secure): Promise<Admission> {
       const refusal = guard.refusal(peer.address)
       if (refusal) return turnAway(peer, refusal, username)
@@ -118,7 +96,7 @@ export function createLogins(
         reason: result,
       })
       if (banned) log.warn('login.banned', 'An address failed too often and is banned for a while.', { address: peer.address })
-      await recordGuess({ ...refusal, ...(banned ? { banned } : {}) })
+      await record({ ...refusal, ...(banned ? { banned } : {}) }, GUESSES)
       return null
     },
   }

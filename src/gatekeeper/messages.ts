@@ -41,6 +41,8 @@ export interface OpenedSession {
 export interface Gatekeeper extends TransferLedger {
   /** Before any credential: bans, deny lists, session limits. */
   admit(peer: Peer): Promise<Admission>
+  /** There were too many connections in the worker to take this one. */
+  droppedUnheard(peer: Peer): void
   /** An admitted connection has ended; after a login or a refusal it changes nothing. */
   departed(peer: Peer): void
   /** Whether this user may try to log in here at all, before a password is taken (`auth.tls_required`). Unknown users get the default answer. */

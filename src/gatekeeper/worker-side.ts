@@ -7,6 +7,7 @@ import type { Asked, Gatekeeper, ToControl, ToWorker } from './messages.ts'
 /** Questions wait for an answer; notices do not. The types make every method one or the other. */
 const METHODS = {
   admit: 'call',
+  droppedUnheard: 'notice',
   departed: 'notice',
   mayTry: 'call',
   authenticate: 'call',

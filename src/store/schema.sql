@@ -170,6 +170,11 @@ CREATE TABLE receipts (
   at          INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE refusal_counts (
+  one        INTEGER PRIMARY KEY CHECK (one = 1),
+  tries_json TEXT NOT NULL CHECK (json_valid(tries_json))
+) STRICT;
+
 CREATE TABLE renames (
   id          TEXT PRIMARY KEY,
   session_id  TEXT NOT NULL,

@@ -11,6 +11,7 @@ import { DATABASE, finishExchange } from './exchange.ts'
 import { createGroupCommit, type Durability } from './group-commit.ts'
 import { createLastRun } from './last-run.ts'
 import { openReceiptKey } from './receipt-key.ts'
+import { createRefusalCounts } from './refusal-counts.ts'
 import { createRetention } from './retention.ts'
 import { createRoots } from './roots.ts'
 import { createRoutingRows } from './routing.ts'
@@ -42,6 +43,7 @@ export function openStore(dataDir: string, durability: Durability) {
     transfers: createTransferRows(db),
     deliveries: createDeliveryRows(db),
     lastRun: createLastRun(db),
+    refusalCounts: createRefusalCounts(db),
     roots: createRoots(db),
     prune: createRetention(db),
     /** Database and keys as one file's stream, consistent. @param now ms */

@@ -7,7 +7,7 @@ import { createArrivals } from '../../src/accounts/arrivals.ts'
 import { createAuthenticator } from '../../src/accounts/authenticator.ts'
 import { createLiveSessions, noteProgress, rateNow, type SessionOwner } from '../../src/accounts/live-sessions.ts'
 import { createLoginGuard } from '../../src/accounts/login-guard.ts'
-import { createRefusals } from '../../src/accounts/refusals.ts'
+import { createRefusals, GUESSES } from '../../src/accounts/refusals.ts'
 import { createUsers } from '../../src/accounts/users.ts'
 import { newId } from '../../src/core/clock.ts'
 import { FileFlowError } from '../../src/core/errors.ts'
@@ -518,6 +518,40 @@ test('an address of IPv6 is one with its /64', async (t) => {
   t.equal(store.audit.list({ limit: 50, action: 'login' }).length, 3)
 })
 
+test('guesses from an address that is never banned have rows of their own up to a bound, and then a number', async (t) => {
+  const { worker, guard, store, refusals, user } = await setUp(t)
+  await user()
+  const door = worker()
+  guard.setPolicy({ max_failures: 3, window: 1000, ban: 1000, ban_growth: 2, ban_max: 10_000, allow: [PEER.address], deny: [] })
+  const wrong = attempt({ username: 'nobody', credential: { kind: 'publickey', algorithm: 'x', blob: Buffer.alloc(1), proven: true } })
+  t.equal(await door.authenticate({ ...wrong, credential: { kind: 'password', password: 'wrong' } }), null)
+  for (let i = 0; i < 120; i++)
+    refusals.note(
+      { action: 'login', actor: `user:${i}`, address: PEER.address, object: 'sftp', detail: { reason: 'unknown user' } },
+      GUESSES,
+    )
+  store.group.flush()
+  refusals.settle(true)
+  const rows = store.audit.list({ limit: 500, action: 'login', outcome: 'refused' })
+  t.equal(rows.length, 101)
+  t.match(rows[0], { detail: { more: 21 } })
+})
+
+test('what was counted and has no row yet is in the audit log after a kill, once', async (t) => {
+  const { worker, store, refusals, clock } = await setUp(t)
+  const door = worker()
+  for (let i = 0; i < 5; i++) await door.admit({ ...PEER, address: '198.51.100.7' })
+  refusals.keep()
+  const { log } = recordedLog()
+  for (let start = 0; start < 2; start++) createRefusals(store, clock, log).settle(true)
+  const rows = store.audit.list({ limit: 50, action: 'login', outcome: 'refused' })
+  t.match(rows, [
+    { actor: '-', address: '198.51.100.7', detail: { reason: 'denied', more: 4 } },
+    { address: '198.51.100.7', detail: { reason: 'denied' } },
+  ])
+  t.equal(rows.length, 2)
+})
+
 test('keys that are nobody’s, offered over and over, leave ten rows and a number', async (t) => {
   const { worker, user, store, refusals } = await setUp(t)
   await user()
@@ -579,6 +613,22 @@ test('connections that do not log in count against the limits, over all threads,
   await a.mayTry(PEER, 'u', true)
   t.match(await b.admit({ ...PEER, port: 5 }), { allowed: true })
   t.match(await b.admit({ ...PEER, port: 6 }), { allowed: false }, 'said twice is gone once')
+})
+
+test('one /64 of IPv6 holds no more connections that do not log in than one address of IPv4; one too many for a thread leaves a trace', async (t) => {
+  const { worker, store } = await setUp(t, { max_sessions: 10, max_sessions_per_user: 5, max_sessions_per_ip: 2 })
+  const door = worker()
+  const from = (n: number): Peer => ({ ...PEER, address: `2001:db8:9:9::${n}`, port: n })
+  t.match(await door.admit(from(1)), { allowed: true })
+  t.match(await door.admit(from(2)), { allowed: true })
+  t.match(await door.admit(from(3)), { allowed: false, code: 'limit.sessions' })
+  t.match(await door.admit({ ...PEER, address: '2001:db8:9:a::1' }), { allowed: true }, 'another household is not affected')
+  door.droppedUnheard({ ...PEER, address: '203.0.113.99' })
+  await door.mayTry(PEER, 'u', true)
+  store.group.flush()
+  t.match(store.audit.list({ limit: 1, action: 'login' }), [
+    { actor: '-', address: '203.0.113.99', object: 'sftp', outcome: 'refused', detail: { reason: 'too many connections' } },
+  ])
 })
 
 test('who renames by a second connection what the first has just sent is owed what the new name owes', async (t) => {

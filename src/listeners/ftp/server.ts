@@ -87,14 +87,15 @@ export class FtpGateway extends ShellServer {
 
   revoke(sessionId: string, reason: ErrorRecord): void {
     const why = fromErrorRecord(reason)
-    this.#bySession(sessionId)?.terminate({ code: 421, text: why.message }, 'revoked', why)
+    this.#bySession(sessionId)?.terminate({ code: 421, text: why.message }, why.message, why)
   }
 
   /** The filesystem learns of permissions by itself; what the connection decides is whether it is still safe enough. */
   principalChanged(sessionId: string, principal: Principal): void {
     const connection = this.#bySession(sessionId)
     if (connection && principal.requireTls && !connection.secure) {
-      connection.terminate({ code: 421, text: ERRORS['auth.tls_required'].text }, 'revoked')
+      const { text } = ERRORS['auth.tls_required']
+      connection.terminate({ code: 421, text }, text)
     }
   }
 

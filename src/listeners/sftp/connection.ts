@@ -31,6 +31,17 @@ export interface ConnectionParts {
   closed(): void
 }
 
+export function peerOf(socket: Socket): Peer {
+  const plain = (address: string | undefined): string => (address ?? '').replace(/^::ffff:(?=\d+\.)/, '')
+  return {
+    protocol: 'sftp',
+    address: plain(socket.remoteAddress),
+    port: socket.remotePort ?? 0,
+    localAddress: plain(socket.localAddress),
+    localPort: socket.localPort ?? 0,
+  }
+}
+
 export class Connection {
   readonly #socket: Socket
   readonly #parts: ConnectionParts
@@ -57,17 +68,10 @@ export class Connection {
   #draining = false
 
   constructor(socket: Socket, parts: ConnectionParts) {
-    const plain = (address: string | undefined): string => (address ?? '').replace(/^::ffff:(?=\d+\.)/, '')
     this.#socket = socket
     this.#parts = parts
     this.#log = parts.context.log
-    this.#peer = {
-      protocol: 'sftp',
-      address: plain(socket.remoteAddress),
-      port: socket.remotePort ?? 0,
-      localAddress: plain(socket.localAddress),
-      localPort: socket.localPort ?? 0,
-    }
+    this.#peer = peerOf(socket)
     this.#authentication = new Authentication({
       gatekeeper: parts.context.gatekeeper,
       peer: this.#peer,

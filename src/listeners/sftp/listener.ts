@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { FileFlowError } from '../../core/errors.ts'
 import { errorFields } from '../../core/log.ts'
 import type { CreateListener, Listener, ListenerContext } from '../listener.ts'
-import { Connection } from './connection.ts'
+import { Connection, peerOf } from './connection.ts'
 import { ENDS } from './ends.ts'
 import { createSshEngine, type SshEngine } from './ssh-engine.ts'
 import { TUNING, type Tuning } from './tuning.ts'
@@ -27,7 +27,11 @@ export function createTunedListener(context: ListenerContext, tuning: Tuning): L
   let whenEmpty: (() => void) | null = null
 
   const take = (socket: Socket): void => {
-    if (stopping || connections.size - sessions.size >= tuning.maxUnauthenticated) return void socket.destroy()
+    if (stopping) return void socket.destroy()
+    if (connections.size - sessions.size >= tuning.maxUnauthenticated) {
+      context.gatekeeper.droppedUnheard(peerOf(socket))
+      return void socket.destroy()
+    }
     const connection: Connection = new Connection(socket, {
       context,
       engine,

@@ -89,6 +89,7 @@ export async function startFtp(t: Test, options: Options = {}) {
   const lines: LogLine[] = []
   let sessions = 0
   const gatekeeper = {
+    droppedUnheard: () => undefined,
     departed: () => undefined,
     admit: async (_peer: Peer) => options.admission ?? { allowed: true },
     mayTry: async (_peer: Peer, _username: string, secure: boolean) =>

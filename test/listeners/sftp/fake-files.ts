@@ -255,6 +255,10 @@ export class FakeGatekeeper implements Gatekeeper {
   async admit(_peer: Peer): Promise<Admission> {
     return this.admission
   }
+  readonly dropped: Peer[] = []
+  droppedUnheard(peer: Peer): void {
+    this.dropped.push(peer)
+  }
   departed(): void {}
   async mayTry(): Promise<Admission> {
     return this.banned ? { allowed: false, code: 'auth.banned', message: 'Too many failed logins from this address.' } : { allowed: true }

@@ -319,3 +319,14 @@ test('a thousand files are open at once, closed twice and used after: each is an
   t.equal([...codes.values()].filter((status) => status === 4).length, 1000)
   t.equal(statusOf(await sftp.ask(4, await sftp.file('/f', READ))), 0)
 })
+
+test('a connection beyond those that a thread keeps without a login is dropped, and the control plane is told', async (t) => {
+  const s = await setup(t, { tuning: { maxUnauthenticated: 2 } })
+  const sockets = [1, 2, 3].map(() => connectSocket(s.port, '127.0.0.1').on('error', () => {}))
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+  })
+  await Promise.race(sockets.map((socket) => once(socket.resume(), 'close')))
+  t.match(s.gatekeeper.dropped, [{ protocol: 'sftp', address: '127.0.0.1' }])
+  t.equal(s.gatekeeper.dropped.length, 1)
+})
