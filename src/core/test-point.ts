@@ -1,6 +1,6 @@
 // Named points at which a fault test makes the process or a worker die, once. Without FILEFLOW_TEST_POINT they are nothing.
 // Must not do anything else, and never without that variable; the one file of core that looks at a disk, for the tests' sake.
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 
 export type TestPoint =
   | 'upload.begun'
@@ -18,24 +18,25 @@ export type TestPoint =
   | 'rename.renamed'
   | 'remove.removed'
 
-/** `kill:NAME` ends the process as a power switch would, `crash:NAME` throws out of any handler in the thread that gets there. */
-const [how, where] = (process.env.FILEFLOW_TEST_POINT ?? '').split(':')
-/** A file: the point is live while it is there, and whoever gets there first takes it away. */
+/** `kill` ends the process as a power switch would, `crash` throws out of any handler in the thread that gets there. */
+const how = process.env.FILEFLOW_TEST_POINT
+/** A file that says which point is live, while it is there: whoever gets there first takes it away. */
 const fuse = process.env.FILEFLOW_TEST_FUSE
 
 export const testPoint: (name: TestPoint) => void =
-  where === undefined || fuse === undefined
+  how === undefined || fuse === undefined
     ? () => {}
     : (name) => {
-        if (name !== where || !burn(fuse)) return
+        if (!burn(fuse, name)) return
         if (how === 'kill') process.kill(process.pid, 'SIGKILL')
         setImmediate(() => {
           throw new Error(`test crash at ${name}`)
         })
       }
 
-function burn(file: string): boolean {
+function burn(file: string, name: TestPoint): boolean {
   try {
+    if (readFileSync(file, 'utf8') !== name) return false
     rmSync(file)
     return true
   } catch {

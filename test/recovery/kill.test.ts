@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Test, test } from 'tap'
+import { t as root, type Test, test } from 'tap'
 import type { TestPoint } from '../../src/core/test-point.ts'
 import { curlUpload, sftp } from '../support/clients.ts'
 import { startGateway, type TestGateway, until } from '../support/gateway.ts'
@@ -27,83 +27,84 @@ const POINTS: readonly (readonly [point: TestPoint, left: 'open' | 'committed', 
   ['delivery.settled', 'committed', ['sftp']],
 ]
 
+const folder = await mkdtemp(join(tmpdir(), 'fileflow-kill-'))
+root.teardown(() => rm(folder, { recursive: true, force: true }))
+/** Which point is live, while it is there. */
+const fuse = join(folder, 'fuse')
+
+/** One gateway after the other: what one test starts after its kill, the next one kills. */
+const start = (): Promise<TestGateway> =>
+  startGateway(root, { folder, env: { FILEFLOW_THREADS_SFTP: '1', FILEFLOW_TEST_POINT: 'kill', FILEFLOW_TEST_FUSE: fuse } })
+let running = await start()
+
 interface Stage {
-  readonly folder: string
+  /** The user, and its home. */
+  readonly name: string
   readonly inbox: string
   readonly local: string
   readonly content: Buffer
-  /** The fault is live while this file is there. */
-  readonly fuse: string
 }
 
-async function stage(t: Test): Promise<Stage> {
-  const folder = await mkdtemp(join(tmpdir(), 'fileflow-kill-'))
-  t.teardown(() => rm(folder, { recursive: true, force: true }))
-  const inbox = join(folder, 'inbox')
-  await mkdir(inbox)
-  const content = randomBytes(SIZE)
-  const local = join(folder, 'report.bin')
-  await writeFile(local, content)
-  return { folder, inbox, local, content, fuse: join(folder, 'fuse') }
-}
+let stages = 0
 
-const start = (t: Test, { folder, fuse }: Stage, point?: string): Promise<TestGateway> =>
-  startGateway(t, {
-    folder,
-    env: { FILEFLOW_THREADS_SFTP: '1', ...(point ? { FILEFLOW_TEST_POINT: point, FILEFLOW_TEST_FUSE: fuse } : {}) },
-  })
-
-const declare = (gateway: TestGateway, { inbox }: Stage): Promise<void> =>
-  gateway.apply({
+/** Users, a folder and a destination that no other test has. */
+async function stage(): Promise<Stage> {
+  const name = `partner${++stages}`
+  const at = { name, inbox: join(folder, `inbox-${name}`), local: join(folder, `${name}.bin`), content: randomBytes(SIZE) }
+  await mkdir(at.inbox)
+  await writeFile(at.local, at.content)
+  await running.apply({
     users: [
-      { username: 'customer1', password: PASSWORD, home: 'shared' },
-      { username: 'other', password: PASSWORD, home: 'shared' },
+      { username: name, password: PASSWORD, home: name },
+      { username: `other-${name}`, password: PASSWORD, home: name },
     ],
-    destinations: [{ name: 'inbox', type: 'local', base_path: inbox }],
-    rules: [{ name: 'all', source: { path: '/**' }, deliver: [{ to: 'inbox' }] }],
+    destinations: [{ name, type: 'local', base_path: at.inbox }],
+    rules: [{ name, source: { path: '/**', users: [name] }, deliver: [{ to: name }] }],
   })
+  return at
+}
 
-async function theFileIsWholeAndDeliveredOnce(t: Test, gateway: TestGateway, { inbox, content }: Stage): Promise<void> {
+async function theFileIsWholeAndDeliveredOnce(t: Test, gateway: TestGateway, { name, inbox, content }: Stage): Promise<void> {
   const deliveries = await until('the delivery', async () => {
-    const all = await gateway.deliveries()
+    const all = await gateway.deliveries(`&rule=${name}`)
     return all.length > 0 && all.every((d) => d.state === 'delivered') && all
   })
   t.equal(deliveries.length, 1, 'one delivery, no more')
   t.equal(deliveries[0]!.receipt?.sha256, createHash('sha256').update(content).digest('hex'))
-  t.ok((await readFile(join(gateway.files, 'shared', 'report.bin'))).equals(content), 'the file is whole under its name')
+  t.ok((await readFile(join(gateway.files, name, 'report.bin'))).equals(content), 'the file is whole under its name')
   t.same(await readdir(inbox), ['report.bin'], 'the destination holds it and nothing temporary')
   t.ok((await readFile(join(inbox, 'report.bin'))).equals(content), 'the destination has every byte')
-  t.same(await readdir(join(gateway.folder, 'data', 'staging')), [], 'nothing is left staged')
-  await until('the spool is empty', async () => (await readdir(join(gateway.folder, 'data', 'spool'))).length === 0)
+  t.same(await readdir(join(folder, 'data', 'staging')), [], 'nothing is left staged')
+  await until('the spool is empty', async () => (await readdir(join(folder, 'data', 'spool'))).length === 0)
   t.match(await gateway.api('GET', '/audit/verify'), { ok: true })
 }
 
 for (const [point, left, protocols] of POINTS) {
   for (const protocol of protocols) {
     test(`killed at ${point} of an upload by ${protocol}: ${left === 'open' ? 'nothing half is visible, and the partner can go on' : 'the file is whole and delivered once'}`, async (t) => {
-      const at = await stage(t)
-      const first = await start(t, at, `kill:${point}`)
-      await declare(first, at)
-      await writeFile(at.fuse, '')
+      const first = running
+      const at = await stage()
+      await writeFile(fuse, point)
       const upload = (gateway: TestGateway, verb: 'put' | 'resume') =>
         protocol === 'sftp'
-          ? sftp(gateway, 'customer1', PASSWORD, [`${verb === 'put' ? 'put' : 'reput'} ${at.local} report.bin`])
-          : curlUpload(gateway, 'customer1', PASSWORD, at.local, 'report.bin', verb === 'resume')
+          ? sftp(gateway, at.name, PASSWORD, [`${verb === 'put' ? 'put' : 'reput'} ${at.local} report.bin`])
+          : curlUpload(gateway, at.name, PASSWORD, at.local, 'report.bin', verb === 'resume')
       const result = await upload(first, 'put')
       t.equal(await first.ended, 'SIGKILL', 'the process died at that point')
       if (result.code === 0) t.equal(left, 'committed', 'only a committed upload may have been acknowledged')
-      const final = join(first.files, 'shared', 'report.bin')
+      const final = join(first.files, at.name, 'report.bin')
       if (existsSync(final)) t.ok((await readFile(final)).equals(at.content), 'what stands under the name is whole')
 
-      const second = await start(t, at)
+      const second = await start()
+      running = second
       if (left === 'open') {
         t.notOk(existsSync(final), 'the name is still free')
-        t.same(await second.deliveries(), [], 'no rule has fired')
+        t.same(await second.deliveries(`&rule=${at.name}`), [], 'no rule has fired')
         t.same(await readdir(at.inbox), [])
-        const states = (await second.transfers()).map((transfer) => transfer.state)
+        const states = (await second.transfers(`&user=${at.name}`)).map((transfer) => transfer.state)
         // a transfer that has just begun has told nobody yet, and has nothing to lose
         t.same(states, point === 'upload.begun' ? [] : ['aborted'])
-        const seenByOther = await sftp(second, 'other', PASSWORD, ['ls'])
+        const seenByOther = await sftp(second, `other-${at.name}`, PASSWORD, ['ls'])
         t.notMatch(seenByOther.stdout, /report\.bin/, 'another user of the same folder sees nothing of it')
         const again = await upload(second, point === 'upload.begun' ? 'put' : 'resume')
         t.equal(again.code, 0, again.stderr)
@@ -114,26 +115,24 @@ for (const [point, left, protocols] of POINTS) {
         0,
         'no session of the dead process lives on',
       )
-      await second.stop()
     })
   }
 }
 
 for (const point of ['rename.committed', 'rename.spooled', 'rename.renamed'] as const) {
   test(`killed at ${point}: a temporary name put into place is forwarded once, under its final name`, async (t) => {
-    const at = await stage(t)
-    const first = await start(t, at, `kill:${point}`)
-    await declare(first, at)
-    await writeFile(at.fuse, '')
-    await sftp(first, 'customer1', PASSWORD, [`put ${at.local} report.bin.filepart`, 'rename report.bin.filepart report.bin'])
+    const first = running
+    const at = await stage()
+    await writeFile(fuse, point)
+    await sftp(first, at.name, PASSWORD, [`put ${at.local} report.bin.filepart`, 'rename report.bin.filepart report.bin'])
     t.equal(await first.ended, 'SIGKILL')
-    const second = await start(t, at)
-    if (!existsSync(join(second.files, 'shared', 'report.bin'))) {
-      t.same(await second.deliveries(), [], 'nothing is owed for a rename that did not happen')
-      const again = await sftp(second, 'customer1', PASSWORD, ['rename report.bin.filepart report.bin'])
+    const second = await start()
+    running = second
+    if (!existsSync(join(second.files, at.name, 'report.bin'))) {
+      t.same(await second.deliveries(`&rule=${at.name}`), [], 'nothing is owed for a rename that did not happen')
+      const again = await sftp(second, at.name, PASSWORD, ['rename report.bin.filepart report.bin'])
       t.equal(again.code, 0, again.stderr)
     }
     await theFileIsWholeAndDeliveredOnce(t, second, at)
-    await second.stop()
   })
 }

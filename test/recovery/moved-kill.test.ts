@@ -37,7 +37,7 @@ for (const [point, how, quota, storage] of [
     const files = (at: string): string => join(at, storage === 'inside' ? 'data/files' : 'homes')
     const start = (at: string, env: NodeJS.ProcessEnv = {}) =>
       startGateway(t, { folder: at, env: { FILEFLOW_STORAGE_ROOT: files(at), ...env } })
-    const first = await start(old, { FILEFLOW_TEST_POINT: `kill:${point}`, FILEFLOW_TEST_FUSE: fuse })
+    const first = await start(old, { FILEFLOW_TEST_POINT: 'kill', FILEFLOW_TEST_FUSE: fuse })
     await first.apply({
       users: [{ username: 'u', password: PASSWORD, directories: ['/out'], ...(quota ? { quota: { files: 100 } } : {}) }],
       destinations: [{ name: 'inbox', type: 'local', base_path: inbox }],
@@ -45,7 +45,7 @@ for (const [point, how, quota, storage] of [
     })
     const before = await sftp(first, 'u', PASSWORD, [`put ${local} early`])
     t.equal(before.code, 0, before.stderr)
-    await writeFile(fuse, '')
+    await writeFile(fuse, point)
     await sftp(
       first,
       'u',

@@ -23,7 +23,7 @@ async function stage(t: Test) {
   const common = join(folder, 'common')
   for (const each of [own, common]) await mkdir(each)
   const start = (point?: string): Promise<TestGateway> =>
-    startGateway(t, { folder, env: point ? { FILEFLOW_TEST_POINT: `kill:${point}`, FILEFLOW_TEST_FUSE: fuse } : {} })
+    startGateway(t, { folder, env: point ? { FILEFLOW_TEST_POINT: 'kill', FILEFLOW_TEST_FUSE: fuse } : {} })
   const declare = (gateway: TestGateway): Promise<void> =>
     gateway.apply({
       users: [
@@ -61,7 +61,7 @@ for (const [point, command, left] of [
     const put = await sftp(first, 'u', PASSWORD, [`put ${s.local} a`, `put ${s.local} b`])
     t.equal(put.code, 0, put.stderr)
     t.same(await s.usage(first), { files: 2, bytes: 2 * SIZE })
-    await writeFile(s.fuse, '')
+    await writeFile(s.fuse, point)
     await sftp(first, 'u', PASSWORD, [command.replace('LOCAL', s.local)])
     t.equal(await first.ended, 'SIGKILL')
     const second = await s.start()

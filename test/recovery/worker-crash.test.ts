@@ -21,7 +21,7 @@ for (const protocol of ['sftp', 'ftp'] as const) {
     await mkdir(inbox)
     const gateway = await startGateway(t, {
       folder,
-      env: { FILEFLOW_TEST_POINT: 'crash:upload.written', FILEFLOW_TEST_FUSE: fuse, FILEFLOW_THREADS_SFTP: '1', FILEFLOW_THREADS_FTP: '1' },
+      env: { FILEFLOW_TEST_POINT: 'crash', FILEFLOW_TEST_FUSE: fuse, FILEFLOW_THREADS_SFTP: '1', FILEFLOW_THREADS_FTP: '1' },
     })
     await gateway.apply({
       users: [{ username: 'customer1', password: PASSWORD }],
@@ -31,7 +31,7 @@ for (const protocol of ['sftp', 'ftp'] as const) {
     const content = randomBytes(3_000_000)
     const local = join(folder, 'big.bin')
     await writeFile(local, content)
-    await writeFile(fuse, '')
+    await writeFile(fuse, 'upload.written')
     const put = (verb: 'put' | 'resume') =>
       protocol === 'sftp'
         ? sftp(gateway, 'customer1', PASSWORD, [`${verb === 'put' ? 'put' : 'reput'} ${local} big.bin`])
@@ -69,12 +69,12 @@ test('who gets the name of a removed account sees nothing of what that one did n
   const fuse = join(folder, 'fuse')
   const gateway = await startGateway(t, {
     folder,
-    env: { FILEFLOW_TEST_POINT: 'crash:upload.written', FILEFLOW_TEST_FUSE: fuse, FILEFLOW_THREADS_SFTP: '1' },
+    env: { FILEFLOW_TEST_POINT: 'crash', FILEFLOW_TEST_FUSE: fuse, FILEFLOW_THREADS_SFTP: '1' },
   })
   await gateway.apply({ users: [{ username: 'customer1', password: PASSWORD }] })
   const local = join(folder, 'secret.bin')
   await writeFile(local, randomBytes(300_000))
-  await writeFile(fuse, '')
+  await writeFile(fuse, 'upload.written')
   await sftp(gateway, 'customer1', PASSWORD, [`put ${local} secret.bin`])
   const sees = async () => (await sftp(gateway, 'customer1', PASSWORD, ['ls'])).stdout.includes('secret.bin')
   await until('its own uploader sees it', sees)

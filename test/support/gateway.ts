@@ -14,6 +14,9 @@ import type { TearsDown } from './far-process.ts'
 const ROOT = join(import.meta.dirname, '../..')
 const MAIN = join(ROOT, 'src/launch.mjs')
 
+// tap would have its hooks loaded by each process below a test, too: half a second of processor for each gateway
+delete process.env.NODE_OPTIONS
+
 export interface GatewayOptions {
   /** Kept between starts of the same gateway; a temporary one without it. */
   readonly folder?: string
