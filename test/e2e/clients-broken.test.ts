@@ -7,35 +7,51 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Test, test } from 'tap'
+import { t as root, type Test, test } from 'tap'
 import { lftp, SSH_OPTIONS, sftp } from '../support/clients.ts'
 import { run, startGateway, type TestGateway, until } from '../support/gateway.ts'
 
 const PASSWORD = 'correct-horse-battery'
 const MiB = 2 ** 20
 
+/** One for all tests of this file. */
+const gateway = await startGateway(root)
+
 interface Scene {
   readonly gateway: TestGateway
+  /** Uploads, may do without TLS. */
+  readonly user: string
+  /** Has the same home. */
+  readonly other: string
   readonly folder: string
   readonly home: string
   readonly target: string
+  /** Those of the user's files. */
+  deliveries(state?: string): ReturnType<TestGateway['deliveries']>
+  uploads(): ReturnType<TestGateway['transfers']>
 }
 
-async function scene(t: Test, env: NodeJS.ProcessEnv = {}): Promise<Scene> {
+let scenes = 0
+
+/** Users, a home and a destination that no other test has. */
+async function scene(t: Test): Promise<Scene> {
   const folder = await mkdtemp(join(tmpdir(), 'fileflow-broken-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const target = join(folder, 'target')
   await mkdir(target)
-  const gateway = await startGateway(t, { env })
+  const user = `partner${++scenes}`
+  const other = `other${scenes}`
   await gateway.apply({
     users: [
-      { username: 'partner', password: PASSWORD, home: 'common', require_tls: false },
-      { username: 'other', password: PASSWORD, home: 'common' },
+      { username: user, password: PASSWORD, home: user, require_tls: false },
+      { username: other, password: PASSWORD, home: user },
     ],
-    destinations: [{ name: 'here', type: 'local', base_path: target }],
-    rules: [{ name: 'all', source: { path: '/**' }, deliver: [{ to: 'here' }] }],
+    destinations: [{ name: user, type: 'local', base_path: target }],
+    rules: [{ name: user, source: { path: '/**', users: [user, other] }, deliver: [{ to: user }] }],
   })
-  return { gateway, folder, home: join(gateway.files, 'common'), target }
+  const deliveries = (state?: string) => gateway.deliveries(`&rule=${user}${state ? `&state=${state}` : ''}`)
+  const uploads = () => gateway.transfers(`&direction=upload&user=${user}`)
+  return { gateway, user, other, folder, home: join(gateway.files, user), target, deliveries, uploads }
 }
 
 /** A client process of its own group, so that a kill reaches the ssh below sftp. */
@@ -88,8 +104,8 @@ async function curlSize(s: Scene, user: string, name: string): Promise<number | 
 
 const curl = (name: string, tls: readonly string[]): Uploader => ({
   name,
-  start: (t, s, file, path) => start(t, 'curl', [...curlArgs('partner'), ...tls, '--limit-rate', '8M', '-T', file, ftpUrl(s, path)]),
-  resume: (s, file, path) => run('curl', [...curlArgs('partner'), ...tls, '-C', '-', '-T', file, ftpUrl(s, path)]),
+  start: (t, s, file, path) => start(t, 'curl', [...curlArgs(s.user), ...tls, '--limit-rate', '8M', '-T', file, ftpUrl(s, path)]),
+  resume: (s, file, path) => run('curl', [...curlArgs(s.user), ...tls, '-C', '-', '-T', file, ftpUrl(s, path)]),
   size: curlSize,
 })
 
@@ -102,10 +118,10 @@ const UPLOADERS: readonly Uploader[] = [
       start(
         t,
         'sshpass',
-        ['-e', 'sftp', ...SSH_OPTIONS, '-l', '65536', '-P', String(s.gateway.ports.sftp), '-b', '-', 'partner@127.0.0.1'],
+        ['-e', 'sftp', ...SSH_OPTIONS, '-l', '65536', '-P', String(s.gateway.ports.sftp), '-b', '-', `${s.user}@127.0.0.1`],
         `put ${file} ${path}\n`,
       ),
-    resume: (s, file, path) => sftp(s.gateway, 'partner', PASSWORD, [`reput ${file} ${path}`]),
+    resume: (s, file, path) => sftp(s.gateway, s.user, PASSWORD, [`reput ${file} ${path}`]),
     size: async (s, user, path) => {
       const listed = await sftp(s.gateway, user, PASSWORD, [`ls -ln ${path}`])
       const size = /^\S+\s+\S+\s+\S+\s+\S+\s+(\d+) /m.exec(listed.stdout)
@@ -116,7 +132,7 @@ const UPLOADERS: readonly Uploader[] = [
 
 test('a client killed in the middle leaves nothing under the name and delivers nothing; it alone sees its partial, and resumes to the whole file', async (t) => {
   const s = await scene(t)
-  for (const uploader of UPLOADERS) {
+  const killed = async (uploader: Uploader) => {
     for (const [size, position] of [
       [24 * MiB + 1, 1],
       [40 * MiB + 77, 21 * MiB],
@@ -131,29 +147,28 @@ test('a client killed in the middle leaves nothing under the name and delivers n
       t.notOk((await readdir(s.home)).includes(name), `${what}: no name while it comes in`)
       await kill9(client)
       const aborted = await until('the upload has ended', async () =>
-        (await s.gateway.transfers('&direction=upload')).find((transfer) => transfer.path === `/${name}` && transfer.state !== 'open'),
+        (await s.uploads()).find((transfer) => transfer.path === `/${name}` && transfer.state !== 'open'),
       )
       t.equal(aborted.state, 'aborted', what)
       t.notOk((await readdir(s.home)).includes(name), `${what}: no file under its name`)
-      const partial = await uploader.size(s, 'partner', name)
+      const partial = await uploader.size(s, s.user, name)
       t.ok(partial !== null && partial >= position && partial < size, `${what}: the uploader sees its partial (${partial})`)
-      t.equal(await uploader.size(s, 'other', name), null, `${what}: another user of the same home sees nothing`)
+      t.equal(await uploader.size(s, s.other, name), null, `${what}: another user of the same home sees nothing`)
       t.notOk(
-        (await s.gateway.deliveries()).some((delivery) => delivery.path === `/${name}`),
+        (await s.deliveries()).some((delivery) => delivery.path === `/${name}`),
         `${what}: no delivery`,
       )
       const resumed = await uploader.resume(s, file, name)
       t.equal(resumed.code, 0, `${what}: resumes ${resumed.stderr}`)
       t.ok(content.equals(await readFile(join(s.home, name))), `${what}: the file is whole`)
-      await until('the delivery', async () =>
-        (await s.gateway.deliveries('&state=delivered')).find((delivery) => delivery.path === `/${name}`),
-      )
+      await until('the delivery', async () => (await s.deliveries('delivered')).find((delivery) => delivery.path === `/${name}`))
       t.ok(content.equals(await readFile(join(s.target, name))), `${what}: the destination has the whole`)
-      const all = (await s.gateway.transfers('&direction=upload')).filter((transfer) => transfer.path === `/${name}`)
+      const all = (await s.uploads()).filter((transfer) => transfer.path === `/${name}`)
       t.same(all.map((transfer) => transfer.state).sort(), ['aborted', 'completed'], what)
       t.equal(all.find((transfer) => transfer.state === 'completed')?.sha256, sha256(content), `${what}: the right hash is on record`)
     }
   }
+  await Promise.all(UPLOADERS.map(killed))
 })
 
 test('clients killed at random moments near the end of small uploads never leave a short file or deliver one', async (t) => {
@@ -161,28 +176,25 @@ test('clients killed at random moments near the end of small uploads never leave
   const content = randomBytes(6 * MiB)
   const file = join(s.folder, 'content')
   await writeFile(file, content)
-  for (const uploader of UPLOADERS) {
+  const killed = async (uploader: Uploader) => {
     for (let round = 0; round < 4; round++) {
       const name = `${uploader.name}-${round}.bin`
       const client = uploader.start(t, s, file, name)
-      await until('the upload began or ended', async () =>
-        (await s.gateway.transfers('&direction=upload')).find((transfer) => transfer.path === `/${name}`),
-      )
+      await until('the upload began or ended', async () => (await s.uploads()).find((transfer) => transfer.path === `/${name}`))
       const spare = round * 200
       const end = performance.now() + spare
       await until('a moment', () => performance.now() >= end || client.exitCode !== null)
       await kill9(client)
       const transfer = await until('the upload has ended', async () =>
-        (await s.gateway.transfers('&direction=upload')).find(
-          (one) => one.path === `/${name}` && !['open', 'committing'].includes(one.state),
-        ),
+        (await s.uploads()).find((one) => one.path === `/${name}` && !['open', 'committing'].includes(one.state)),
       )
       const there = await readFile(join(s.home, name)).catch(() => null)
       if (transfer.state === 'completed') t.ok(there && content.equals(there), `${name}: completed means whole`)
       else t.ok(there === null || content.equals(there), `${name}: ${transfer.state}, nothing half under the name`)
     }
   }
-  for (const delivery of await s.gateway.deliveries()) t.equal(delivery.size, content.length, `${delivery.path} was delivered whole`)
+  await Promise.all(UPLOADERS.map(killed))
+  for (const delivery of await s.deliveries()) t.equal(delivery.size, content.length, `${delivery.path} was delivered whole`)
 })
 
 test('disabling a user ends its uploads in flight at once, over all protocols, and nothing is published', async (t) => {
@@ -194,7 +206,7 @@ test('disabling a user ends its uploads in flight at once, over all protocols, a
     const client = uploader.start(t, s, file, name)
     const gone = once(client, 'exit')
     await inFlight(s, `/${name}`, 2 * MiB)
-    await s.gateway.api('POST', '/users/partner/disable')
+    await s.gateway.api('POST', `/users/${s.user}/disable`)
     await gone
     t.not(client.exitCode, 0, `${uploader.name}: the client is told`)
     const sessions = await until('no session is left', async () => {
@@ -204,9 +216,9 @@ test('disabling a user ends its uploads in flight at once, over all protocols, a
     t.ok(sessions)
     t.same(await readdir(s.home).then((names) => names.filter((n) => n === name)), [], `${uploader.name}: nothing is published`)
     t.not((await uploader.resume(s, file, name)).code, 0, `${uploader.name}: no new login`)
-    await s.gateway.api('POST', '/users/partner/enable')
+    await s.gateway.api('POST', `/users/${s.user}/enable`)
   }
-  t.same(await s.gateway.deliveries(), [])
+  t.same(await s.deliveries(), [])
 })
 
 /** A bare FTP control connection, as a person with netcat has it. */
@@ -251,7 +263,7 @@ class Control {
 async function storeByHand(s: Scene, name: string, size: number): Promise<string> {
   const control = new Control(s.gateway.ports.ftp)
   await control.reply()
-  await control.ask('USER partner')
+  await control.ask(`USER ${s.user}`)
   await control.ask(`PASS ${PASSWORD}`)
   const port = Number(/\(\|\|\|(\d+)\|\)/.exec(await control.ask('EPSV'))![1])
   const data = connect({ port, host: '127.0.0.1' })
@@ -269,7 +281,7 @@ test('a user that needs TLS is refused in clear before it sends its password', a
   const control = new Control(s.gateway.ports.ftp)
   t.teardown(() => control.close())
   t.match(await control.reply(), /^220/)
-  t.match(await control.ask('USER other'), /^530/, 'USER is answered 530: the client never sends the password')
+  t.match(await control.ask(`USER ${s.other}`), /^530/, 'USER is answered 530: the client never sends the password')
   t.match(await control.ask(`PASS ${PASSWORD}`), /^503/)
   t.match(await control.ask('USER nobody-there'), /^530/, 'an unknown user looks the same')
 })
@@ -279,50 +291,50 @@ test('a change of permissions acts on the next operation of a live session, FTP 
   const control = new Control(s.gateway.ports.ftp)
   t.teardown(() => control.close())
   await control.reply()
-  await control.ask('USER partner')
+  await control.ask(`USER ${s.user}`)
   t.match(await control.ask(`PASS ${PASSWORD}`), /^230/)
   t.match(await control.ask('MKD before'), /^257/)
   const ssh = start(
     t,
     'sshpass',
-    ['-e', 'sftp', ...SSH_OPTIONS, '-P', String(s.gateway.ports.sftp), '-b', '-', 'partner@127.0.0.1'],
+    ['-e', 'sftp', ...SSH_OPTIONS, '-P', String(s.gateway.ports.sftp), '-b', '-', `${s.user}@127.0.0.1`],
     '-mkdir sftp-before\n',
   )
   await until('the folder made over SFTP', async () => (await readdir(s.home)).includes('sftp-before'))
-  await s.gateway.api('PATCH', '/users/partner', { permissions: [{ path: '/', allow: ['list', 'download'] }] })
+  await s.gateway.api('PATCH', `/users/${s.user}`, { permissions: [{ path: '/', allow: ['list', 'download'] }] })
   t.match(await control.ask('MKD after'), /^550/)
   ssh.stdin!.write('-mkdir sftp-after\n')
   const ended = once(ssh, 'exit')
   ssh.stdin!.end('bye\n')
   await ended
   t.same((await readdir(s.home)).sort(), ['before', 'sftp-before'])
-  await s.gateway.api('PATCH', '/users/partner', { permissions: null })
+  await s.gateway.api('PATCH', `/users/${s.user}`, { permissions: null })
   t.match(await control.ask('MKD after'), /^257/, 'and back, in the same session')
 })
 
 test('quota and the largest file size are answered 552 or a failure, and leave nothing half', async (t) => {
   const s = await scene(t)
-  await s.gateway.api('PATCH', '/users/partner', { limits: { max_file_size: '1MiB' } })
+  await s.gateway.api('PATCH', `/users/${s.user}`, { limits: { max_file_size: '1MiB' } })
   const file = join(s.folder, 'big')
   await writeFile(file, randomBytes(8 * MiB))
   const attempt = async (what: string) => {
     t.match(await storeByHand(s, 'big-ftp', 8 * MiB), /^552/, `${what} FTP`)
-    const ftps = await run('curl', [...curlArgs('partner'), '--ssl-reqd', '-T', file, ftpUrl(s, 'big-ftps')])
+    const ftps = await run('curl', [...curlArgs(s.user), '--ssl-reqd', '-T', file, ftpUrl(s, 'big-ftps')])
     t.not(ftps.code, 0, `${what} FTPS`)
-    const ssh = await sftp(s.gateway, 'partner', PASSWORD, [`put ${file} big-sftp`])
+    const ssh = await sftp(s.gateway, s.user, PASSWORD, [`put ${file} big-sftp`])
     t.not(ssh.code, 0, `${what} SFTP`)
-    const tool = await lftp(s.gateway, 'partner', PASSWORD, [`put ${file} -o big-lftp`])
+    const tool = await lftp(s.gateway, s.user, PASSWORD, [`put ${file} -o big-lftp`])
     t.not(tool.code, 0, `${what} lftp`)
     t.same(await readdir(s.home), [], `${what}: nothing under any name`)
   }
   await attempt('max_file_size')
-  await s.gateway.api('PATCH', '/users/partner', { limits: null, quota: { bytes: '3MiB' } })
+  await s.gateway.api('PATCH', `/users/${s.user}`, { limits: null, quota: { bytes: '3MiB' } })
   await attempt('quota')
-  t.same(await s.gateway.deliveries(), [])
+  t.same(await s.deliveries(), [])
   await writeFile(file, randomBytes(1000))
-  await s.gateway.api('PATCH', '/users/partner', { quota: { bytes: '20MiB', files: 2 } })
-  for (const name of ['one', 'two']) t.equal((await sftp(s.gateway, 'partner', PASSWORD, [`put ${file} ${name}`])).code, 0, name)
-  t.not((await sftp(s.gateway, 'partner', PASSWORD, [`put ${file} three`])).code, 0, 'the third file is over the quota')
+  await s.gateway.api('PATCH', `/users/${s.user}`, { quota: { bytes: '20MiB', files: 2 } })
+  for (const name of ['one', 'two']) t.equal((await sftp(s.gateway, s.user, PASSWORD, [`put ${file} ${name}`])).code, 0, name)
+  t.not((await sftp(s.gateway, s.user, PASSWORD, [`put ${file} three`])).code, 0, 'the third file is over the quota')
   t.same((await readdir(s.home)).sort(), ['one', 'two'])
 })
 
@@ -333,7 +345,7 @@ test('an address that guesses passwords is banned after eight failures over both
     const control = new Control(s.gateway.ports.ftp, '127.0.0.2')
     await control.reply()
     for (let n = 0; n < 4 && failures < 8; n++, failures++) {
-      t.match(await control.ask('USER partner'), /^331/, `try ${failures + 1}`)
+      t.match(await control.ask(`USER ${s.user}`), /^331/, `try ${failures + 1}`)
       t.match(await control.ask('PASS guess'), /^(530|421)/)
     }
     control.close()
@@ -343,13 +355,13 @@ test('an address that guesses passwords is banned after eight failures over both
   banned.close()
   const ssh = await run(
     'sshpass',
-    ['-e', 'sftp', ...SSH_OPTIONS, '-o', 'BindAddress=127.0.0.2', '-P', String(s.gateway.ports.sftp), '-b', '-', 'partner@127.0.0.1'],
+    ['-e', 'sftp', ...SSH_OPTIONS, '-o', 'BindAddress=127.0.0.2', '-P', String(s.gateway.ports.sftp), '-b', '-', `${s.user}@127.0.0.1`],
     {
       env: { SSHPASS: PASSWORD },
       input: 'ls\n',
     },
   )
   t.not(ssh.code, 0, 'also over SFTP, with the right password')
-  const fine = await sftp(s.gateway, 'partner', PASSWORD, ['ls'])
+  const fine = await sftp(s.gateway, s.user, PASSWORD, ['ls'])
   t.equal(fine.code, 0, `another address is not affected ${fine.stderr}`)
 })

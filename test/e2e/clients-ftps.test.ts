@@ -5,7 +5,7 @@ import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect as tlsConnect } from 'node:tls'
-import { type Test, test } from 'tap'
+import { t as root, type Test, test } from 'tap'
 import { RawClient, received } from '../listeners/ftp/support.ts'
 import { run, startGateway, type TestGateway, until } from '../support/gateway.ts'
 
@@ -31,19 +31,37 @@ async function certificate(folder: string, name: string, ...more: readonly strin
   return shown.stdout.trim().split('=')[1]!
 }
 
+const own = await folderFor(root)
+const FIRST = await certificate(own, 'first')
+const SECOND = await certificate(own, 'second')
+const shows = async (name: string): Promise<void> => {
+  for (const kind of ['crt', 'key']) await copyFile(join(own, `${name}.${kind}`), join(own, `now.${kind}`))
+}
+await shows('first')
+
+/** One for all tests of this file that need no other settings, each with users of its own. */
+const gateway = await startGateway(root, {
+  env: {
+    FILEFLOW_FTP_TLS_IMPLICIT_PORT: '0',
+    FILEFLOW_THREADS_FTP: '2',
+    FILEFLOW_FTP_TLS_CLIENT_CERTIFICATES: 'true',
+    FILEFLOW_FTP_TLS_CERT: join(own, 'now.crt'),
+    FILEFLOW_FTP_TLS_KEY: join(own, 'now.key'),
+  },
+})
+
 const implicitPort = (gateway: TestGateway): number =>
   (gateway.log.find(({ event }) => event === 'ready') as unknown as { ftp: { implicit_port: number } }).ftp.implicit_port
 
 test('implicit TLS on one port over two threads: the ready line names it, and curl puts and gets every time', async (t) => {
   const folder = await folderFor(t)
-  const gateway = await startGateway(t, { env: { FILEFLOW_FTP_TLS_IMPLICIT_PORT: '0', FILEFLOW_THREADS_FTP: '2' } })
-  await gateway.apply({ users: [{ username: 'partner', password: PASSWORD }] })
+  await gateway.apply({ users: [{ username: 'implicit', password: PASSWORD }] })
   const port = implicitPort(gateway)
   t.ok(port > 0 && port !== gateway.ports.ftp)
-  const curl = (...args: string[]) => run('curl', ['-sS', '--insecure', '--user', `partner:${PASSWORD}`, ...args])
+  const curl = (...args: string[]) => run('curl', ['-sS', '--insecure', '--user', `implicit:${PASSWORD}`, ...args])
   for (let i = 0; i < 6; i++) {
     t.match(await curl('-T', join(folder, 'up'), `ftps://127.0.0.1:${port}/f${i}`), { code: 0 })
-    t.ok(CONTENT.equals(await readFile(join(gateway.files, 'partner', `f${i}`))))
+    t.ok(CONTENT.equals(await readFile(join(gateway.files, 'implicit', `f${i}`))))
     t.match(await curl('-o', join(folder, 'down'), `ftps://127.0.0.1:${port}/f${i}`), { code: 0 })
     t.ok(CONTENT.equals(await readFile(join(folder, 'down'))))
   }
@@ -57,7 +75,7 @@ test('implicit TLS on one port over two threads: the ready line names it, and cu
 test('TLS sessions resume: openssl on the control connection, Python’s ssl on the data connection, TLS 1.2 and 1.3', async (t) => {
   const folder = await folderFor(t)
   const gateway = await startGateway(t, { env: { FILEFLOW_FTP_TLS_IMPLICIT_PORT: '0', FILEFLOW_THREADS_FTP: '1' } })
-  await gateway.apply({ users: [{ username: 'partner', password: PASSWORD }] })
+  await gateway.apply({ users: [{ username: 'resuming', password: PASSWORD }] })
   const port = implicitPort(gateway)
   for (const version of ['tls1_2', 'tls1_3']) {
     const session = join(folder, version)
@@ -75,7 +93,7 @@ class Reusing(ftplib.FTP_TLS):
         conn = self.context.wrap_socket(conn, session=self.sock.session)
         print(cmd, conn.session_reused)
         return conn, size
-f = Reusing(context=context); f.connect('127.0.0.1', ${gateway.ports.ftp}, timeout=20); f.login('partner', '${PASSWORD}'); f.prot_p()
+f = Reusing(context=context); f.connect('127.0.0.1', ${gateway.ports.ftp}, timeout=20); f.login('resuming', '${PASSWORD}'); f.prot_p()
 f.storbinary('STOR ${version}', io.BytesIO(b'x' * 1000)); f.retrbinary('RETR ${version}', lambda b: None); f.nlst(); f.quit()`
     const python = await run('python3', ['-c', script])
     t.equal(python.stdout, `STOR ${version} True\nRETR ${version} True\nNLST True\n`, python.stderr)
@@ -128,7 +146,6 @@ test('a client certificate that is listed on the user logs in without a password
   const mine = await certificate(folder, 'mine')
   await certificate(folder, 'other')
   const old = await certificate(folder, 'old', '-not_before', '20200101000000Z', '-not_after', '20200102000000Z').catch(() => null)
-  const gateway = await startGateway(t, { env: { FILEFLOW_FTP_TLS_CLIENT_CERTIFICATES: 'true' } })
   await gateway.apply({
     users: [
       { username: 'partner', password: PASSWORD, certificates: [mine.toLowerCase(), ...(old ? [old] : [])] },
@@ -164,19 +181,12 @@ test('a client certificate that is listed on the user logs in without a password
 })
 
 test('a renewed certificate is shown to new sessions after SIGHUP; one that lives keeps its own, on its data connections too', async (t) => {
-  const folder = await folderFor(t)
-  const first = await certificate(folder, 'first')
-  const second = await certificate(folder, 'second')
-  for (const kind of ['crt', 'key']) await copyFile(join(folder, `first.${kind}`), join(folder, `now.${kind}`))
-  const gateway = await startGateway(t, {
-    env: { FILEFLOW_FTP_TLS_CERT: join(folder, 'now.crt'), FILEFLOW_FTP_TLS_KEY: join(folder, 'now.key') },
-  })
-  await gateway.apply({ users: [{ username: 'partner', password: PASSWORD }] })
+  await gateway.apply({ users: [{ username: 'renewed', password: PASSWORD }] })
   const login = async () => {
     const client = await RawClient.open(gateway.ports.ftp)
     await client.ask('AUTH TLS')
     await client.startTls()
-    for (const line of ['USER partner', `PASS ${PASSWORD}`, 'PBSZ 0', 'PROT P']) await client.ask(line)
+    for (const line of ['USER renewed', `PASS ${PASSWORD}`, 'PBSZ 0', 'PROT P']) await client.ask(line)
     return client
   }
   /** The fingerprint that a listing's data connection shows. */
@@ -193,24 +203,23 @@ test('a renewed certificate is shown to new sessions after SIGHUP; one that live
     return fingerprint
   }
   const before = await login()
-  t.equal(await shown(before), first)
-  for (const kind of ['crt', 'key']) await copyFile(join(folder, `second.${kind}`), join(folder, `now.${kind}`))
+  t.equal(await shown(before), FIRST)
+  await shows('second')
   gateway.kill('SIGHUP')
   await until('the reload', () => gateway.log.find(({ event }) => event === 'reloaded'))
   const after = await until('a session with the new certificate', async () => {
     const client = await login()
-    return (await shown(client)) === second ? client : client.socket.destroy() && false
+    return (await shown(client)) === SECOND ? client : client.socket.destroy() && false
   })
-  t.equal(await shown(before), first, 'the old session goes on')
+  t.equal(await shown(before), FIRST, 'the old session goes on')
   for (const client of [before, after]) client.socket.destroy()
 })
 
 test('the page of sessions shows the command in flight and how fast it goes', async (t) => {
   const folder = await folderFor(t)
-  const gateway = await startGateway(t)
-  await gateway.apply({ users: [{ username: 'partner', password: PASSWORD, limits: { upload_rate: 50_000 } }] })
+  await gateway.apply({ users: [{ username: 'slow', password: PASSWORD, limits: { upload_rate: 50_000 } }] })
   const upload = run('curl', [
-    ...['-sS', '--insecure', '--ssl-reqd', '--user', `partner:${PASSWORD}`, '-T', join(folder, 'up')],
+    ...['-sS', '--insecure', '--ssl-reqd', '--user', `slow:${PASSWORD}`, '-T', join(folder, 'up')],
     `ftp://127.0.0.1:${gateway.ports.ftp}/f`,
   ])
   type Sessions = { items: { doing: string | null; transfers: { path: string; rate: number; bytes: number }[] }[] }

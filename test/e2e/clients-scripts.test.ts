@@ -89,7 +89,7 @@ t.close()
 `
 
 test('Python programs with ftplib and paramiko and a session like FileZilla’s do all that partners do, and temporary names are delivered once under the final name', async (t) => {
-  const s = await scene(t)
+  const s = await scene(t, 'partner')
   const source = join(s.out, 'sub/large.bin')
   const whole = TREE['sub/large.bin']!
   const home = join(s.gateway.files, 'partner')
@@ -115,11 +115,11 @@ test('Python programs with ftplib and paramiko and a session like FileZilla’s 
 })
 
 test('OpenSSH sftp and scp in both modes: trees, reput, rename, mkdir, chmod by permission, 2,000 entries', async (t) => {
-  const s = await scene(t)
-  const home = join(s.gateway.files, 'partner')
+  const s = await scene(t, 'openssh')
+  const home = join(s.gateway.files, 'openssh')
   const port = String(s.gateway.ports.sftp)
   const env = { SSHPASS: PASSWORD, LC_ALL: 'C.UTF-8' }
-  const sftp = (commands: readonly string[], extra: readonly string[] = [], user = 'partner') =>
+  const sftp = (commands: readonly string[], extra: readonly string[] = [], user = 'openssh') =>
     run('sshpass', ['-e', 'sftp', ...SSH_OPTIONS, '-P', port, ...extra, '-b', '-', `${user}@127.0.0.1`], {
       input: `${commands.join('\n')}\n`,
       env,
@@ -128,7 +128,7 @@ test('OpenSSH sftp and scp in both modes: trees, reput, rename, mkdir, chmod by 
 
   ok(t, await sftp(['mkdir up', `put -rp ${s.out} up`]), 'put -r')
   await holdsTree(t, join(home, 'up/out'), 'put -r')
-  await deliveredTree(t, s, 'partner', 'up/out/')
+  await deliveredTree(t, s, 'openssh', 'up/out/')
   await mkdir(join(s.folder, 'back'))
   ok(t, await sftp([`get -rp up/out ${join(s.folder, 'back')}`]), 'get -r')
   await holdsTree(t, join(s.folder, 'back/out'), 'get -r')
@@ -137,13 +137,13 @@ test('OpenSSH sftp and scp in both modes: trees, reput, rename, mkdir, chmod by 
   ok(t, await sftp([`reput ${join(s.out, 'sub/large.bin')} half.bin`, 'rename half.bin moved.bin', 'mkdir new', 'rmdir new']), 'reput')
   t.ok(whole.equals(await readFile(join(home, 'moved.bin'))), 'reput and rename')
   t.not((await sftp(['chmod 600 moved.bin'])).code, 0, 'chmod is not among the default permissions')
-  await s.gateway.api('PATCH', '/users/partner', {
+  await s.gateway.api('PATCH', '/users/openssh', {
     permissions: [{ path: '/', allow: ['list', 'download', 'upload', 'overwrite', 'chmod'] }],
   })
   ok(t, await sftp(['chmod 640 moved.bin']), 'chmod allowed')
   t.match((await sftp(['ls -l moved.bin'])).stdout, /^-rw-r-----/m)
   t.not((await sftp(['rm moved.bin'])).code, 0, 'delete is not allowed now')
-  await s.gateway.api('PATCH', '/users/partner', { permissions: null })
+  await s.gateway.api('PATCH', '/users/openssh', { permissions: null })
 
   for (const [mode, flags] of [
     ['scp', ['-s']],
@@ -151,13 +151,13 @@ test('OpenSSH sftp and scp in both modes: trees, reput, rename, mkdir, chmod by 
   ] as const) {
     const to = mode === 'scp' ? 'scp-s' : 'scp-o'
     ok(t, await sftp([`mkdir ${to}`]), to)
-    ok(t, await scp(...flags, '-rp', s.out, `partner@127.0.0.1:/${to}/`), `${mode} up`)
+    ok(t, await scp(...flags, '-rp', s.out, `openssh@127.0.0.1:/${to}/`), `${mode} up`)
     await holdsTree(t, join(home, to, 'out'), `${mode} up`)
-    await deliveredTree(t, s, 'partner', `${to}/out/`)
+    await deliveredTree(t, s, 'openssh', `${to}/out/`)
     await mkdir(join(s.folder, to))
-    ok(t, await scp(...flags, '-rp', `partner@127.0.0.1:/${to}/out`, join(s.folder, to)), `${mode} down`)
+    ok(t, await scp(...flags, '-rp', `openssh@127.0.0.1:/${to}/out`, join(s.folder, to)), `${mode} down`)
     await holdsTree(t, join(s.folder, to, 'out'), `${mode} down`)
-    t.not((await scp(...flags, 'partner@127.0.0.1:/nothing', s.folder)).code, 0, `${mode}: a missing file is an error`)
+    t.not((await scp(...flags, 'openssh@127.0.0.1:/nothing', s.folder)).code, 0, `${mode}: a missing file is an error`)
   }
   await mkdir(join(home, 'many'))
   const names = Array.from({ length: 2000 }, (_, i) => `entry-${String(i).padStart(4, '0')} ${'x'.repeat(i % 50)}.txt`)
@@ -173,7 +173,7 @@ test('OpenSSH sftp and scp in both modes: trees, reput, rename, mkdir, chmod by 
     [...names].sort(),
     '2,000 entries',
   )
-  const nlst = await lftp(s.gateway, 'partner', PASSWORD, ['cls -1 /many'])
+  const nlst = await lftp(s.gateway, 'openssh', PASSWORD, ['cls -1 /many'])
   t.same(
     nlst.stdout
       .split('\n')

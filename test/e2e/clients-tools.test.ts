@@ -6,9 +6,9 @@ import { run, until } from '../support/gateway.ts'
 import { deliveredTree, holdsTree, ok, PASSWORD, put, scene, TREE } from '../support/partner-tree.ts'
 
 test('curl uploads, resumes, lists, renames and downloads over FTPS and SFTP', async (t) => {
-  const s = await scene(t)
-  const home = join(s.gateway.files, 'partner')
-  const login = ['-sS', '--insecure', '--user', `partner:${PASSWORD}`]
+  const s = await scene(t, 'curl')
+  const home = join(s.gateway.files, 'curl')
+  const login = ['-sS', '--insecure', '--user', `curl:${PASSWORD}`]
   const whole = TREE['sub/large.bin']!
   for (const scheme of ['ftp', 'sftp'] as const) {
     const tls = scheme === 'ftp' ? ['--ssl-reqd'] : []
@@ -49,18 +49,18 @@ test('curl uploads, resumes, lists, renames and downloads over FTPS and SFTP', a
 })
 
 test('rclone copies, checks and syncs a tree over FTPS and SFTP, and each file is delivered once', async (t) => {
-  const s = await scene(t)
+  const s = await scene(t, 'rclone')
   const obscured = (await run('rclone', ['obscure', PASSWORD])).stdout.trim()
   const config = join(s.folder, 'rclone.conf')
   const common = (scheme: 'ftp' | 'sftp') =>
-    `[${scheme}]\ntype = ${scheme}\nhost = 127.0.0.1\nport = ${s.gateway.ports[scheme]}\nuser = partner\npass = ${obscured}\n`
+    `[${scheme}]\ntype = ${scheme}\nhost = 127.0.0.1\nport = ${s.gateway.ports[scheme]}\nuser = rclone\npass = ${obscured}\n`
   await writeFile(config, `${common('ftp')}explicit_tls = true\nno_check_certificate = true\n${common('sftp')}`)
   for (const scheme of ['ftp', 'sftp'] as const) {
     const rclone = (...args: string[]) => run('rclone', ['--config', config, '--multi-thread-streams', '0', '--retries', '1', ...args])
     ok(t, await rclone('copy', s.out, `${scheme}:${scheme}`), `${scheme} copy`)
-    await holdsTree(t, join(s.gateway.files, 'partner', scheme), `${scheme} copy`)
+    await holdsTree(t, join(s.gateway.files, 'rclone', scheme), `${scheme} copy`)
     ok(t, await rclone('check', ...(scheme === 'ftp' ? ['--download'] : []), s.out, `${scheme}:${scheme}`), `${scheme} check`)
-    await deliveredTree(t, s, 'partner', `${scheme}/`)
+    await deliveredTree(t, s, 'rclone', `${scheme}/`)
     const back = join(s.folder, `back-${scheme}`)
     await put(join(back, 'stale.txt'), 'goes')
     ok(t, await rclone('sync', `${scheme}:${scheme}`, back), `${scheme} sync back`)
@@ -68,31 +68,27 @@ test('rclone copies, checks and syncs a tree over FTPS and SFTP, and each file i
     t.notOk((await readdir(back)).includes('stale.txt'))
     await rm(join(back, 'a.txt'))
     ok(t, await rclone('sync', back, `${scheme}:${scheme}`), `${scheme} sync away`)
-    t.notOk((await readdir(join(s.gateway.files, 'partner', scheme))).includes('a.txt'), `${scheme}: what is gone here is gone there`)
+    t.notOk((await readdir(join(s.gateway.files, 'rclone', scheme))).includes('a.txt'), `${scheme}: what is gone here is gone there`)
   }
 })
 
 test('lftp mirrors a tree both ways over FTPS and SFTP, and each file is delivered once', async (t) => {
-  const s = await scene(t)
+  const s = await scene(t, 'lftp')
   for (const protocol of ['ftp', 'sftp'] as const) {
-    ok(
-      t,
-      await lftp(s.gateway, 'partner', PASSWORD, [`mirror -R --parallel=3 ${s.out} /${protocol}`], { protocol }),
-      `${protocol} mirror -R`,
-    )
-    await holdsTree(t, join(s.gateway.files, 'partner', protocol), `${protocol} mirror -R`)
-    await deliveredTree(t, s, 'partner', `${protocol}/`)
+    ok(t, await lftp(s.gateway, 'lftp', PASSWORD, [`mirror -R --parallel=3 ${s.out} /${protocol}`], { protocol }), `${protocol} mirror -R`)
+    await holdsTree(t, join(s.gateway.files, 'lftp', protocol), `${protocol} mirror -R`)
+    await deliveredTree(t, s, 'lftp', `${protocol}/`)
     const back = join(s.folder, `back-${protocol}`)
-    ok(t, await lftp(s.gateway, 'partner', PASSWORD, [`mirror /${protocol} ${back}`], { protocol }), `${protocol} mirror`)
+    ok(t, await lftp(s.gateway, 'lftp', PASSWORD, [`mirror /${protocol} ${back}`], { protocol }), `${protocol} mirror`)
     await holdsTree(t, back, `${protocol} mirror`)
-    const again = await lftp(s.gateway, 'partner', PASSWORD, [`mirror -R -v ${s.out} /${protocol}`], { protocol })
+    const again = await lftp(s.gateway, 'lftp', PASSWORD, [`mirror -R -v ${s.out} /${protocol}`], { protocol })
     ok(t, again, `${protocol} mirror again`)
     t.notMatch(again.stdout, /Transferring file/, `${protocol}: a second mirror moves nothing: times and sizes are kept`)
   }
 })
 
 test('ncftp and tnftp work in clear for a user that may', async (t) => {
-  const s = await scene(t)
+  const s = await scene(t, 'plain', { require_tls: false })
   const port = String(s.gateway.ports.ftp)
   const home = join(s.gateway.files, 'plain')
   const login = ['-u', 'plain', '-p', PASSWORD, '-P', port]
@@ -131,7 +127,7 @@ test('ncftp and tnftp work in clear for a user that may', async (t) => {
     (await s.gateway.deliveries('&state=delivered')).some((d) => d.path === '/tn/large.bin'),
   )
   t.same(
-    (await s.gateway.deliveries()).map((d) => d.path).filter((path) => path.startsWith('/tn/')),
+    (await s.gateway.deliveries('&rule=plain')).map((d) => d.path).filter((path) => path.startsWith('/tn/')),
     ['/tn/large.bin'],
     'one delivery, under the final name',
   )

@@ -5,24 +5,23 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
-import { type Test, test } from 'tap'
+import { t as root, type Test, test } from 'tap'
 import { isOwnTarget } from '../../src/listeners/ftp/active.ts'
 import { RawClient, received } from '../listeners/ftp/support.ts'
+import { apart } from '../support/apart.ts'
 import { run, startGateway, type TestGateway } from '../support/gateway.ts'
 
 const PASSWORD = 'correct-horse-battery'
 const HAS_IPV6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'))
 
-async function gatewayFor(t: Test, env: NodeJS.ProcessEnv = {}): Promise<TestGateway> {
-  const gateway = await startGateway(t, { env })
-  await gateway.apply({
-    users: [
-      { username: 'partner', password: PASSWORD, require_tls: false },
-      { username: 'small', password: PASSWORD, require_tls: false, quota: { bytes: 1000, files: 2 } },
-    ],
-  })
-  return gateway
-}
+/** One for all tests of this file but that of IPv6. */
+const whole = await startGateway(root, {
+  env: { FILEFLOW_FTP_ACTIVE: 'true', FILEFLOW_FTP_TLS_IMPLICIT_PORT: '0', FILEFLOW_THREADS_FTP: '2' },
+})
+const USERS = [
+  { username: 'partner', password: PASSWORD, require_tls: false },
+  { username: 'small', password: PASSWORD, require_tls: false, quota: { bytes: 1000, files: 2 } },
+]
 
 async function login(t: Test, gateway: TestGateway, username = 'partner', host?: string): Promise<RawClient> {
   const client = await RawClient.open(gateway.ports.ftp, host)
@@ -35,11 +34,14 @@ async function login(t: Test, gateway: TestGateway, username = 'partner', host?:
 test('over IPv6 EPSV and EPRT carry files, PASV and the other family are 522, and an address is its client’s in whatever form', {
   skip: !HAS_IPV6,
 }, async (t) => {
-  const gateway = await gatewayFor(t, {
-    FILEFLOW_FTP_HOST: '::1',
-    FILEFLOW_FTP_ACTIVE: 'true',
-    FILEFLOW_FTP_PASSIVE_ADDRESS: '203.0.113.7',
+  const gateway = await startGateway(t, {
+    env: {
+      FILEFLOW_FTP_HOST: '::1',
+      FILEFLOW_FTP_ACTIVE: 'true',
+      FILEFLOW_FTP_PASSIVE_ADDRESS: '203.0.113.7',
+    },
   })
+  await gateway.apply({ users: USERS })
   const client = await login(t, gateway, 'partner', '::1')
   t.match(await client.put('STOR passive', 'over six'), /^226 /)
   t.equal(readFileSync(join(gateway.files, 'partner/passive'), 'utf8'), 'over six')
@@ -68,7 +70,7 @@ test('over IPv6 EPSV and EPRT carry files, PASV and the other family are 522, an
 })
 
 test('over IPv4 the other family is 522 and junk 501; a link-local client is known without the zone of our interface', async (t) => {
-  const gateway = await gatewayFor(t, { FILEFLOW_FTP_ACTIVE: 'true' })
+  const gateway = await apart(whole, USERS)
   const client = await login(t, gateway)
   for (const command of ['EPRT |2|::1|50000|', 'EPRT |2|::ffff:127.0.0.1|50000|', 'EPSV 2'])
     t.match(await client.ask(command), command.includes('ffff') ? /^200 / : /^522 .*\(1\)$/, command)
@@ -84,7 +86,7 @@ test('over IPv4 the other family is 522 and junk 501; a link-local client is kno
 })
 
 test('TLS 1.0 and 1.1 are refused, on AUTH TLS and on the implicit port; 1.2 and 1.3 are spoken', async (t) => {
-  const gateway = await gatewayFor(t, { FILEFLOW_FTP_TLS_IMPLICIT_PORT: '0' })
+  const gateway = await apart(whole, USERS)
   const implicit = (
     gateway.log.find(({ event }) => event === 'ready') as unknown as { ftp: { implicitPort?: number; implicit_port?: number } }
   ).ftp
@@ -105,7 +107,7 @@ test('TLS 1.0 and 1.1 are refused, on AUTH TLS and on the implicit port; 1.2 and
 })
 
 test('STOU from eight sessions at once: every name is new, each file whole', async (t) => {
-  const gateway = await gatewayFor(t, { FILEFLOW_THREADS_FTP: '2' })
+  const gateway = await apart(whole, USERS)
   const clients = await Promise.all(Array.from({ length: 8 }, () => login(t, gateway)))
   const made = await Promise.all(
     clients.flatMap((client, i) => [
@@ -130,7 +132,7 @@ test('STOU from eight sessions at once: every name is new, each file whole', asy
 })
 
 test('a full quota: what is removed is free at once, a file may be replaced by one that fits, and of two for the last bytes one gets them', async (t) => {
-  const gateway = await gatewayFor(t)
+  const gateway = await apart(whole, USERS)
   const client = await login(t, gateway, 'small')
   t.match(await client.put('STOR a', 'x'.repeat(900)), /^226 /)
   t.match(await client.put('STOR b', 'x'.repeat(100)), /^226 /)
@@ -160,7 +162,7 @@ test('a full quota: what is removed is free at once, a file may be replaced by o
 })
 
 test('MFMT of a year that the disk holds is kept, before 1970 too; of another the reply says what it became', async (t) => {
-  const gateway = await gatewayFor(t)
+  const gateway = await apart(whole, USERS)
   const client = await login(t, gateway)
   t.match(await client.put('STOR f', 'x'), /^226 /)
   for (const time of ['19500102030405', '19691231235959', '19700101000000', '20380119031408', '20991231235959']) {
@@ -174,7 +176,7 @@ test('MFMT of a year that the disk holds is kept, before 1970 too; of another th
 })
 
 test('odd orders: keep-alives may stand between RNFR and RNTO, another RNFR that fails takes the first back, ABOR is answered before the login', async (t) => {
-  const gateway = await gatewayFor(t)
+  const gateway = await apart(whole, USERS)
   const stranger = await RawClient.open(gateway.ports.ftp)
   t.teardown(() => stranger.socket.destroy())
   t.match(await stranger.ask('ABOR'), /^226 /, 'RFC 959 §5.4 knows no 530 for it')

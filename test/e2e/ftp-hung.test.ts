@@ -3,24 +3,22 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Test, test } from 'tap'
+import { t as root, type Test, test } from 'tap'
 import { RawClient } from '../listeners/ftp/support.ts'
+import { apart } from '../support/apart.ts'
 import { startGateway, type TestGateway, until } from '../support/gateway.ts'
 
 const PASSWORD = 'correct-horse-battery'
 const CONTENT = randomBytes(3_000_001)
 const CAME = 2_000_000
 
-async function gatewayFor(t: Test): Promise<TestGateway> {
-  const gateway = await startGateway(t, { env: { FILEFLOW_THREADS_FTP: '2' } })
-  await gateway.apply({
-    users: [
-      { username: 'partner', password: PASSWORD, require_tls: false },
-      { username: 'other', password: PASSWORD, require_tls: false },
-    ],
-  })
-  return gateway
-}
+/** One for all tests of this file. */
+const whole = await startGateway(root, { env: { FILEFLOW_THREADS_FTP: '2' } })
+
+const USERS = [
+  { username: 'partner', password: PASSWORD, require_tls: false },
+  { username: 'other', password: PASSWORD, require_tls: false },
+]
 
 async function login(t: Test, gateway: TestGateway, username = 'partner'): Promise<RawClient> {
   const client = await RawClient.open(gateway.ports.ftp)
@@ -46,7 +44,7 @@ const sizeOnceItHangs = (client: RawClient): Promise<number> =>
 
 for (const way of ['REST and STOR', 'APPE'] as const)
   test(`an upload that hangs in one session is gone on with from another one of the user (${way}), and is whole`, async (t) => {
-    const gateway = await gatewayFor(t)
+    const gateway = await apart(whole, USERS)
     const hung = await hang(t, gateway)
     const stranger = await login(t, gateway, 'other')
     const client = await login(t, gateway)
@@ -72,7 +70,7 @@ for (const way of ['REST and STOR', 'APPE'] as const)
   })
 
 test('an upload that moves is not taken over, and one that ends after a newer file was published does not stand before it', async (t) => {
-  const gateway = await gatewayFor(t)
+  const gateway = await apart(whole, USERS)
   const old = await hang(t, gateway)
   const client = await login(t, gateway)
   t.match(await client.ask('SIZE f'), /^550 /, 'it came just now')

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Test, test } from 'tap'
+import { t as root, test } from 'tap'
 import { RawClient } from '../listeners/ftp/support.ts'
 import { descriptors, dial, MiB, OPEN_LIMITS, resident } from '../support/abuse.ts'
 import { startGateway, type TestGateway, until } from '../support/gateway.ts'
@@ -13,23 +13,25 @@ import { startGateway, type TestGateway, until } from '../support/gateway.ts'
 const PASSWORD = 'correct-horse-battery'
 const LARGE = randomBytes(5 * MiB + 1)
 
-async function scene(t: Test, env: NodeJS.ProcessEnv = {}, user: object = {}) {
-  const gateway = await startGateway(t, { env: { ...OPEN_LIMITS, ...env } })
-  await gateway.apply({ users: [{ username: 'partner', password: PASSWORD, require_tls: false, ...user }] })
-  return { gateway, home: join(gateway.files, 'partner') }
+/** One for all tests of this file but that of the limits. */
+const open = await startGateway(root, { env: OPEN_LIMITS })
+
+async function scene(username: string, user: object = {}, gateway: TestGateway = open) {
+  await gateway.apply({ users: [{ username, password: PASSWORD, require_tls: false, ...user }] })
+  return { gateway, home: join(gateway.files, username), login: () => loggedIn(gateway, username) }
 }
 
-async function loggedIn(gateway: TestGateway): Promise<RawClient> {
+async function loggedIn(gateway: TestGateway, username: string): Promise<RawClient> {
   const client = await RawClient.open(gateway.ports.ftp)
-  await client.ask('USER partner')
+  await client.ask(`USER ${username}`)
   const reply = await client.ask(`PASS ${PASSWORD}`)
   if (!reply.startsWith('230')) throw new Error(reply)
   return client
 }
 
 test('two uploads of one name at once are two transfers, each whole, and the last commit wins', async (t) => {
-  const { gateway, home } = await scene(t)
-  const clients = [await loggedIn(gateway), await loggedIn(gateway)] as const
+  const { gateway, home, login } = await scene('twice')
+  const clients = [await login(), await login()] as const
   const data = [await clients[0].data(), await clients[1].data()] as const
   for (const client of clients) t.match(await client.ask('STOR same'), /^150 /)
   for (const [i, socket] of data.entries()) socket.write(String(i).repeat(500_000))
@@ -40,7 +42,7 @@ test('two uploads of one name at once are two transfers, each whole, and the las
   t.match(await clients[0].reply(), /^226 /)
   t.equal(await readFile(join(home, 'same'), 'utf8'), '0'.repeat(500_000))
   const transfers = await until('both are recorded', async () => {
-    const done = (await gateway.transfers()).filter(({ path, state }) => path === '/same' && state === 'completed')
+    const done = (await gateway.transfers('&user=twice')).filter(({ path, state }) => path === '/same' && state === 'completed')
     return done.length === 2 && done
   })
   t.equal(new Set(transfers.map(({ id }) => id)).size, 2)
@@ -54,8 +56,8 @@ test('a full disk is 452: nothing half under the name, and the session goes on',
     execFileSync('umount', ['-l', small])
     await rm(small, { recursive: true })
   })
-  const { gateway } = await scene(t, {}, { home: join(small, 'home') })
-  const client = await loggedIn(gateway)
+  const { login } = await scene('small', { home: join(small, 'home') })
+  const client = await login()
   const data = await client.data()
   t.match(await client.ask('STOR f'), /^150 /)
   data.end(LARGE)
@@ -71,8 +73,9 @@ test('a full disk is 452: nothing half under the name, and the session goes on',
 })
 
 test('at a limit a client hears 421 and why, per user, per address and in all', async (t) => {
-  const { gateway } = await scene(t, { FILEFLOW_LIMITS_MAX_SESSIONS_PER_IP: '3', FILEFLOW_LIMITS_MAX_SESSIONS_PER_USER: '2' })
-  const clients = [await loggedIn(gateway), await loggedIn(gateway)]
+  const env = { FILEFLOW_LIMITS_MAX_SESSIONS_PER_IP: '3', FILEFLOW_LIMITS_MAX_SESSIONS_PER_USER: '2' }
+  const { gateway, login } = await scene('partner', {}, await startGateway(t, { env: { ...OPEN_LIMITS, ...env } }))
+  const clients = [await login(), await login()]
   const third = await RawClient.open(gateway.ports.ftp)
   await third.ask('USER partner')
   t.match(await third.ask(`PASS ${PASSWORD}`), /^421 Too many sessions/, 'the user has two')
@@ -91,14 +94,14 @@ test('at a limit a client hears 421 and why, per user, per address and in all', 
   last.destroy()
   for (const client of clients) client.socket.destroy()
   await until('there is room again', async () => {
-    const client = await loggedIn(gateway).catch(() => null)
+    const client = await login().catch(() => null)
     client?.socket.destroy()
     return client !== null
   })
 })
 
 test('2,000 connections that never log in, and a listing of 100,000 names, cost bounded memory', async (t) => {
-  const { gateway, home } = await scene(t)
+  const { gateway, home, login } = await scene('many')
   execFileSync('sh', [
     '-c',
     `mkdir -p '${home}/many' && cd '${home}/many' && seq -f 'a-name-that-is-rather-long-%06g' 1 100000 | xargs touch`,
@@ -112,7 +115,7 @@ test('2,000 connections that never log in, and a listing of 100,000 names, cost 
   for (const socket of sockets) socket.destroy()
   await until('all are gone', () => descriptors(gateway) <= before.descriptors + 3)
   const start = resident(gateway)
-  const client = await loggedIn(gateway)
+  const client = await login()
   const data = await client.data()
   let lines = 0
   let most = 0

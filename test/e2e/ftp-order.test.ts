@@ -4,22 +4,20 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { connect as secure } from 'node:tls'
-import { type Test, test } from 'tap'
+import { t as root, type Test, test } from 'tap'
 import { RawClient, received } from '../listeners/ftp/support.ts'
+import { apart } from '../support/apart.ts'
 import { startGateway, type TestGateway, until } from '../support/gateway.ts'
 
 const PASSWORD = 'correct-horse-battery'
 
-async function gatewayFor(t: Test): Promise<TestGateway> {
-  const gateway = await startGateway(t)
-  await gateway.apply({
-    users: [
-      { username: 'partner', password: PASSWORD, require_tls: false },
-      { username: 'careful', password: PASSWORD, require_tls: true },
-    ],
-  })
-  return gateway
-}
+/** One for all tests of this file. */
+const whole = await startGateway(root, { env: { FILEFLOW_FTP_TLS_IMPLICIT_PORT: '0' } })
+
+const USERS = [
+  { username: 'partner', password: PASSWORD, require_tls: false },
+  { username: 'careful', password: PASSWORD, require_tls: true },
+]
 
 async function login(t: Test, gateway: TestGateway, tls = false): Promise<RawClient> {
   const client = await RawClient.open(gateway.ports.ftp)
@@ -34,7 +32,7 @@ async function login(t: Test, gateway: TestGateway, tls = false): Promise<RawCli
 }
 
 test('ABOR right at the end of an upload: a file that got its 226 is whole, one that got its 426 is nowhere, and replies stay in step', async (t) => {
-  const gateway = await gatewayFor(t)
+  const gateway = await apart(whole, USERS)
   const client = await login(t, gateway)
   const content = 'x'.repeat(100_000)
   for (let round = 0; round < 18; round++) {
@@ -59,7 +57,7 @@ test('ABOR right at the end of an upload: a file that got its 226 is whole, one 
 })
 
 test('several ABORs at once end a transfer once, and each has its reply', async (t) => {
-  const gateway = await gatewayFor(t)
+  const gateway = await apart(whole, USERS)
   writeFileSync(join(gateway.files, 'partner/big'), Buffer.alloc(30_000_000))
   const client = await login(t, gateway)
   for (const command of ['STOR up', 'RETR big']) {
@@ -75,7 +73,7 @@ test('several ABORs at once end a transfer once, and each has its reply', async 
 })
 
 test('PROT C and CCC amid a TLS transfer change nothing of it: the data stays in TLS and the control connection too', async (t) => {
-  const gateway = await gatewayFor(t)
+  const gateway = await apart(whole, USERS)
   const client = await login(t, gateway, true)
   t.match(await client.ask('PBSZ 0'), /^200 /)
   t.match(await client.ask('PROT P'), /^200 /)
@@ -101,7 +99,7 @@ test('PROT C and CCC amid a TLS transfer change nothing of it: the data stays in
 })
 
 test('PASV and EPSV in turns: only the last port is open, and it carries the transfer', async (t) => {
-  const gateway = await gatewayFor(t)
+  const gateway = await apart(whole, USERS)
   writeFileSync(join(gateway.files, 'partner/f'), 'content')
   const client = await login(t, gateway)
   const ports: number[] = []
@@ -128,7 +126,7 @@ test('PASV and EPSV in turns: only the last port is open, and it carries the tra
 })
 
 test('a user with require_tls is told at USER that it needs TLS, before the password goes in clear, and may log in after AUTH TLS', async (t) => {
-  const gateway = await gatewayFor(t)
+  const gateway = await apart(whole, USERS)
   const client = await RawClient.open(gateway.ports.ftp)
   t.teardown(() => client.socket.destroy())
   t.match(await client.ask('USER careful'), /^530 .*TLS/)
@@ -145,8 +143,7 @@ test('a user with require_tls is told at USER that it needs TLS, before the pass
 })
 
 test('plain commands on the implicit port get no FTP reply and are cut off; the next TLS client is served', async (t) => {
-  const gateway = await startGateway(t, { env: { FILEFLOW_FTP_TLS_IMPLICIT_PORT: '0' } })
-  await gateway.apply({ users: [{ username: 'partner', password: PASSWORD }] })
+  const gateway = await apart(whole, [{ username: 'partner', password: PASSWORD }])
   const ready = gateway.log.find(({ event }) => event === 'ready') as unknown as { ftp: { implicit_port: number } }
   const port = ready.ftp.implicit_port
   const plain = connect(port, '127.0.0.1')

@@ -2,17 +2,17 @@
 // Must not look only at replies where a file can be looked at.
 import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Test, test } from 'tap'
+import { t as root, type Test, test } from 'tap'
 import { RawClient, received } from '../listeners/ftp/support.ts'
+import { apart } from '../support/apart.ts'
 import { run, startGateway, type TestGateway } from '../support/gateway.ts'
 
 const PASSWORD = 'correct-horse-battery'
 
-async function gatewayFor(t: Test): Promise<TestGateway> {
-  const gateway = await startGateway(t)
-  await gateway.apply({ users: [{ username: 'partner', password: PASSWORD, require_tls: false }] })
-  return gateway
-}
+/** One for all tests of this file. */
+const whole = await startGateway(root)
+
+const USERS = [{ username: 'partner', password: PASSWORD, require_tls: false }]
 
 async function login(t: Test, gateway: TestGateway): Promise<RawClient> {
   const client = await RawClient.open(gateway.ports.ftp)
@@ -23,7 +23,7 @@ async function login(t: Test, gateway: TestGateway): Promise<RawClient> {
 }
 
 test('where a link leads never makes a line of its own, in a listing or among the replies', async (t) => {
-  const gateway = await gatewayFor(t)
+  const gateway = await apart(whole, USERS)
   const client = await login(t, gateway)
   symlinkSync('there\r\n213 End\r\n230 forged', join(gateway.files, 'partner/link'))
   symlinkSync('plain', join(gateway.files, 'partner/other'))
@@ -40,7 +40,7 @@ test('where a link leads never makes a line of its own, in a listing or among th
 })
 
 test('REST, RANG and ALLO count for one transfer, also when it is refused for its name', async (t) => {
-  const gateway = await gatewayFor(t)
+  const gateway = await apart(whole, USERS)
   const client = await login(t, gateway)
   t.match(await client.put('STOR f', 'before'), /^226 /)
   for (const [before, refused] of [
@@ -57,7 +57,7 @@ test('REST, RANG and ALLO count for one transfer, also when it is refused for it
 })
 
 test('a TLS client that asks for a renegotiation gets none, and the gateway goes on', async (t) => {
-  const gateway = await gatewayFor(t)
+  const gateway = await apart(whole, USERS)
   const where = ['-starttls', 'ftp', '-connect', `127.0.0.1:${gateway.ports.ftp}`]
   const ran = await run('openssl', ['s_client', ...where, '-tls1_2', '-crlf'], { input: 'R\nR\nNOOP\n' })
   t.match(ran.stdout, /Secure Renegotiation IS/)
@@ -66,7 +66,7 @@ test('a TLS client that asks for a renegotiation gets none, and the gateway goes
 })
 
 test('a user that is disabled in any phase of a session hears 421 and does nothing more', async (t) => {
-  const gateway = await gatewayFor(t)
+  const gateway = await apart(whole, USERS)
   writeFileSync(join(gateway.files, 'partner/big'), Buffer.alloc(30_000_000))
   const phases: Record<string, (client: RawClient) => Promise<unknown>> = {
     idle: async () => undefined,

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Test, test } from 'tap'
+import { t as root, type Test, test } from 'tap'
 import { RawClient, received } from '../listeners/ftp/support.ts'
 import { curlUpload, lftp, sftp } from '../support/clients.ts'
 import { type Ran, startGateway, type TestGateway, until } from '../support/gateway.ts'
@@ -15,7 +15,7 @@ import { makeSshKey } from '../support/ssh-keys.ts'
 
 const PASSWORD = 'correct-horse-battery'
 /** At the rate of the clients it takes far longer than any machine needs to freeze them. */
-const SIZE = 30_000_001
+const SIZE = 12_000_001
 const LEAST = 300_000
 
 type Start = (gateway: TestGateway, file: string, name: string) => readonly [string, readonly string[], string?]
@@ -31,7 +31,7 @@ const curl =
       '--user',
       `partner:${PASSWORD}`,
       '--limit-rate',
-      '1M',
+      '400k',
       '-T',
       file,
       `ftp://127.0.0.1:${ports.ftp}/${name}`,
@@ -42,7 +42,7 @@ const opensshSftp: Start = ({ ports }, file, name) => [
   'sftp',
   [
     ...['-q', '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null', '-i', join(file, '../key')],
-    ...['-l', '4096', '-P', String(ports.sftp), '-b', '-', 'partner@127.0.0.1'],
+    ...['-l', '3200', '-P', String(ports.sftp), '-b', '-', 'partner@127.0.0.1'],
   ],
   `put ${file} ${name}\n`,
 ]
@@ -66,26 +66,32 @@ const PAIRS: readonly { name: string; start: Start; resume(gateway: TestGateway,
   },
 ]
 
+/** One for all tests of this file. */
+const gateway = await startGateway(root, { env: { FILEFLOW_THREADS_FTP: '2', FILEFLOW_THREADS_SFTP: '2' } })
+
+let scenes = 0
+
 async function scene(t: Test) {
   const folder = await mkdtemp(join(tmpdir(), 'fileflow-hung-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const key = join(folder, 'key')
   makeSshKey(key, 'ed25519')
-  const gateway = await startGateway(t, { env: { FILEFLOW_THREADS_FTP: '2', FILEFLOW_THREADS_SFTP: '2' } })
+  // another home, and nothing of an earlier test is there
+  const common = `common${++scenes}`
   await gateway.apply({
     users: [
       {
         username: 'partner',
         password: PASSWORD,
         public_keys: [readFileSync(`${key}.pub`, 'utf8').trim()],
-        home: 'common',
+        home: common,
         require_tls: false,
       },
-      { username: 'other', password: PASSWORD, home: 'common', require_tls: false },
+      { username: 'other', password: PASSWORD, home: common, require_tls: false },
     ],
   })
-  await mkdir(join(gateway.files, 'common', 'tree'), { recursive: true })
-  return { gateway, folder, home: join(gateway.files, 'common') }
+  await mkdir(join(gateway.files, common, 'tree'), { recursive: true })
+  return { gateway, folder, home: join(gateway.files, common) }
 }
 
 /** Begins an upload with a real client and freezes it: what of it is in the gateway stays there, and no end is told. */

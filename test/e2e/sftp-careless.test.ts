@@ -5,8 +5,9 @@ import { existsSync, readdirSync, readFileSync, statfsSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { Client } from 'ssh2'
-import { type Test, test } from 'tap'
+import { t as root, type Test, test } from 'tap'
 import { RawSftp, statusOf, str, u32, u64 } from '../listeners/sftp/raw-client.ts'
+import { apart } from '../support/apart.ts'
 import { startGateway, type TestGateway, until } from '../support/gateway.ts'
 
 const PASSWORD = 'correct-horse-battery'
@@ -24,16 +25,15 @@ async function login(t: Test, gateway: TestGateway, username = 'partner'): Promi
   return client
 }
 
-async function open(t: Test) {
-  // one thread: who holds it up, holds up all
-  const gateway = await startGateway(t, { env: { FILEFLOW_THREADS_SFTP: '1' } })
-  await gateway.apply({
-    users: [
-      { username: 'partner', password: PASSWORD },
-      { username: 'other', password: PASSWORD },
-      { username: 'limited', password: PASSWORD, quota: { bytes: '10MiB', files: 100 } },
-    ],
-  })
+/** One for all tests of this file. One thread: who holds it up, holds up all. */
+const whole = await startGateway(root, { env: { FILEFLOW_THREADS_SFTP: '1' } })
+
+async function open() {
+  const gateway = await apart(whole, [
+    { username: 'partner', password: PASSWORD },
+    { username: 'other', password: PASSWORD },
+    { username: 'limited', password: PASSWORD, quota: { bytes: '10MiB', files: 100 } },
+  ])
   return { gateway, home: join(gateway.files, 'partner') }
 }
 const socketOf = (client: Client): Socket => (client as unknown as { _sock: Socket })._sock
@@ -41,7 +41,7 @@ const noSessions = (gateway: TestGateway) =>
   until('all sessions have ended', async () => (await gateway.api<{ items: unknown[] }>('GET', '/sessions')).items.length === 0)
 
 test('a line that is cut with a CLOSE on its way: the file is whole and on record, or nowhere and the record says so', async (t) => {
-  const { gateway, home } = await open(t)
+  const { gateway, home } = await open()
   const content = randomBytes(200_000)
   const cuts = ['FIN', 'RST', 'channel', 'goodbye'] as const
   for (let round = 0; round < 24; round++) {
@@ -77,7 +77,7 @@ test('a line that is cut with a CLOSE on its way: the file is whole and on recor
 })
 
 test('sizes and offsets beyond all measure are refused or sparse, and neither they nor their digests hold up anybody', async (t) => {
-  const { gateway, home } = await open(t)
+  const { gateway, home } = await open()
   const raw = await RawSftp.open(await login(t, gateway))
   const handle = await raw.file('/f', READ | WRITE | CREAT | TRUNC)
   for (const offset of [2n ** 53n, 2n ** 62n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 1n]) {
@@ -118,7 +118,7 @@ test('sizes and offsets beyond all measure are refused or sparse, and neither th
 })
 
 test('two channels of one connection write one name: both are acknowledged, the later one stays whole', async (t) => {
-  const { gateway, home } = await open(t)
+  const { gateway, home } = await open()
   const client = await login(t, gateway)
   const channels = [await RawSftp.open(client), await RawSftp.open(client)]
   const contents = [randomBytes(300_000), randomBytes(250_000)]
@@ -138,7 +138,7 @@ test('two channels of one connection write one name: both are acknowledged, the 
 })
 
 test('a channel that is closed in the middle of its writes publishes nothing, and its partial is seen by its user alone', async (t) => {
-  const { gateway, home } = await open(t)
+  const { gateway, home } = await open()
   for (let round = 0; round < 8; round++) {
     const client = await login(t, gateway)
     const raw = await RawSftp.open(client)

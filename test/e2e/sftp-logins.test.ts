@@ -3,12 +3,16 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Test, test } from 'tap'
+import { t as root, type Test, test } from 'tap'
 import { connect, RawSftp, statusOf, str } from '../listeners/sftp/raw-client.ts'
+import { apart } from '../support/apart.ts'
 import { run, startGateway } from '../support/gateway.ts'
 import { makeSshKey } from '../support/ssh-keys.ts'
 
 const PASSWORD = 'correct-horse-battery'
+
+/** One for all tests of this file. */
+const whole = await startGateway(root)
 
 async function open(t: Test) {
   const folder = mkdtempSync(join(tmpdir(), 'fileflow-logins-'))
@@ -16,16 +20,13 @@ async function open(t: Test) {
   const key = join(folder, 'key')
   makeSshKey(key, 'ed25519')
   writeFileSync(join(folder, 'file'), 'content')
-  const gateway = await startGateway(t)
   const login = { password: PASSWORD, public_keys: [readFileSync(`${key}.pub`, 'utf8').trim()] }
-  await gateway.apply({
-    users: [
-      { username: 'any', ...login },
-      { username: 'pass', ...login, ssh_auth: 'password' },
-      { username: 'keyed', ...login, ssh_auth: 'key' },
-      { username: 'both', ...login, ssh_auth: 'key+password', start_directory: '/in', directories: ['/in'] },
-    ],
-  })
+  const gateway = await apart(whole, [
+    { username: 'any', ...login },
+    { username: 'pass', ...login, ssh_auth: 'password' },
+    { username: 'keyed', ...login, ssh_auth: 'key' },
+    { username: 'both', ...login, ssh_auth: 'key+password', start_directory: '/in', directories: ['/in'] },
+  ])
   /** Puts a file. @param methods as `PreferredAuthentications` names them */
   const put = async (username: string, methods: string, more: readonly string[] = [], password = PASSWORD): Promise<boolean> => {
     const name = `${methods.replaceAll(',', '-')}${more.length}`

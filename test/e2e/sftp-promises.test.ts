@@ -4,43 +4,48 @@ import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, lstatSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Client } from 'ssh2'
-import { type Test, test } from 'tap'
+import { t as root, type Test, test } from 'tap'
 import { PERMISSIONS as PERMITTED } from '../../src/core/permission.ts'
 import { connect, RawSftp, type Reply, statusOf, str, u32, u64 } from '../listeners/sftp/raw-client.ts'
 import { sftp } from '../support/clients.ts'
-import { startGateway, type TestGateway, until } from '../support/gateway.ts'
+import { startGateway, until } from '../support/gateway.ts'
 
 const PASSWORD = 'correct-horse-battery'
 const [READ, WRITE, APPEND, CREAT, TRUNC, EXCL] = [1, 2, 4, 8, 16, 32]
 const [SIZE, PERMISSIONS, TIMES] = [1, 4, 8]
 const hash = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
 
-async function login(t: Test, gateway: TestGateway, username = 'partner'): Promise<Client> {
-  const client = await connect(gateway.ports.sftp, { username, password: PASSWORD, strictVendor: false })
-  t.teardown(() => client.destroy())
-  return client
-}
+/** One for all tests of this file. */
+const gateway = await startGateway(root)
+let scenes = 0
 
+/** A user, and one with a quota, that no other test has. */
 async function open(t: Test) {
-  const gateway = await startGateway(t)
+  const user = `partner${++scenes}`
+  const limited = `limited${scenes}`
   await gateway.apply({
     users: [
-      { username: 'partner', password: PASSWORD, permissions: [{ path: '/', allow: [...PERMITTED] }] },
-      { username: 'limited', password: PASSWORD, quota: { bytes: '10MiB', files: 100 } },
+      { username: user, password: PASSWORD, permissions: [{ path: '/', allow: [...PERMITTED] }] },
+      { username: limited, password: PASSWORD, quota: { bytes: '10MiB', files: 100 } },
     ],
   })
-  const home = join(gateway.files, 'partner')
-  const session = async (username?: string): Promise<RawSftp> => RawSftp.open(await login(t, gateway, username))
-  const uploads = async (path: string) => (await gateway.transfers('&direction=upload')).filter((one) => one.path === path)
-  return { gateway, home, session, uploads }
+  const home = join(gateway.files, user)
+  const login = async (username = user): Promise<Client> => {
+    const client = await connect(gateway.ports.sftp, { username, password: PASSWORD, strictVendor: false })
+    t.teardown(() => client.destroy())
+    return client
+  }
+  const session = async (username?: string): Promise<RawSftp> => RawSftp.open(await login(username))
+  const uploads = async (path: string) => (await gateway.transfers(`&direction=upload&user=${user}`)).filter((one) => one.path === path)
+  return { user, limited, home, login, session, uploads }
 }
 
 const failure = (work: (done: (error: Error | null | undefined) => void) => unknown): Promise<string> =>
   new Promise((resolve) => work((error) => resolve(error ? error.message : 'it was granted')))
 
 test('only files: forwarding of every kind, agents, X11 and shells are refused in words, and the connection lives on', async (t) => {
-  const { gateway } = await open(t)
-  const client = await login(t, gateway)
+  const { login } = await open(t)
+  const client = await login()
   t.match(await failure((done) => client.forwardOut('127.0.0.1', 1, '127.0.0.1', gateway.ports.admin, done)), /open failure/)
   t.match(await failure((done) => client.forwardIn('127.0.0.1', 0, done)), /Unable to bind/)
   t.match(await failure((done) => client.openssh_forwardOutStreamLocal('/var/run/docker.sock', done)), /open failure/)
@@ -64,7 +69,7 @@ test('only files: forwarding of every kind, agents, X11 and shells are refused i
 })
 
 test('no reply of any failing request shows where files really are', async (t) => {
-  const { gateway, home, session } = await open(t)
+  const { home, session } = await open(t)
   writeFileSync(join(home, 'file'), 'x')
   symlinkSync('/etc/passwd', join(home, 'outside'))
   symlinkSync('loop', join(home, 'loop'))
@@ -132,7 +137,7 @@ test('a reader keeps the version it opened, while the name gets a new one, and a
 })
 
 test('whatever the pattern of writes, the file appears whole at CLOSE, once, and its record has its hash', async (t) => {
-  const { gateway, home, session, uploads } = await open(t)
+  const { home, session, uploads } = await open(t)
   const raw = await session()
   const write = (handle: Buffer, at: number, data: Buffer | string) => raw.ask(6, handle, u64(at), str(data))
   const patterns: Record<string, (handle: Buffer) => Promise<Buffer>> = {
@@ -242,15 +247,15 @@ test('two handles of one session on one name are two uploads; EXCL is refused wh
 })
 
 test('a quota is the size of the disk that a client sees, and holds for what the journal has not told yet', async (t) => {
-  const { gateway, session } = await open(t)
-  const raw = await session('limited')
+  const { limited, session } = await open(t)
+  const raw = await session(limited)
   const space = async () => {
     const { body } = await raw.ask(200, str('statvfs@openssh.com'), str('/'))
     const [, unit, blocks, free] = [0, 8, 16, 24].map((at) => Number(body.readBigUInt64BE(at))) as [number, number, number, number]
     return { total: unit * blocks, free: unit * free }
   }
   t.same(await space(), { total: 10 * 2 ** 20, free: 10 * 2 ** 20 })
-  const df = await sftp(gateway, 'limited', PASSWORD, ['df -h /'])
+  const df = await sftp(gateway, limited, PASSWORD, ['df -h /'])
   t.match(df.stdout, /10\.0MB/)
   const handle = await raw.file('/f', WRITE | CREAT | TRUNC)
   for (let at = 0; at < 6 * 2 ** 20; at += 2 ** 17) t.equal(statusOf(await raw.ask(6, handle, u64(at), str(Buffer.alloc(2 ** 17)))), 0)
@@ -262,11 +267,11 @@ test('a quota is the size of the disk that a client sees, and holds for what the
     refused = statusOf(await raw.ask(6, more, u64(at), str(Buffer.alloc(2 ** 17)))) !== 0
   t.ok(refused)
   t.not(statusOf(await raw.ask(4, more)), 0)
-  t.notOk(existsSync(join(gateway.files, 'limited', 'g')))
+  t.notOk(existsSync(join(gateway.files, limited, 'g')))
 })
 
 test('a thousand small uploads of an account that is disabled in their middle: what was acknowledged is recorded, the rest is nowhere', async (t) => {
-  const { gateway, home, session } = await open(t)
+  const { user, home, session } = await open(t)
   const raw = await session()
   const acknowledged: string[] = []
   const over = raw.closed.then(() => null)
@@ -286,7 +291,7 @@ test('a thousand small uploads of an account that is disabled in their middle: w
     }
   })()
   await until('some are there', () => acknowledged.length > 20)
-  await gateway.api('POST', '/users/partner/disable')
+  await gateway.api('POST', `/users/${user}/disable`)
   const there = new Set(readdirSync(home))
   await sending
   await until('the session has ended', async () => (await gateway.api<{ items: unknown[] }>('GET', '/sessions')).items.length === 0)
@@ -295,7 +300,7 @@ test('a thousand small uploads of an account that is disabled in their middle: w
   for (let cursor = ''; ; ) {
     const page = await gateway.api<{ items: { path: string; state: string }[]; next: string | null }>(
       'GET',
-      `/transfers?limit=500&direction=upload${cursor}`,
+      `/transfers?limit=500&direction=upload&user=${user}${cursor}`,
     )
     for (const { path, state } of page.items) if (state === 'completed') recorded.add(path.slice(1))
     if (page.next === null) break

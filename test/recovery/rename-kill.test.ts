@@ -5,33 +5,38 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Test, test } from 'tap'
+import { t as root, test } from 'tap'
 import { sftp } from '../support/clients.ts'
 import { startGateway, type TestGateway, until } from '../support/gateway.ts'
 
 const PASSWORD = 'correct-horse-battery'
 
-async function stage(t: Test) {
-  const folder = await mkdtemp(join(tmpdir(), 'fileflow-rename-'))
-  t.teardown(() => rm(folder, { recursive: true, force: true }))
-  const inbox = join(folder, 'inbox')
+const folder = await mkdtemp(join(tmpdir(), 'fileflow-rename-'))
+root.teardown(() => rm(folder, { recursive: true, force: true }))
+/** Which point is live, while it is there. */
+const fuse = join(folder, 'fuse')
+
+/** One gateway after the other: what one test starts after its kill, the next one kills. */
+const start = (): Promise<TestGateway> =>
+  startGateway(root, { folder, env: { FILEFLOW_THREADS_SFTP: '1', FILEFLOW_TEST_POINT: 'kill', FILEFLOW_TEST_FUSE: fuse } })
+let running = await start()
+
+let stages = 0
+
+/** A user and a destination that no other test has. */
+async function stage() {
+  const name = `customer${++stages}`
+  const inbox = join(folder, `inbox-${name}`)
   await mkdir(inbox)
   const content = randomBytes(70_000)
-  const local = join(folder, 'report.bin')
+  const local = join(folder, `${name}.bin`)
   await writeFile(local, content)
-  const fuse = join(folder, 'fuse')
-  const start = (point?: string): Promise<TestGateway> =>
-    startGateway(t, {
-      folder,
-      env: { FILEFLOW_THREADS_SFTP: '1', ...(point ? { FILEFLOW_TEST_POINT: point, FILEFLOW_TEST_FUSE: fuse } : {}) },
-    })
-  const declare = (gateway: TestGateway): Promise<void> =>
-    gateway.apply({
-      users: [{ username: 'customer1', password: PASSWORD, home: 'shared' }],
-      destinations: [{ name: 'inbox', type: 'local', base_path: inbox }],
-      rules: [{ name: 'ready', source: { path: '/ready/**' }, deliver: [{ to: 'inbox', path: '/{path}' }] }],
-    })
-  return { folder, inbox, content, local, fuse, start, declare }
+  await running.apply({
+    users: [{ username: name, password: PASSWORD }],
+    destinations: [{ name, type: 'local', base_path: inbox }],
+    rules: [{ name, source: { path: '/ready/**', users: [name] }, deliver: [{ to: name, path: '/{path}' }] }],
+  })
+  return { name, inbox, content, local }
 }
 
 const renamedFolders = (files: number) =>
@@ -39,62 +44,60 @@ const renamedFolders = (files: number) =>
 
 for (const point of ['rename.committed', 'rename.renamed'] as const) {
   test(`killed at ${point} of a folder's rename into a rule's path, hours after its files came in another session: each file below is forwarded once`, async (t) => {
-    const at = await stage(t)
-    const first = await at.start(`kill:${point}`)
-    await at.declare(first)
+    const at = await stage()
+    const first = running
     // more than one transaction of them
     const files = renamedFolders(220)
-    const local = join(at.folder, 'batch')
+    const local = join(folder, `batch-${at.name}`)
     await mkdir(join(local, 'sub'), { recursive: true })
     for (const { name, content } of files) await writeFile(join(local, name), content)
-    const came = await sftp(first, 'customer1', PASSWORD, ['mkdir ready', `put -R ${local} batch`, `put ${at.local} batch/left.tmp`])
+    const came = await sftp(first, at.name, PASSWORD, ['mkdir ready', `put -R ${local} batch`, `put ${at.local} batch/left.tmp`])
     t.equal(came.code, 0, came.stderr)
-    t.same(await first.deliveries(), [], 'nothing is owed yet')
-    await writeFile(at.fuse, '')
-    await sftp(first, 'customer1', PASSWORD, ['rename batch ready/batch'])
+    t.same(await first.deliveries(`&rule=${at.name}`), [], 'nothing is owed yet')
+    await writeFile(fuse, point)
+    await sftp(first, at.name, PASSWORD, ['rename batch ready/batch'])
     t.equal(await first.ended, 'SIGKILL')
-    const second = await at.start()
-    if (!existsSync(join(second.files, 'shared', 'ready', 'batch'))) {
-      t.same(await second.deliveries(), [], 'nothing is owed for a rename that did not happen')
+    const second = await start()
+    running = second
+    if (!existsSync(join(second.files, at.name, 'ready', 'batch'))) {
+      t.same(await second.deliveries(`&rule=${at.name}`), [], 'nothing is owed for a rename that did not happen')
       await until('the spool is empty', async () => (await readdir(join(second.folder, 'data', 'spool'))).length === 0)
-      const again = await sftp(second, 'customer1', PASSWORD, ['rename batch ready/batch'])
+      const again = await sftp(second, at.name, PASSWORD, ['rename batch ready/batch'])
       t.equal(again.code, 0, again.stderr)
     }
-    const counts = () => second.deliveries('&state=delivered')
+    const counts = () => second.deliveries(`&rule=${at.name}&state=delivered`)
     await until('all deliveries', async () => (await counts()).length === files.length)
-    t.equal((await second.deliveries()).length, files.length, 'one for each, and none for an excluded name')
+    t.equal((await second.deliveries(`&rule=${at.name}`)).length, files.length, 'one for each, and none for an excluded name')
     for (const { name, content } of files) if (!(await readFile(join(at.inbox, 'batch', name))).equals(content)) t.fail(name)
     t.same((await readdir(join(at.inbox, 'batch'))).length, 4, 'three files, a folder, nothing temporary')
     t.ok(
-      (await second.transfers('&q=left.tmp')).every((transfer) => transfer.path === '/ready/batch/left.tmp'),
+      (await second.transfers(`&user=${at.name}&q=left.tmp`)).every((transfer) => transfer.path === '/ready/batch/left.tmp'),
       'rows follow the files',
     )
     await until('the spool is empty', async () => (await readdir(join(second.folder, 'data', 'spool'))).length === 0)
     // a file of it goes on to another name: that is found by the name it has now
-    const next = await sftp(second, 'customer1', PASSWORD, ['rename ready/batch/left.tmp ready/batch/right'])
+    const next = await sftp(second, at.name, PASSWORD, ['rename ready/batch/left.tmp ready/batch/right'])
     t.equal(next.code, 0, next.stderr)
     await until('its delivery', async () => (await counts()).length === files.length + 1)
     t.ok((await readFile(join(at.inbox, 'batch', 'right'))).equals(at.content))
-    await second.stop()
   })
 }
 
 test('x.filepart renamed to x by another session of a restarted gateway fires once, for x', async (t) => {
-  const at = await stage(t)
-  const first = await at.start()
-  await at.declare(first)
-  const put = await sftp(first, 'customer1', PASSWORD, ['mkdir ready', `put ${at.local} ready/x.filepart`])
+  const at = await stage()
+  const first = running
+  const put = await sftp(first, at.name, PASSWORD, ['mkdir ready', `put ${at.local} ready/x.filepart`])
   t.equal(put.code, 0, put.stderr)
-  t.same(await first.deliveries(), [], 'a temporary name fires nothing')
+  t.same(await first.deliveries(`&rule=${at.name}`), [], 'a temporary name fires nothing')
   await first.stop()
-  const second = await at.start()
-  const moved = await sftp(second, 'customer1', PASSWORD, ['rename ready/x.filepart ready/x'])
+  const second = await start()
+  running = second
+  const moved = await sftp(second, at.name, PASSWORD, ['rename ready/x.filepart ready/x'])
   t.equal(moved.code, 0, moved.stderr)
-  await until('its delivery', async () => (await second.deliveries('&state=delivered')).length === 1)
-  t.match(await second.deliveries(), [{ path: '/ready/x' }])
-  t.equal((await second.deliveries()).length, 1)
+  await until('its delivery', async () => (await second.deliveries(`&rule=${at.name}&state=delivered`)).length === 1)
+  t.match(await second.deliveries(`&rule=${at.name}`), [{ path: '/ready/x' }])
+  t.equal((await second.deliveries(`&rule=${at.name}`)).length, 1)
   t.same(await readdir(at.inbox), ['x'])
   t.ok((await readFile(join(at.inbox, 'x'))).equals(at.content))
-  t.equal((await second.transfers()).length, 1, 'one logical file')
-  await second.stop()
+  t.equal((await second.transfers(`&user=${at.name}`)).length, 1, 'one logical file')
 })

@@ -1,9 +1,10 @@
 // A real gateway for tests: its own process on free ports in a temporary folder, spoken to as admins and partners do.
 // Must not reach into the process; what a test knows, it knows from outside.
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { cp, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ask, type Method, socketTransport } from '../../src/cli/api-client.ts'
@@ -13,6 +14,8 @@ import type { TearsDown } from './far-process.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const MAIN = join(ROOT, 'src/launch.mjs')
+/** Host keys and certificate of the first gateway that the tests of this installation started: making an RSA key costs as much as a start. */
+const KEYS = join(ROOT, 'node_modules/.cache/fileflow-test-keys')
 
 // tap would have its hooks loaded by each process below a test, too: half a second of processor for each gateway
 delete process.env.NODE_OPTIONS
@@ -85,12 +88,21 @@ export async function startGateway(
   const home = folder ?? (await mkdtemp(join(tmpdir(), 'fileflow-test-')))
   if (!folder) t.teardown(() => rm(home, { recursive: true, force: true }))
   const adminPassword = 'test-admin-password'
+  const keys = join(home, 'data/keys')
+  // who says where the data is may want it elsewhere, and who brings data has keys
+  const fresh = env.FILEFLOW_DATA_DIR === undefined && !['data', 'config.yaml'].some((name) => existsSync(join(home, name)))
+  if (fresh && existsSync(KEYS)) {
+    await mkdir(join(home, 'data'), { mode: 0o700 })
+    await cp(KEYS, keys, { recursive: true, preserveTimestamps: true })
+  }
   const child = spawn(process.execPath, [MAIN, 'serve', '--drain', String(drainSeconds)], {
     cwd: home,
     detached,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,
+      // as the launcher sets it, which would have to begin the process anew
+      MALLOC_MMAP_THRESHOLD_: String(4 * 2 ** 20),
       FILEFLOW_ADMIN_PASSWORD: adminPassword,
       FILEFLOW_FTP_HOST: '127.0.0.1',
       FILEFLOW_FTP_PORT: '0',
@@ -111,6 +123,7 @@ export async function startGateway(
     printed += chunk.toString()
   })
   const ready = await readyLine(child, log, ended, () => printed)
+  if (fresh && !existsSync(KEYS) && existsSync(join(keys, 'ssh_host_rsa_key'))) await keepKeys(keys)
   const call = socketTransport(join(home, 'data', 'control.sock'))
   const api = <T>(method: Method, path: string, body?: unknown): Promise<T> => ask<T>(call, method, path, body)
   const port = (name: string): number => (ready[name] as { port: number } | undefined)?.port ?? 0
@@ -134,6 +147,13 @@ export async function startGateway(
       await ended
     },
   }
+}
+
+/** Whole at once: other tests may look for them at this moment. Of several that are first at the same time one stays. */
+async function keepKeys(from: string): Promise<void> {
+  const mine = `${KEYS}.${process.pid}`
+  await cp(from, mine, { recursive: true, filter: (path) => path === from || /^(ssh_host|tls)_/.test(basename(path)) })
+  await rename(mine, KEYS).catch(() => rm(mine, { recursive: true }))
 }
 
 function readyLine(child: ChildProcess, log: LogRecord[], ended: Promise<unknown>, stderr: () => string): Promise<LogRecord> {

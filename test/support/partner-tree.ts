@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import type { Test } from 'tap'
+import { t as root, type Test } from 'tap'
 import { type Ran, startGateway, type TestGateway, until } from './gateway.ts'
 
 export const PASSWORD = 'correct-horse-battery'
@@ -24,21 +24,21 @@ export interface Scene {
   readonly target: string
 }
 
-export async function scene(t: Test): Promise<Scene> {
+/** One for all tests of a file. */
+const gateway = await startGateway(root)
+
+/** A user that no other test of the file has, with a destination of its own. */
+export async function scene(t: Test, user: string, more: { require_tls?: boolean } = {}): Promise<Scene> {
   const folder = await mkdtemp(join(tmpdir(), 'fileflow-tools-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const out = join(folder, 'out')
   const target = join(folder, 'target')
   await mkdir(target)
   for (const [name, content] of Object.entries(TREE)) await put(join(out, name), content)
-  const gateway = await startGateway(t)
   await gateway.apply({
-    users: [
-      { username: 'partner', password: PASSWORD },
-      { username: 'plain', password: PASSWORD, require_tls: false },
-    ],
-    destinations: [{ name: 'here', type: 'local', base_path: target }],
-    rules: [{ name: 'all', source: { path: '/**' }, deliver: [{ to: 'here', path: '/{user}/{path}' }] }],
+    users: [{ username: user, password: PASSWORD, ...more }],
+    destinations: [{ name: user, type: 'local', base_path: target }],
+    rules: [{ name: user, source: { path: '/**', users: [user] }, deliver: [{ to: user, path: '/{user}/{path}' }] }],
   })
   return { gateway, folder, out, target }
 }

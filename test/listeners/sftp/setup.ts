@@ -1,9 +1,9 @@
 // A running SFTP listener over the fakes, and the real clients that talk to it.
 // Must not assert anything.
 import { execFile } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Test } from 'tap'
 import type { Config } from '../../../src/config/schema.ts'
 import type { LogLine } from '../../../src/core/log.ts'
@@ -23,6 +23,18 @@ export function makeKey(dir: string, name: string, type: KeyType, bits?: number)
   return file
 }
 
+/** Made once for all tests of a file: an RSA key costs more than most of them. */
+let keys: { readonly host: readonly string[]; readonly identity: string } | undefined
+
+function ownKeys() {
+  if (keys) return keys
+  const dir = mkdtempSync(join(tmpdir(), 'sftp-keys-'))
+  process.once('exit', () => rmSync(dir, { recursive: true, force: true }))
+  const host = [makeKey(dir, 'host_ed25519', 'ed25519'), makeKey(dir, 'host_ecdsa', 'ecdsa'), makeKey(dir, 'host_rsa', 'rsa', 3072)]
+  keys = { host, identity: makeKey(dir, 'id_ed25519', 'ed25519') }
+  return keys
+}
+
 export interface SetupOptions {
   readonly tuning?: Partial<Tuning>
   readonly limits?: Partial<Config['limits']>
@@ -36,12 +48,10 @@ export async function setup(t: Test, options: SetupOptions = {}) {
   const local = join(dir, 'local')
   mkdirSync(home)
   mkdirSync(local)
-  const hostKeys = [
-    makeKey(dir, 'host_ed25519', 'ed25519'),
-    makeKey(dir, 'host_ecdsa', 'ecdsa'),
-    makeKey(dir, 'host_rsa', 'rsa', 3072),
-  ].map((file) => readFileSync(file, 'utf8'))
-  const identity = makeKey(dir, 'id_ed25519', 'ed25519')
+  const { host, identity: key } = ownKeys()
+  for (const file of [...host, ...host.map((each) => `${each}.pub`), key, `${key}.pub`]) copyFileSync(file, join(dir, basename(file)))
+  const hostKeys = host.map((file) => readFileSync(file, 'utf8'))
+  const identity = join(dir, basename(key))
   const keyBlob = Buffer.from(readFileSync(`${identity}.pub`, 'utf8').split(' ')[1]!, 'base64')
   const gatekeeper = new FakeGatekeeper()
   gatekeeper.users.set('partner', { password: PASSWORD, keyBlob, principal: toPrincipal({ username: 'partner' }, home) })
