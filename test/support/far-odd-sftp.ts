@@ -12,6 +12,12 @@ export type Packet = Buffer
 export interface OddSftpOptions {
   /** The service's answer to a request, or what is said in its place; undefined: the service is asked. */
   readonly request?: (packet: Packet) => readonly Packet[] | undefined
+  /** Bytes in the place of an answer, as they are. */
+  readonly raw?: (packet: Packet) => Buffer | undefined
+  /** Says all byte by byte. */
+  readonly inBytes?: boolean
+  /** Takes the login and ends the channel in the place of its first word. */
+  readonly endsAtOnce?: boolean
   /** What becomes of an answer. */
   readonly answer?: (packet: Packet) => readonly Packet[]
   /** Bytes in the place of all that the service would say, from the first on. */
@@ -70,16 +76,29 @@ export async function startOddSftp(t: Test, options: OddSftpOptions = {}): Promi
       accept().on('subsystem', (take) => {
         const channel = take()
         if (options.noise) channel.write(options.noise)
+        if (options.endsAtOnce) return channel.end()
+        let saying = Promise.resolve()
+        const write = (bytes: Buffer): void => {
+          if (!options.inBytes) return void channel.write(bytes)
+          saying = saying.then(async () => {
+            for (const byte of bytes) {
+              channel.write(Buffer.of(byte))
+              await new Promise((resolve) => setImmediate(resolve))
+            }
+          })
+        }
         const child = spawn('/usr/lib/openssh/sftp-server', ['-e'], { stdio: ['pipe', 'pipe', 'ignore'] })
         const say = (packets: readonly Packet[]): void => {
-          if (!options.noise) for (const each of packets) channel.write(Buffer.concat([u32(each.length), each]))
+          if (!options.noise) for (const each of packets) write(Buffer.concat([u32(each.length), each]))
         }
         channel.on(
           'data',
           framed((request) => {
             asked.push(extensionOf(request) ?? String(request[0]))
+            const raw = options.raw?.(request)
             const odd = options.request?.(request)
-            if (odd) say(odd)
+            if (raw) write(raw)
+            else if (odd) say(odd)
             else child.stdin.write(Buffer.concat([u32(request.length), request]))
           }),
         )

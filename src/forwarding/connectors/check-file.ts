@@ -46,9 +46,9 @@ export async function checkFile(connection: SftpConnection, path: string, ms: nu
     // each answer may come with more room
     for (let tries = 0; !hasRoom(sftp, path); tries++) {
       if (tries === PATIENCE) return { digest: null, never: false }
-      await connection.raw<string>((answer) => sftp.realpath('.', answer))
+      await connection.raw<string>('name', (answer) => sftp.realpath('.', answer))
     }
-    const digest = await connection.raw<string | null>((answer) => ask(sftp, path, answer), ms)
+    const digest = await connection.raw<string | null>('extended', (answer) => ask(sftp, path, answer), ms)
     return digest === null ? { digest, never: true } : { digest }
   } catch (error) {
     if (!connection.usable) throw error

@@ -6,7 +6,7 @@ import { type Client, FTPError, type FTPResponse } from 'basic-ftp'
 import type { DestinationSpec } from '../../core/destination.ts'
 import { FileFlowError } from '../../core/errors.ts'
 import { connectFtp, type FtpConnection, SILENCE_MS } from './ftp-connection.ts'
-import { folderGone, folderOf, foldersTo } from './remote-path.ts'
+import { folderGone, folderOf, foldersTo, notRenamed } from './remote-path.ts'
 import {
   asStream,
   type HASH_ALGORITHMS,
@@ -255,11 +255,15 @@ async function rename(connection: FtpConnection, from: string, to: string, repla
   if (!replace && (await entryOf(connection, to)) !== null) throw new FileFlowError('remote.exists')
   await renameFrom(client, from)
   const first = await client.sendIgnoringError(`RNTO ${to}`)
-  if (first.code < 400) return demandDone(first)
-  if (!replace || (await entryOf(connection, to)) === null) throw new FTPError(first)
-  await done(client, `DELE ${to}`)
-  await renameFrom(client, from)
-  await done(client, `RNTO ${to}`)
+  if (first.code >= 400) {
+    if (!replace || (await entryOf(connection, to)) === null) throw new FTPError(first)
+    await done(client, `DELE ${to}`)
+    await renameFrom(client, from)
+    await done(client, `RNTO ${to}`)
+  } else demandDone(first)
+  // the word for it is not enough; and whoever waits for the file may have taken it away already, so it is the old name that is asked for
+  // (a server that closes after each file has given its word, and no more is to be had)
+  if ((await entryOf(connection, from).catch(() => null)) !== null) throw notRenamed()
 }
 
 /** 350 and nothing else (RFC 959 §5.4). */

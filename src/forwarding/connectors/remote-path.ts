@@ -18,6 +18,11 @@ export interface Places {
 export function placesOf(base: string, delivery: Pick<Delivery, 'remotePath' | 'tempName'>): Places {
   if (visible(base) !== base)
     throw new FileFlowError('remote.failed', `The folder at the destination has no plain name: ${visible(base).slice(0, 200)}`)
+  if (!base.startsWith('/'))
+    throw new FileFlowError(
+      'remote.failed',
+      `The login begins in no absolute path (${base.slice(0, 200)}): the destination needs a base_path.`,
+    )
   const parts = delivery.remotePath.split('/')
   for (const part of [...parts, delivery.tempName]) checkName(part)
   if (delivery.tempName.includes('/')) throw new FileFlowError('path.invalid')
@@ -59,3 +64,7 @@ export const folderOf = (path: string): string => path.slice(0, path.lastIndexOf
 /** A folder that was seen is not looked for again with each file; when it is gone after all, the next attempt makes it. */
 export const folderGone = (cause: unknown): FileFlowError =>
   new FileFlowError('remote.failed', 'The folder at the destination is gone; it is made again.', { cause })
+
+/** A server says that it renamed, and did not. */
+export const notRenamed = (): FileFlowError =>
+  new FileFlowError('remote.verify', 'The server says that it gave the file its name, but the temporary name is still there.')

@@ -12,6 +12,7 @@ import { visible } from '../../core/visible-text.ts'
 import { type Ciphered, useFastCiphers } from '../../ssh/fast-ciphers.ts'
 import { type Translator, translatorFor } from './errors.ts'
 import type { OpenHooks } from './remote-session.ts'
+import { type AnswerKind, asking, guardAnswers } from './sftp-replies.ts'
 import { within } from './within.ts'
 
 const CONNECT_MS = 20_000
@@ -51,6 +52,7 @@ export class SftpConnection {
     for (const emitter of [this.#client, sftp] as EventEmitter[]) {
       for (const event of ['close', 'end', 'error']) emitter.on(event, lost)
     }
+    guardAnswers(sftp, (what) => this.#die(translate.fail('remote.failed', `the server breaks the protocol: ${what}`)))
   }
 
   get server(): string | null {
@@ -71,9 +73,17 @@ export class SftpConnection {
     return (this.sftp as unknown as { _maxWriteLen?: number })._maxWriteLen ?? 0
   }
 
-  /** One request, its failure translated. Silence of the whole connection for a minute while requests wait ends it. */
-  call<T = void>(start: (answer: Answer<T>) => void): Promise<T> {
-    return this.raw(start).catch((error: unknown) => {
+  /** Bytes that one READ may ask for. */
+  get longestRead(): number {
+    return (this.sftp as unknown as { _maxReadLen?: number })._maxReadLen ?? 0
+  }
+
+  /**
+   * One request, its failure translated. Silence of the whole connection for a minute while requests wait ends it.
+   * @param kind of the answer, when all is well
+   */
+  call<T = void>(kind: AnswerKind, start: (answer: Answer<T>) => void): Promise<T> {
+    return this.raw(kind, start).catch((error: unknown) => {
       throw this.failure(error)
     })
   }
@@ -86,7 +96,7 @@ export class SftpConnection {
    * As {@link call}, the server's status left as it is: an Error with a numeric code.
    * @param ms for what takes its time, in the place of the watch: then it is `remote.timeout`, and the connection lives on
    */
-  raw<T = void>(start: (answer: Answer<T>) => void, ms?: number): Promise<T> {
+  raw<T = void>(kind: AnswerKind, start: (answer: Answer<T>) => void, ms?: number): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#dead) return reject(this.#dead)
       this.#waiting.add(reject)
@@ -105,15 +115,16 @@ export class SftpConnection {
         end()
       }
       try {
-        start((error, value) =>
+        const answered: Answer<T> = (error, value) =>
           settle(() => {
-            // A request that ssh2 gives up because the channel went has no code.
-            if (error && typeof (error as { code?: unknown }).code !== 'number')
-              reject(this.#translate.fail('remote.lost', error.message, error))
-            else if (error) reject(error)
-            else resolve(value)
-          }),
-        )
+            if (!error) return resolve(value)
+            if (typeof (error as { code?: unknown }).code === 'number') return reject(error)
+            // What ssh2 gives up has no code: the channel went, or the answer makes no sense.
+            const lost = this.#translate.fail('remote.lost', error.message, error)
+            reject(lost)
+            this.#die(lost)
+          })
+        asking(this.sftp, kind, () => start(answered))
       } catch (error) {
         settle(() => reject(error))
       }
@@ -283,9 +294,15 @@ async function connectOnce(
     }
     // After the handshake the far side answers: what fails now is the login or the SFTP service behind it.
     if (greeted && /subsystem|channel/i.test(message)) throw translate.fail('remote.denied', 'the server gives this login no SFTP', error)
+    if (NONSENSE.test(message)) {
+      throw translate.fail('remote.unreachable', 'what the server says is no SFTP; does a start-up file of this login print text?', error)
+    }
     throw translate(error, 'connect')
   }
 }
+
+/** What ssh2 says of, or stumbles over, before the service is there. */
+const NONSENSE = /Packet length|packet length|Malformed|Unknown packet type|Expected VERSION|Cannot read properties/
 
 /** Longer pieces are not worth copying. */
 const COPIED = 16 * 1024

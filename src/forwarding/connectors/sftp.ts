@@ -4,7 +4,7 @@ import type { Stats } from 'ssh2'
 import type { DestinationSpec } from '../../core/destination.ts'
 import { FileFlowError, SFTP_STATUS } from '../../core/errors.ts'
 import { checkFile, offersCheckFile } from './check-file.ts'
-import { folderGone, folderOf, foldersTo } from './remote-path.ts'
+import { folderGone, folderOf, foldersTo, notRenamed } from './remote-path.ts'
 import type { OpenSession, RemoteEntry, RemoteSession, UploadOptions, UploadSource } from './remote-session.ts'
 import { connectSftp, type SftpConnection } from './sftp-connection.ts'
 
@@ -20,6 +20,8 @@ const READS_AHEAD = 32
 /** Servers that may run sha256sum for a login; FileFlow's own does so without a shell. */
 const RUNS_SHA256SUM = /^(OpenSSH|FileFlow)/i
 const MOST_REQUESTS = 64
+/** So many short answers are the end of a file, or a line's whim. */
+const PATIENCE = 64
 const FROM_THE_START: UploadOptions = { from: 0, mtimeMs: 0 }
 
 export function openSftp(destination: DestinationSpec): OpenSession {
@@ -29,7 +31,7 @@ export function openSftp(destination: DestinationSpec): OpenSession {
     const connection = await connectSftp(destination, hooks)
     const { sftp } = connection
     try {
-      const home = await connection.call<string>((answer) => sftp.realpath('.', answer))
+      const home = await connection.call<string>('name', (answer) => sftp.realpath('.', answer))
       return sftpSession(connection, home, remembered)
     } catch (error) {
       connection.destroy()
@@ -46,12 +48,23 @@ function sftpSession(connection: SftpConnection, home: string, remembered: { noC
   const runsCommands = () => !remembered.noCommands && RUNS_SHA256SUM.test(connection.server ?? '')
   const stat = async (path: string): Promise<RemoteEntry | null> => {
     try {
-      const found = await connection.raw<Stats>((answer) => sftp.stat(path, answer))
-      return found.isFile() ? { kind: 'file', size: found.size } : { kind: 'other', size: 0 }
+      const found = await connection.raw<Stats>('attrs', (answer) => sftp.stat(path, answer))
+      return found.isFile() ? { kind: 'file', size: sizeIn(found) } : { kind: 'other', size: 0 }
     } catch (error) {
       if (statusOf(error) === SFTP_STATUS.NO_SUCH_FILE) return null
       throw connection.failure(error)
     }
+  }
+  /** The word for it is not enough: the old name must be gone. It is asked for in the same breath; a server that answers out of turn is asked again. */
+  const renamed = async (rename: Promise<void>, from: string): Promise<void> => {
+    // a folder that may be written and not seen tells nothing
+    const isThere = () =>
+      stat(from).then(
+        (entry) => entry !== null,
+        () => false,
+      )
+    const [, there] = await Promise.all([rename, isThere()])
+    if (there && (await isThere())) throw notRenamed()
   }
 
   return {
@@ -74,7 +87,7 @@ function sftpSession(connection: SftpConnection, home: string, remembered: { noC
       }
       for (const folder of missing) {
         try {
-          await connection.call((answer) => sftp.mkdir(folder, answer))
+          await connection.call('status', (answer) => sftp.mkdir(folder, answer))
         } catch (error) {
           // Another delivery made it meanwhile.
           if (!connection.usable || !(await stat(folder))) throw error
@@ -111,12 +124,18 @@ function sftpSession(connection: SftpConnection, home: string, remembered: { noC
     download: (path, take) => download(connection, path, take),
     async rename(from, to, replace) {
       if (replace && connection.offers('posix-rename@openssh.com')) {
-        return connection.call((answer) => sftp.ext_openssh_rename(from, to, answer))
+        return renamed(
+          connection.call('status', (answer) => sftp.ext_openssh_rename(from, to, answer)),
+          from,
+        )
       }
       // Version 3 RENAME refuses a taken name (§6.5). Where it must be replaced, the old one goes first: a moment without either.
       if (replace) await remove(connection, to)
       try {
-        await connection.call((answer) => sftp.rename(from, to, answer))
+        await renamed(
+          connection.call('status', (answer) => sftp.rename(from, to, answer)),
+          from,
+        )
       } catch (error) {
         if (!replace && connection.usable && (await stat(to))) throw new FileFlowError('remote.exists', undefined, { cause: error })
         throw error
@@ -128,11 +147,17 @@ function sftpSession(connection: SftpConnection, home: string, remembered: { noC
   }
 }
 
+/** A server need not tell it (§5). */
+function sizeIn({ size }: { readonly size?: number }): number {
+  if (size === undefined) throw new FileFlowError('remote.failed', 'The server tells no size.')
+  return size
+}
+
 const statusOf = (error: unknown): unknown => (error as { code?: unknown } | null)?.code
 
 async function remove(connection: SftpConnection, path: string): Promise<void> {
   try {
-    await connection.raw((answer) => connection.sftp.unlink(path, answer))
+    await connection.raw('status', (answer) => connection.sftp.unlink(path, answer))
   } catch (error) {
     if (statusOf(error) !== SFTP_STATUS.NO_SUCH_FILE) throw connection.failure(error)
   }
@@ -146,9 +171,9 @@ async function upload(connection: SftpConnection, path: string, source: UploadSo
   const block = longest >= LARGE_BLOCK ? LARGE_BLOCK : Math.min(BLOCK, longest)
   if (block < LEAST_BLOCK) throw new FileFlowError('remote.failed', `The server takes only ${block} bytes at a time.`)
   const ahead = Math.min(MOST_REQUESTS, AHEAD / block)
-  const handle = await connection.call<Buffer>((answer) => sftp.open(path, from > 0 ? 'r+' : 'w', answer))
+  const handle = await connection.call<Buffer>('handle', (answer) => sftp.open(path, from > 0 ? 'r+' : 'w', answer))
   const requests = new Requests()
-  const close = () => connection.call((answer) => sftp.close(handle, answer))
+  const close = () => connection.call('status', (answer) => sftp.close(handle, answer))
   let closing = false
   let at = from
   const write = async (chunk: Buffer): Promise<void> => {
@@ -156,7 +181,9 @@ async function upload(connection: SftpConnection, path: string, source: UploadSo
       const length = Math.min(block, chunk.length - start)
       const position = at
       at += length
-      requests.add(connection.call((answer) => sftp.write(handle, chunk, start, length, position, (error) => answer(error, undefined))))
+      requests.add(
+        connection.call('status', (answer) => sftp.write(handle, chunk, start, length, position, (error) => answer(error, undefined))),
+      )
       if (requests.count > ahead) await requests.atMost(ahead)
     }
   }
@@ -164,14 +191,14 @@ async function upload(connection: SftpConnection, path: string, source: UploadSo
     if (typeof source === 'function') await write(source())
     else for await (const chunk of source) await write(chunk)
     // what ends a file goes out with its last bytes: one answer's time for all of it
-    if (connection.offers('fsync@openssh.com')) requests.add(connection.call((answer) => sftp.ext_openssh_fsync(handle, answer)))
+    if (connection.offers('fsync@openssh.com')) requests.add(connection.call('status', (answer) => sftp.ext_openssh_fsync(handle, answer)))
     if (mtimeMs > 0) requests.add(setTime(connection, handle, mtimeMs))
-    const stats = connection.call<Stats>((answer) => sftp.fstat(handle, answer))
+    const stats = connection.call<Stats>('attrs', (answer) => sftp.fstat(handle, answer))
     requests.add(stats)
     closing = true
     requests.add(close())
     await requests.atMost(0)
-    return (await stats).size
+    return sizeIn(await stats)
   } catch (error) {
     if (!connection.usable) throw error
     const full = statusOf(error) === 'remote.failed' && (await isFull(connection, path))
@@ -183,7 +210,7 @@ async function upload(connection: SftpConnection, path: string, source: UploadSo
 /** A time that the server will not set is no fault of the file's. */
 async function setTime(connection: SftpConnection, handle: Buffer, mtimeMs: number): Promise<void> {
   const seconds = Math.floor(mtimeMs / 1000)
-  await connection.raw((answer) => connection.sftp.futimes(handle, seconds, seconds, answer)).catch(() => undefined)
+  await connection.raw('status', (answer) => connection.sftp.futimes(handle, seconds, seconds, answer)).catch(() => undefined)
 }
 
 /** Requests under way, waited for in order: what is missing in a file that broke off lies within the last of them. */
@@ -210,7 +237,7 @@ class Requests {
 async function isFull(connection: SftpConnection, path: string): Promise<boolean> {
   if (!connection.offers('statvfs@openssh.com')) return false
   try {
-    const space = await connection.call<{ f_bavail?: number }>((answer) => connection.sftp.ext_openssh_statvfs(path, answer))
+    const space = await connection.call<{ f_bavail?: number }>('extended', (answer) => connection.sftp.ext_openssh_statvfs(path, answer))
     return space.f_bavail === 0
   } catch {
     return false
@@ -219,11 +246,11 @@ async function isFull(connection: SftpConnection, path: string): Promise<boolean
 
 async function download(connection: SftpConnection, path: string, take: (chunk: Uint8Array) => void): Promise<void> {
   const { sftp } = connection
-  const handle = await connection.call<Buffer>((answer) => sftp.open(path, 'r', answer))
+  const handle = await connection.call<Buffer>('handle', (answer) => sftp.open(path, 'r', answer))
   /** Bytes read; 0 at the end of the file. */
   const readAt = async (into: Buffer, position: number): Promise<number> => {
     try {
-      return await connection.raw<number>((answer) =>
+      return await connection.raw<number>('data', (answer) =>
         sftp.read(handle, into, 0, into.length, position, (error, count) => answer(error, count)),
       )
     } catch (error) {
@@ -232,19 +259,26 @@ async function download(connection: SftpConnection, path: string, take: (chunk: 
     }
   }
   try {
-    for (let at = 0; ; ) {
-      const blocks = Array.from({ length: READS_AHEAD }, () => Buffer.allocUnsafe(BLOCK))
-      const counts = await Promise.all(blocks.map((block, i) => readAt(block, at + i * BLOCK)))
+    let block = Math.min(BLOCK, connection.longestRead)
+    let ahead = READS_AHEAD
+    for (let at = 0, turns = 0; ; turns++) {
+      if (turns > PATIENCE + at / LEAST_BLOCK) throw new FileFlowError('remote.failed', 'The server gives only a few bytes at a time.')
+      const blocks = Array.from({ length: ahead }, () => Buffer.allocUnsafe(block))
+      const counts = await Promise.all(blocks.map((into, i) => readAt(into, at + i * block)))
+      ahead = READS_AHEAD
       for (const [i, count] of counts.entries()) {
         take(blocks[i]!.subarray(0, count))
         at += count
         if (count === 0) return
-        // A short answer is no end (§6.4): what came after it does not fit, so it is asked for again from here.
-        if (count < BLOCK) break
+        if (count === block) continue
+        // A short answer is no end (§6.4): what came after it does not fit, so it is asked for again from here, in pieces as the server gives them.
+        if (count >= LEAST_BLOCK) block = count
+        else ahead = 1
+        break
       }
     }
   } finally {
-    if (connection.usable) await connection.call((answer) => sftp.close(handle, answer)).catch(() => undefined)
+    if (connection.usable) await connection.call('status', (answer) => sftp.close(handle, answer)).catch(() => undefined)
   }
 }
 

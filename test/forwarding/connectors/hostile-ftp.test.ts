@@ -70,6 +70,15 @@ test('only the word that a thing is done is taken for it', async (t) => {
   }
 })
 
+test('a server that says 250 to the rename and renames nothing has delivered nothing, whatever lies under that name', async (t) => {
+  for (const features of [[], ['MLST type*;size*;']]) {
+    const { connector, files } = await start(t, { features, answer: (verb) => (verb === 'RNTO' ? '250 renamed' : undefined) })
+    files.set('/in/file.txt', Buffer.from('y'))
+    t.match(await failureOf(connector.put(await deliveryOf(t, Buffer.from('x')), never())), { code: 'remote.verify' })
+    t.same([...files], [['/in/file.txt', Buffer.from('y')]], 'the old file is as it was, and nothing temporary stays')
+  }
+})
+
 test('a server that says more than it was asked is not believed from then on', async (t) => {
   for (const verb of ['CWD', 'SIZE', 'STOR', 'RNFR']) {
     const { connector, files } = await start(t, { adds: { [verb]: '250 and one more' } })
