@@ -5,15 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Client as FtpClient } from 'basic-ftp'
-import SftpClient from 'ssh2-sftp-client'
 import type { Command } from './cli/command.ts'
 import { parse, printable } from './cli/command.ts'
 import { loadConfig } from './config/load.ts'
 import { monotonic, newSecret } from './core/clock.ts'
 import { FileFlowError } from './core/errors.ts'
 import type { Actor, TransferDetail } from './core/views.ts'
-import { type Gateway, PUBLIC_DIR, startGateway } from './gateway.ts'
+import type { Gateway } from './gateway.ts'
 import { ensureHostKeys, fingerprints } from './listeners/credentials.ts'
 import { createLogOutput, type LogOutput } from './logging/log-output.ts'
 
@@ -109,6 +107,8 @@ async function start(
     isTTY: false,
   })
   ending.push(() => output.close())
+  // here and below: no other command needs it
+  const { PUBLIC_DIR, startGateway } = await import('./gateway.ts')
   const gateway = await startGateway({ config, output, publicDir: PUBLIC_DIR, adminPassword, showPassword: () => {} })
   ending.push(() => gateway.stop(1000))
   return gateway
@@ -150,6 +150,7 @@ async function setUp(far: Gateway, near: Gateway): Promise<{ partner: string }> 
 }
 
 async function uploadByFtps(port: number, password: string): Promise<void> {
+  const { Client: FtpClient } = await import('basic-ftp')
   const client = new FtpClient()
   try {
     await client.access({
@@ -167,6 +168,7 @@ async function uploadByFtps(port: number, password: string): Promise<void> {
 }
 
 async function uploadBySftp(port: number, password: string): Promise<void> {
+  const { default: SftpClient } = await import('ssh2-sftp-client')
   const client = new SftpClient()
   try {
     await client.connect({ host: '127.0.0.1', port, username: 'customer1', password })

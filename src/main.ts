@@ -3,8 +3,7 @@
 import { join } from 'node:path'
 import { PassThrough, type Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { type AdminServer, createAdminServer } from './admin/server.ts'
-import { createApp } from './app.ts'
+import type { AdminServer } from './admin/server.ts'
 import { problemOf, reachGateway, socketDownload, socketTransport, type Transport } from './cli/api-client.ts'
 import { ensureUiBuilt } from './cli/build-ui.ts'
 import { type Command, type CommandIo, runCommand } from './cli/command.ts'
@@ -13,7 +12,6 @@ import { type LoadedConfig, loadConfig } from './config/load.ts'
 import { collectSeldom } from './core/collector.ts'
 import { createLogger, errorFields } from './core/log.ts'
 import { demo } from './demo.ts'
-import { PUBLIC_DIR } from './gateway.ts'
 import { createLogOutput } from './logging/log-output.ts'
 import { checkFiles, checkFolders } from './preflight.ts'
 import { serve } from './serve.ts'
@@ -23,9 +21,14 @@ collectSeldom()
 
 const closers: (() => void | Promise<void>)[] = []
 
-/** The API over the database itself, for commands where no gateway runs. */
+/** The API over the database itself, for commands where no gateway runs. Others do not load what it is made of: it is most of what a command takes to begin. */
 async function openOffline(loaded: LoadedConfig): Promise<AdminServer> {
   await checkFolders(loaded, process.cwd())
+  const [{ createApp }, { createAdminServer }, { PUBLIC_DIR }] = await Promise.all([
+    import('./app.ts'),
+    import('./admin/server.ts'),
+    import('./gateway.ts'),
+  ])
   const { config } = loaded
   const unlock = lockDataDir(config.data_dir)
   const silent = new PassThrough().resume()

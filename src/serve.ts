@@ -5,7 +5,6 @@ import { type Command, parse, UsageError } from './cli/command.ts'
 import { toErrorRecord } from './core/errors.ts'
 import { createLogger, errorFields } from './core/log.ts'
 import type { ReloadView } from './core/views.ts'
-import { PUBLIC_DIR, startGateway } from './gateway.ts'
 import { createLogOutput } from './logging/log-output.ts'
 
 const DEFAULT_DRAIN = '30'
@@ -25,6 +24,8 @@ SIGHUP reads the configuration and certificates again without dropping sessions.
     const loaded = io.loadConfig(values.config)
     await io.checkFiles(loaded)
     const { config } = loaded
+    // no other command needs it
+    const { PUBLIC_DIR, startGateway } = await import('./gateway.ts')
     // process.stdout on a pipe is synchronous: a reader that stands still would stop the control thread with it
     const lines = io.isTTY ? io.stdout : createWriteStream('', { fd: 1, autoClose: false })
     const output = createLogOutput({

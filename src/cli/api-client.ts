@@ -1,6 +1,6 @@
 // The API as commands see it: over the gateway's unix socket, or whatever answers in its place when none runs.
 // Must not open the database; the caller does.
-import { type IncomingMessage, request } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { createConnection } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { socketPath, withSocketAddress } from '../config/socket-path.ts'
@@ -13,6 +13,8 @@ export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
 /** One call of `/api/v1` + `path`; `body` of the answer is JSON, or null when there is none. */
 export type Transport = (method: Method, path: string, body?: unknown) => Promise<{ status: number; body: unknown }>
 
+// an import would read all that the module exports, its fetch included, which costs each command and each start 50 ms
+const { request } = process.getBuiltinModule('node:http')
 const PREFIX = '/api/v1'
 const LONGEST_ANSWER = 256 * 2 ** 20
 

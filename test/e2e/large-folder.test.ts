@@ -1,32 +1,39 @@
 // A folder of 100,000 names: it is listed whole, in bounded memory, and whoever shares the thread is served meanwhile.
 // Must not measure time: what is counted is answers that others get before the listing ends.
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client, type ClientChannel } from 'ssh2'
-import { type Test, test } from 'tap'
+import { t as root, type Test, test } from 'tap'
 import { RawSftp, str, u32 } from '../listeners/sftp/raw-client.ts'
 import { MiB, PASSWORD, resident } from '../support/abuse.ts'
 import { sftp } from '../support/clients.ts'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { startGateway } from '../support/gateway.ts'
 
 const NAMES = 100_000
 
 /** So many files are made quickly in memory. */
-function startHere(t: Test): Promise<TestGateway> {
-  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'fileflow-test-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  return startGateway(t, { folder, env: { FILEFLOW_THREADS_SFTP: '1' } })
+const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'fileflow-test-'))
+root.teardown(() => rmSync(folder, { recursive: true, force: true }))
+/** One for both tests. */
+const gateway = await startGateway(root, { folder, env: { FILEFLOW_THREADS_SFTP: '1' } })
+
+/** A user whose folder `many` holds that many names. */
+async function userWith(username: string, names: number): Promise<void> {
+  await gateway.apply({ users: [{ username, password: PASSWORD }] })
+  const many = join(gateway.files, username, 'many')
+  execFileSync('sh', ['-c', 'mkdir "$0" && cd "$0" && seq -f "name-%.0f" 0 "$(($1 - 1))" | xargs touch', many, String(names)])
 }
 
-async function session(t: Test, gateway: TestGateway): Promise<RawSftp> {
+async function session(t: Test, username: string): Promise<RawSftp> {
   const client = new Client()
   t.teardown(() => client.destroy())
   const channel = await new Promise<ClientChannel>((resolve, reject) => {
     client
       .on('error', reject)
       .on('ready', () => client.subsys('sftp', (error, made) => (error ? reject(error) : resolve(made))))
-      .connect({ host: '127.0.0.1', port: gateway.ports.sftp, username: 'partner', password: PASSWORD })
+      .connect({ host: '127.0.0.1', port: gateway.ports.sftp, username, password: PASSWORD })
   })
   const raw = new RawSftp(channel)
   raw.packet(1, u32(3))
@@ -37,13 +44,9 @@ async function session(t: Test, gateway: TestGateway): Promise<RawSftp> {
 test('a folder of 100,000 names is listed whole, in bounded memory, and another session of the same thread is served meanwhile', {
   timeout: 240_000,
 }, async (t) => {
-  const gateway = await startHere(t)
-  await gateway.apply({ users: [{ username: 'partner', password: PASSWORD }] })
-  const folder = join(gateway.files, 'partner', 'many')
-  mkdirSync(folder, { recursive: true })
-  for (let i = 0; i < NAMES; i++) writeFileSync(join(folder, `name-${i}`), '')
-  const lister = await session(t, gateway)
-  const other = await session(t, gateway)
+  await userWith('partner', NAMES)
+  const lister = await session(t, 'partner')
+  const other = await session(t, 'partner')
   const before = resident(gateway)
 
   let listing = true
@@ -86,18 +89,14 @@ test('a folder of 100,000 names is listed whole, in bounded memory, and another 
 })
 
 test('a client that opens the folder many times and reads no names is held, not served without end', { timeout: 240_000 }, async (t) => {
-  const gateway = await startHere(t)
-  await gateway.apply({ users: [{ username: 'partner', password: PASSWORD }] })
-  const folder = join(gateway.files, 'partner', 'many')
-  mkdirSync(folder, { recursive: true })
-  for (let i = 0; i < 20_000; i++) writeFileSync(join(folder, `name-${i}`), '')
-  const greedy = await session(t, gateway)
+  await userWith('greedy', 20_000)
+  const greedy = await session(t, 'greedy')
   const handles: Buffer[] = []
   for (let i = 0; i < 50; i++) handles.push((await greedy.ask(11, str('/many'))).body)
   const before = resident(gateway)
   greedy.channel.pause()
   for (let i = 0; i < 200; i++) for (const handle of handles) greedy.send(12, handle)
-  const honest = await session(t, gateway)
+  const honest = await session(t, 'greedy')
   let peak = 0
   for (let i = 0; i < 300; i++) {
     t.equal((await honest.ask(17, str('/'))).type, 105)
