@@ -24,10 +24,20 @@ export function newId(now: number = Date.now()): string {
     time = ALPHABET[rest % 32] + time
     rest = Math.floor(rest / 32)
   }
+  if (used + CHANCE_BYTES > pool.length) {
+    pool = randomBytes(POOL_BYTES)
+    used = 0
+  }
   let chance = ''
-  for (const byte of randomBytes(10)) chance += ALPHABET[byte & 31]
+  for (const end = used + CHANCE_BYTES; used < end; used++) chance += ALPHABET[pool[used]! & 31]
   return time + chance
 }
+
+const CHANCE_BYTES = 10
+/** Asked for at once for many identifiers: each asking costs more than all it gives. No secret is made of it. */
+const POOL_BYTES = 400 * CHANCE_BYTES
+let pool = Buffer.alloc(0)
+let used = 0
 
 /** A secret of `bytes` random bytes, as URL-safe text. */
 export const newSecret = (bytes = 24): string => randomBytes(bytes).toString('base64url')

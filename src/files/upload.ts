@@ -3,7 +3,7 @@
 import fs from 'node:fs'
 import { codeOf, type ErrorCode, FileFlowError } from '../core/errors.ts'
 import { testPoint } from '../core/test-point.ts'
-import type { Verdict } from '../core/transfer.ts'
+import type { Obligations, Verdict } from '../core/transfer.ts'
 import type { VirtualPath } from '../core/virtual-path.ts'
 import { applyAttributes, entryAt, safeMode } from './attributes.ts'
 import { digestOf } from './digest.ts'
@@ -210,7 +210,7 @@ export class StagedUpload implements Upload {
     await syncing
   }
 
-  commit(verdict: Verdict): Promise<void> {
+  commit(verdict: Verdict): Promise<Obligations> {
     try {
       this.#usable()
     } catch (error) {
@@ -218,17 +218,21 @@ export class StagedUpload implements Upload {
     }
     this.#state = 'ending'
     const committed = this.#commit(verdict)
-    this.#ending = committed.catch(() => {})
+    this.#ending = committed.then(
+      () => {},
+      () => {},
+    )
     return committed
   }
 
-  async #commit(verdict: Verdict): Promise<void> {
+  async #commit(verdict: Verdict): Promise<Obligations> {
     try {
       await this.#busy
       if (this.#failure) throw this.#failure
       this.#host.need('upload', this.path)
-      await this.#publish(verdict)
+      const owed = await this.#publish(verdict)
       this.#finish()
+      return owed
     } catch (error) {
       const why = fromErrno(error)
       // past the rename there is no way back: the file is there, only its acknowledgement failed
@@ -238,7 +242,7 @@ export class StagedUpload implements Upload {
     }
   }
 
-  async #publish(verdict: Verdict): Promise<void> {
+  async #publish(verdict: Verdict): Promise<Obligations> {
     const { fd, staging, vault } = this.#file
     const { size } = fs.fstatSync(fd)
     const sha256 = await this.#sha256.end(size)
@@ -266,9 +270,9 @@ export class StagedUpload implements Upload {
       sha256,
       verdict,
     })
-    const [{ deliveries }] = await Promise.all([committed, synced])
+    const [owed] = await Promise.all([committed, synced])
     testPoint('upload.committed')
-    if (deliveries > 0) await makeSpoolLink(staging, spool, this.#host.durable)
+    if (owed.deliveries > 0) await makeSpoolLink(staging, spool, this.#host.durable)
     testPoint('upload.spooled')
     // asked again with nothing between the answer and the act: others may have come or gone while it was recorded
     const replaced = place.lstat()?.size ?? null
@@ -280,6 +284,7 @@ export class StagedUpload implements Upload {
     await this.#host.published(this.transferId, String(place.folder.at(null)), replaced)
     testPoint('upload.published')
     if (this.#file.replacesPartial) dropPartial(this.#file.partial)
+    return owed
   }
 
   abort(why: Error): Promise<void> {

@@ -1,7 +1,7 @@
 // The face of partner files: what a session may do, by virtual path, under its principal's permissions.
 // Must not be gone round: listeners see no other door to a disk.
 import type { Permission } from '../core/permission.ts'
-import type { Verdict } from '../core/transfer.ts'
+import type { Obligations, Verdict } from '../core/transfer.ts'
 import type { Principal } from '../core/user.ts'
 import type { VirtualPath } from '../core/virtual-path.ts'
 
@@ -85,8 +85,8 @@ export interface Upload {
   setAttributes(attributes: Attributes): Promise<void>
   /** Durable now, under its staging name (fsync@openssh.com). */
   sync(): Promise<void>
-  /** Resolves when acknowledged-means-kept holds; only then 226 / OK. Rejects: nothing was published, the partial stays. */
-  commit(verdict: Verdict): Promise<void>
+  /** Resolves when acknowledged-means-kept holds; only then 226 / OK. Rejects: nothing was published, the partial stays. @returns how many deliveries it owes; where rules are only asked later, 1 says that some may want it */
+  commit(verdict: Verdict): Promise<Obligations>
   /** Ends without publishing; keeps what came as a partial for resuming (nothing, when nothing came). Idempotent, never rejects. */
   abort(why: Error): Promise<void>
 }

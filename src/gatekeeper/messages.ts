@@ -56,8 +56,8 @@ export interface Gatekeeper extends TransferLedger {
   activity(sessionId: string, doing: string | null): void
   /** The worker's journal has more. */
   journaled(): void
-  /** Evidence after a `likely` verdict: the session lives on (release the deliveries), or died at once (suspect). */
-  confirmUpload(transferId: string, verdict: 'confirmed' | 'suspect'): void
+  /** Evidence after a `likely` verdict: the session lives on (release the deliveries), or died at once (suspect). @param owes deliveries may wait for it: it is told at once */
+  confirmUpload(transferId: string, verdict: 'confirmed' | 'suspect', owes: boolean): void
 }
 
 // ── the wire: structured-clone messages ──

@@ -35,7 +35,7 @@ const METHODS = {
 /** What nobody waits for goes with the next question, or after this time: each message wakes the other thread, which costs more than what it does then. */
 const NOTICE_DELAY_MS = 20
 /** Deliveries wait for these. */
-const URGENT = new Set<string>(['published', 'confirmUpload', 'renamed'] satisfies (keyof Gatekeeper)[])
+const URGENT = new Set<string>(['published', 'renamed'] satisfies (keyof Gatekeeper)[])
 const MOST_HELD = 100
 
 export const isCall = (method: string): boolean => Object.hasOwn(METHODS, method) && METHODS[method as keyof Gatekeeper] === 'call'
@@ -74,8 +74,9 @@ export function createGatekeeperClient(port: Pick<MessagePortLike, 'postMessage'
       kind === 'call'
         ? (...args: unknown[]) => caller.call(method, args)
         : (...args: unknown[]) => {
-            hold({ type: 'notice', method, args } as Asked)
-            if (URGENT.has(method)) flush()
+            const asked = { type: 'notice', method, args } as Asked
+            hold(asked)
+            if (isUrgent(asked)) flush()
           }
   }
   return {
@@ -86,6 +87,8 @@ export function createGatekeeperClient(port: Pick<MessagePortLike, 'postMessage'
     flush,
   }
 }
+
+const isUrgent = ({ method, args }: Asked): boolean => (method === 'confirmUpload' ? args[2] === true : URGENT.has(method))
 
 /** A transfer that goes on without its grant. */
 const canWait = ({ method, args }: Asked): boolean => method === 'beginTransfer' && !(args[0] as NewTransfer).waits

@@ -7,7 +7,7 @@ const QUIET_MS = 250
 
 export class Confirmations {
   readonly #gatekeeper: Gatekeeper
-  #waiting: string[] = []
+  #waiting: { readonly transferId: string; readonly owes: boolean }[] = []
   #timer: NodeJS.Timeout | undefined
 
   constructor(gatekeeper: Gatekeeper) {
@@ -23,9 +23,9 @@ export class Confirmations {
     clearTimeout(this.#timer)
   }
 
-  /** A committed upload with a `likely` verdict. */
-  hold(transferId: string): void {
-    this.#waiting.push(transferId)
+  /** A committed upload with a `likely` verdict. @param owes deliveries may wait for it */
+  hold(transferId: string, owes: boolean): void {
+    this.#waiting.push({ transferId, owes })
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.settle('confirmed'), QUIET_MS)
   }
@@ -33,6 +33,6 @@ export class Confirmations {
   /** `confirmed`: a further command came, or the quiet window passed. `suspect`: the control connection died first. */
   settle(verdict: 'confirmed' | 'suspect'): void {
     clearTimeout(this.#timer)
-    for (const transferId of this.#waiting.splice(0)) this.#gatekeeper.confirmUpload(transferId, verdict)
+    for (const { transferId, owes } of this.#waiting.splice(0)) this.#gatekeeper.confirmUpload(transferId, verdict, owes)
   }
 }

@@ -23,10 +23,16 @@ interface Handle {
   [USER_BUFFER](buffer: Uint8Array): void
 }
 
+let known: Fields | null = null
+
 function fieldsOf(socket: Socket): Fields | null {
+  const fields = known
+  if (fields && FIELDS.every((name) => Object.hasOwn(socket, fields[name]))) return fields
   const own = new Map(Object.getOwnPropertySymbols(socket).map((symbol) => [symbol.description, symbol]))
   const found = FIELDS.map((name) => [name, own.get(name)] as const)
-  return found.every(([, symbol]) => symbol !== undefined) ? (Object.fromEntries(found) as Fields) : null
+  if (found.some(([, symbol]) => symbol === undefined)) return null
+  known = Object.fromEntries(found) as Fields
+  return known
 }
 
 interface Filled {

@@ -45,8 +45,8 @@ export async function receiveUpload(
       throw new FileFlowError('upload.incomplete', `ALLO said ${announced} bytes, ${transfer.bytes} came.`)
     }
     const verdict = await judge(connection, transfer, socket, announced !== null, monotonic() - began)
-    await upload.commit(verdict)
-    if (verdict.confidence === 'likely') connection.confirmations.hold(upload.transferId)
+    const { deliveries } = await upload.commit(verdict)
+    if (verdict.confidence === 'likely') connection.confirmations.hold(upload.transferId, deliveries > 0)
   } catch (error) {
     const why = transfer.reason(error)
     await upload.abort(why instanceof Error ? why : new Error(String(why)))

@@ -116,6 +116,7 @@ export function fakeFiles(
         await fs.rename(staging, real(path))
         over = true
         trace.committed.push({ path, id: transferId, verdict })
+        return { deliveries: 0 }
       },
       async abort(why) {
         if (over) return

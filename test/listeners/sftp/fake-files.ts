@@ -173,6 +173,7 @@ export class FakeFiles implements VirtualFilesystem {
         await file.close()
         await fs.rename(staging, final)
         log.push(`commit ${path}`)
+        return { deliveries: 0 }
       },
       async abort() {
         if (over) return
