@@ -3,14 +3,16 @@
 import { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 
-/** One read; a write to the disk takes several. */
-const BUFFER_BYTES = 128 * 1024
-/** Kept for the next transfers of this thread. */
-const MOST_SPARE = 32
+/** One buffer holds several reads, and a write to the disk takes several buffers. Most files end within the first. */
+const FIRST_BYTES = 128 * 1024
+/** From the second one on: a read then takes all that the kernel holds. */
+const NEXT_BYTES = 512 * 1024
+/** Kept of each for the next transfers of this thread. */
+const MOST_SPARE = 10
 /** Less room than that is not worth a read. */
 const LEAST_ROOM = 16 * 1024
 
-const spare: Buffer[] = []
+const spare: Readonly<Record<number, Buffer[]>> = { [FIRST_BYTES]: [], [NEXT_BYTES]: [] }
 
 /** What `net.Socket({ onread })` sets (documented for connections that one makes oneself, not for those that a server accepts). */
 const FIELDS = ['kBuffer', 'kBufferCb', 'kBufferGen'] as const
@@ -52,7 +54,7 @@ export class DirectRead {
   /** @param take gets what came, valid until it is given back by {@link done}; false pauses the socket */
   private constructor(take: (chunk: Buffer) => boolean) {
     this.#take = take
-    this.#current = fresh()
+    this.#current = fresh(FIRST_BYTES)
     this.#filled = [this.#current]
   }
 
@@ -84,7 +86,7 @@ export class DirectRead {
     this.#current.left += bytes
     if (buffer.length - this.#fill < LEAST_ROOM) {
       this.#current.full = true
-      this.#current = fresh()
+      this.#current = fresh(NEXT_BYTES)
       this.#fill = 0
       this.#filled.push(this.#current)
     }
@@ -112,8 +114,13 @@ export class DirectRead {
 }
 
 /** Shared, so that the thread that hashes sees it without a copy. */
-const fresh = (): Filled => ({ buffer: spare.pop() ?? Buffer.from(new SharedArrayBuffer(BUFFER_BYTES)), left: 0, full: false })
+const fresh = (bytes: number): Filled => ({
+  buffer: spare[bytes]!.pop() ?? Buffer.from(new SharedArrayBuffer(bytes)),
+  left: 0,
+  full: false,
+})
 
 function keep(buffer: Buffer): void {
-  if (spare.length < MOST_SPARE) spare.push(buffer)
+  const same = spare[buffer.length]!
+  if (same.length < MOST_SPARE) same.push(buffer)
 }
