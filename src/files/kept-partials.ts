@@ -72,13 +72,24 @@ export function dropPartial(partial: Buffer): void {
   }
 }
 
-/** All partials of one folder go with it: they are found by its path. What was kept under the new path before gives way. */
+/** All partials of one folder go with it: they are found by its path. What was kept under the new path before gives way. Another session of the user may take or add some meanwhile. */
 export function moveGroup(from: string, to: string): void {
   try {
     fs.renameSync(from, to)
   } catch (error) {
+    if (isMissing(error)) return
     if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
-    for (const name of namesIn(from)) fs.renameSync(under(from, name), under(to, name))
-    fs.rmdirSync(from)
+    for (const name of namesIn(from)) {
+      try {
+        fs.renameSync(under(from, name), under(to, name))
+      } catch (gone) {
+        if (!isMissing(gone)) throw gone
+      }
+    }
+    try {
+      fs.rmdirSync(from)
+    } catch {
+      // what came there meanwhile stays for its uploader
+    }
   }
 }

@@ -41,6 +41,7 @@ export async function renameFolder(source: Place, target: Place, context: Folder
   const recorded: string[] = []
   const groups: PartialGroup[] = []
   let owed = 0
+  let done = false
   if (partials.openBelow(source.path) || (await ledger.isUploadedInto(sessionId, source.path)))
     throw new FileFlowError('state.conflict', 'An upload into this folder has not ended yet.')
   try {
@@ -53,14 +54,16 @@ export async function renameFolder(source: Place, target: Place, context: Folder
     testPoint('rename.spooled')
     if (!sameFile(fs.lstatSync(source.real), stats)) throw new FileFlowError('state.conflict', 'Another folder took the name meanwhile.')
     fs.renameSync(source.real, target.real)
+    done = true
     testPoint('rename.renamed')
     movePartials(groups, target, context)
     if (context.durable && owed > 0) await syncFolder(String(target.folder.at(null)))
   } catch (error) {
-    for (const id of recorded) ledger.renamed(id, false)
     throw fromErrno(error)
+  } finally {
+    // what fails after the rename (a sync, a partial) does not undo it
+    for (const id of recorded) ledger.renamed(id, done)
   }
-  for (const id of recorded) ledger.renamed(id, true)
 }
 
 /** Where the user's partials of one folder are kept. */

@@ -84,6 +84,7 @@ async function renameFinished(source: Place, target: Place, found: fs.Stats, ove
   })
   testPoint('rename.committed')
   let freed: { bytes?: number; files?: number } = {}
+  let done = false
   try {
     context.needStill()
     if (deliveries > 0 && spool) await makeSpoolLink(source.real, Buffer.from(spool).toString(), context.durable, found)
@@ -92,12 +93,14 @@ async function renameFinished(source: Place, target: Place, found: fs.Stats, ove
     if (replaced && !sameFile(replaced, found)) freed = freedBy(replaced)
     if (overwrite) fs.renameSync(source.real, target.real)
     else moveToFree(source.real, target.real)
+    done = true
     testPoint('rename.renamed')
     if (context.durable && deliveries > 0) await syncFolder(String(target.folder.at(null)))
   } catch (error) {
-    ledger.renamed(renameId, false)
     throw fromErrno(error)
+  } finally {
+    // a sync that fails after the rename does not undo it
+    ledger.renamed(renameId, done)
   }
-  ledger.renamed(renameId, true)
   return freed
 }

@@ -1,8 +1,10 @@
 // Folders with unfinished uploads: what becomes of those when the folder is renamed or removed.
 // Must not stop at replies: the disk and what the uploader sees are looked at.
 import fs from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'tap'
+import { ROOT } from '../../src/core/virtual-path.ts'
+import { Jail } from '../../src/files/jail.ts'
 import { begin, cut, disk, names, outcome, put, SURE, v } from './bench.ts'
 
 test('unfinished uploads below a renamed folder go with it, deep ones, too, and are gone on with under the new path', async (t) => {
@@ -65,4 +67,26 @@ test('a folder into which an upload is on its way keeps its name until that has 
   d.ledger.uploadedInto = []
   await session.rename(v('/a'), v('/new'), { overwrite: false })
   t.equal(d.read('new/b/x'), 'whole')
+})
+
+test('a folder whose partials go meanwhile, or cannot move, is renamed all the same, and what it then owes stays owed', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  for (const how of ['gone', 'stuck'] as const) {
+    await session.mkdir(v(`/${how}`))
+    d.put(`${how}/whole`, 'whole')
+    await cut(session, `/${how}/part`, 'unfinished')
+    const [kept] = d.kept('partials').map((file) => dirname(file))
+    using home = new Jail(d.home, [], d.home).resolve(ROOT, true)
+    d.ledger.meanwhile.commitRename = () => {
+      if (how === 'gone') fs.rmSync(kept!, { recursive: true })
+      else fs.writeFileSync(d.vaults.find(home.folder).partialsIn('partner', v('/stuck-after')), 'no folder goes here')
+    }
+    t.equal(
+      await outcome(session.rename(v(`/${how}`), v(`/${how}-after`), { overwrite: false })),
+      how === 'gone' ? 'ok' : 'path.not_directory',
+    )
+    t.equal(d.read(`${how}-after/whole`), 'whole')
+    t.equal([...d.ledger.renamedAs.values()].at(-1), true, 'it is told as it is')
+  }
 })
