@@ -53,17 +53,20 @@ export async function linkFile(from: VirtualPath, to: VirtualPath, context: Link
     final: target.realPath(),
     adds: { bytes: held.stats.size, files: 1 },
   })
+  let done = false
   try {
     access.alive()
     if (deliveries > 0 && spool) await makeSpoolLink(source.real, Buffer.from(spool).toString(), durable, held.stats)
     makeLink(source.real, target.real, held.stats)
+    done = true
+    ledger.operation({ sessionId, action: 'link', path: source.path, to: target.path, bytes: held.stats.size, files: 1 })
     if (durable) await syncFolder(String(target.folder.at(null)))
   } catch (error) {
-    ledger.renamed(renameId, false)
     throw fromErrno(error)
+  } finally {
+    // a sync that fails after the link was made does not undo it
+    ledger.renamed(renameId, done)
   }
-  ledger.renamed(renameId, true)
-  ledger.operation({ sessionId, action: 'link', path: source.path, to: target.path, bytes: held.stats.size, files: 1 })
 }
 
 /** link(2) takes what stands there now, and refuses a taken name itself. */
