@@ -106,23 +106,33 @@ export class Place implements Disposable {
   readonly readOnly: boolean
   /** What stood there when the place was resolved, where that was looked at: the first question's answer. */
   #seen: fs.Stats | null | undefined
+  /** Where its folder was when the place was resolved, where that was looked at; bytes as Latin-1. */
+  readonly #found: string | undefined
+  #real: Buffer | string | undefined
 
-  constructor(folder: Folder, name: Buffer | null, path: VirtualPath, readOnly: boolean, seen?: fs.Stats | null) {
+  constructor(folder: Folder, name: Buffer | null, path: VirtualPath, readOnly: boolean, seen?: fs.Stats | null, found?: string) {
     this.folder = folder
     this.name = name
     this.path = path
     this.readOnly = readOnly
     this.#seen = seen
+    this.#found = found
   }
 
   get real(): Buffer | string {
-    return this.folder.at(this.name)
+    this.#real ??= this.folder.at(this.name)
+    return this.#real
   }
 
   /** Where it is now, for rows that outlive this process. */
   realPath(): Buffer {
     const folder = this.folder.realPath()
     return this.name === null ? folder : under(folder, this.name)
+  }
+
+  /** As {@link realPath}, for whoever resolved the place this very moment: where that was looked at, it is not asked again. */
+  realPathThen(): Buffer {
+    return this.#found === undefined || this.name === null ? this.realPath() : under(Buffer.from(this.#found, 'latin1'), this.name)
   }
 
   /** null when there is nothing of that name. */
@@ -197,9 +207,9 @@ export class Jail {
     const kept = keeper.find(parentOf(path))
     if (!kept) return null
     const name = nameToBytes(baseOf(path))
-    if (!followLast) return new Place(kept.folder.share(), name, path, kept.readOnly)
+    if (!followLast) return new Place(kept.folder.share(), name, path, kept.readOnly, undefined, kept.real)
     const seen = fs.lstatSync(kept.folder.at(name), { throwIfNoEntry: false }) ?? null
-    return seen?.isSymbolicLink() ? null : new Place(kept.folder.share(), name, path, kept.readOnly, seen)
+    return seen?.isSymbolicLink() ? null : new Place(kept.folder.share(), name, path, kept.readOnly, seen, kept.real)
   }
 
   #walk(wanted: string[], followLast: boolean): Place {

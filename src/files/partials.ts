@@ -67,7 +67,11 @@ export class PartialOverlay {
   /** The kept partial of that name. One older than what was published since is of no use any more. */
   fileAt(place: Place, found: fs.Stats | null): Buffer | null {
     if (place.name === null) return null
-    const file = this.#vaults.find(place.folder).partial(this.#username, place.path)
+    return this.counting(this.#vaults.find(place.folder).partial(this.#username, place.path), found)
+  }
+
+  /** As {@link fileAt}, for who knows where it would be kept. */
+  counting(file: Buffer, found: fs.Stats | null): Buffer | null {
     const stats = fs.lstatSync(file, { throwIfNoEntry: false })
     return stats?.isFile() && (found === null || (found.isFile() && stats.ctimeMs >= found.ctimeMs)) ? file : null
   }

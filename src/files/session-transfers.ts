@@ -3,7 +3,7 @@
 import fs from 'node:fs'
 import { newId, systemClock } from '../core/clock.ts'
 import { FileFlowError } from '../core/errors.ts'
-import type { Obligations, TransferLedger, StagedUpload as WholeUpload } from '../core/transfer.ts'
+import type { Obligations, TransferLedger } from '../core/transfer.ts'
 import type { VirtualPath } from '../core/virtual-path.ts'
 import { type Access, REQUIRED } from './access.ts'
 import { type Arrivals, Beginnings, takenRecord } from './beginnings.ts'
@@ -137,8 +137,9 @@ export class SessionTransfers {
     if (options.mode === 'resume') await this.endHanging(place)
     const upload = await stage(place, options, {
       need: (permission) => access.need(permission, place.path),
-      partial: (found) => this.partials.fileAt(place, found),
+      partial: (kept, found) => this.partials.counting(kept, found),
       vault: vaults.of(place.folder),
+      restoreVault: () => vaults.of(place.folder, true),
       username: access.principal.username,
       begin: (offset, replaces) => this.#begin(place, offset, replaces, options.expected),
       undo: (transferId, error) => this.#aborted(transferId, 0, error, false),
@@ -190,24 +191,28 @@ export class SessionTransfers {
   }
 
   /** From here on the upload is kept, whatever is killed next. Without a quota nobody has to be asked: a line in the worker's journal does. */
-  async #commit(staged: WholeUpload): Promise<Obligations> {
+  #commit(upload: Parameters<UploadHost['commit']>[0]): Obligations | Promise<Obligations> {
     const { access, ledger, arrivals, durable, sessionId } = this.#options
     arrivals?.hear()
-    access.need(REQUIRED.upload, staged.path)
-    const beginning = arrivals && this.#beginnings.ending(staged.transferId)
-    if (!arrivals || !beginning) return ledger.commitUpload(staged)
+    access.need(REQUIRED.upload, upload.path)
+    const beginning = arrivals && this.#beginnings.ending(upload.transferId)
+    const ask = () => ledger.commitUpload({ ...upload, staging: Buffer.from(upload.staging), spool: Buffer.from(upload.spool) })
+    if (!arrivals || !beginning) return ask()
     // it has a quota since it began
     if (this.#hasQuota()) {
-      this.#tellOf(staged.transferId)
-      return ledger.commitUpload(staged)
+      this.#tellOf(upload.transferId)
+      return ask()
     }
     const { username, partner } = access.principal
     const owes = arrivals.mayOwe(username)
-    const line = takenRecord(staged, beginning, { sessionId, username, partner, peer: arrivals.peer }, owes)
-    await arrivals.write(line, durable)
-    this.#kept.set(staged.transferId, owes)
-    this.#beginnings.forget(staged.transferId)
-    return { deliveries: owes ? 1 : 0 }
+    const line = takenRecord(upload, beginning, { sessionId, username, partner, peer: arrivals.peer }, owes)
+    const kept = (): Obligations => {
+      this.#kept.set(upload.transferId, owes)
+      this.#beginnings.forget(upload.transferId)
+      return { deliveries: owes ? 1 : 0 }
+    }
+    const synced = arrivals.write(line, durable)
+    return synced ? synced.then(kept) : kept()
   }
 
   #tellOf(transferId: string): void {
@@ -222,15 +227,15 @@ export class SessionTransfers {
   }
 
   /** @throws what the folder could not be synced for: nothing is acknowledged then, but the file is there, and what it owes must not wait for the next start */
-  async #published(transferId: string, folder: string, replaced: number | null): Promise<void> {
-    try {
-      if (this.#options.durable)
-        await new Promise<void>((resolve, reject) =>
-          this.#folders.later(folder, (error) => (error === undefined ? resolve() : reject(error))),
-        )
-    } finally {
-      this.#tellPublished(transferId, replaced)
+  #published(transferId: string, folder: string, replaced: number | null): Promise<void> | undefined {
+    const tell = (): void => this.#tellPublished(transferId, replaced)
+    if (!this.#options.durable) {
+      tell()
+      return undefined
     }
+    return new Promise<void>((resolve, reject) =>
+      this.#folders.later(folder, (error) => (error === undefined ? resolve() : reject(error))),
+    ).finally(tell)
   }
 
   #tellPublished(transferId: string, replaced: number | null): void {

@@ -5,7 +5,7 @@ import { FileFlowError } from '../core/errors.ts'
 import type { Permission } from '../core/permission.ts'
 import type { TransferGrant } from '../core/transfer.ts'
 import { safeMode } from './attributes.ts'
-import { fromErrno, translated, truncate } from './file-io.ts'
+import { fromErrno, isMissing, translated, truncate } from './file-io.ts'
 import type { Place } from './jail.ts'
 import { keepPartial } from './kept-partials.ts'
 import { copyPlain } from './plain-file.ts'
@@ -16,8 +16,11 @@ import type { UploadOptions } from './virtual-filesystem.ts'
 
 export interface StageContext {
   need(permission: Permission): void
-  partial(found: fs.Stats | null): Buffer | null
+  /** The partial of that path, if there is one that counts. */
+  partial(kept: Buffer, found: fs.Stats | null): Buffer | null
   readonly vault: Vault
+  /** A folder of the vault was missing: they are made again. */
+  restoreVault(): void
   readonly username: string
   /** @param replaces length of what is published under the name, or null */
   begin(offset: number, replaces: number | null): BegunUpload | Promise<BegunUpload>
@@ -42,24 +45,25 @@ export async function stage(place: Place, options: UploadOptions, context: Stage
   if (found?.isDirectory()) throw new FileFlowError('path.is_directory')
   if (found && options.mode === 'create') throw new FileFlowError('path.exists')
   if (found && !found.isFile()) throw new FileFlowError('path.not_regular')
-  const partial = context.partial(found)
+  const kept = context.vault.partial(context.username, place.path)
+  const partial = context.partial(kept, found)
   if (found) context.need('overwrite')
   const base = options.mode === 'resume' ? resumable(partial, found, options) : null
   if (base) context.need('resume')
   // the folder must be writable before the row is made, not only when the file is whole
   translated(() => place.folder.mustBeWritable())
   const offset = base ? (options.truncateTo ?? base.size) : 0
-  const { transferId, grant, announce } = await context.begin(offset, found?.size ?? null)
+  const begun = context.begin(offset, found?.size ?? null)
+  const { transferId, grant, announce } = begun instanceof Promise ? await begun : begun
   const staging = context.vault.staging(transferId)
   let fd: number | undefined
   try {
     // a staging file without a row is removed after a kill, and the partial with it
     if (base?.isPartial) await announce()
-    fd = await open(
-      staging,
-      base && { ...base, real: base.isPartial ? base.real : place.real },
-      safeMode(options.fileMode ?? 0o644, 'file'),
-    )
+    const mode = safeMode(options.fileMode ?? 0o644, 'file')
+    // what is taken over waits at a place of its own
+    if (base) context.restoreVault()
+    fd = base ? await openAgain(staging, { ...base, real: base.isPartial ? base.real : place.real }) : openNew(staging, mode, context)
     // what was looked at before the row was made may have changed since: what was taken over counts
     const taken = base ? fs.fstatSync(fd).size : 0
     if (options.truncateTo !== undefined && options.truncateTo > taken) throw behindTheEnd(options.truncateTo, taken)
@@ -76,7 +80,7 @@ export async function stage(place: Place, options: UploadOptions, context: Stage
       foundInode: found?.ino ?? null,
       vault: context.vault,
       staging,
-      partial: context.vault.partial(context.username, place.path),
+      partial: kept,
       replacesPartial: partial !== null,
       mustBeNew: options.mode === 'create',
       isCopy: base !== null && !base.isPartial,
@@ -114,11 +118,22 @@ function resumable(partial: Buffer | null, found: fs.Stats | null, { truncateTo,
   return base
 }
 
-async function open(staging: string, base: Base | null, mode: number): Promise<number> {
-  if (base?.isPartial) fs.renameSync(base.real, staging)
-  else if (base) {
+async function openAgain(staging: string, base: Base): Promise<number> {
+  if (base.isPartial) fs.renameSync(base.real, staging)
+  else {
     await copyPlain(base.real, staging)
     fs.chmodSync(staging, 0o600)
   }
-  return fs.openSync(staging, O_RDWR | O_NOFOLLOW | (base ? 0 : O_CREAT | O_EXCL), mode)
+  return fs.openSync(staging, O_RDWR | O_NOFOLLOW)
+}
+
+function openNew(staging: string, mode: number, { restoreVault }: StageContext): number {
+  const open = (): number => fs.openSync(staging, O_RDWR | O_NOFOLLOW | O_CREAT | O_EXCL, mode)
+  try {
+    return open()
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    restoreVault()
+    return open()
+  }
 }

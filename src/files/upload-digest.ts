@@ -1,16 +1,24 @@
 // The SHA-256 of an upload while it comes in: at once for what is small, by a thread for what is large.
 // Must not answer for content that was changed behind it: such a file is read again at commit.
-import { createHash, type Hash } from 'node:crypto'
+import { createHash, type Hash, hash } from 'node:crypto'
+import fs from 'node:fs'
 import { digestOf } from './digest.ts'
 import { areShared, type Hasher, type HashTrail } from './hasher.ts'
 
 /** From this size on a file is followed by the thread: reading its beginning once more costs a few milliseconds of that. */
 const LARGE_BYTES = 4 * 1024 * 1024
+/** What comes first is taken for all if it is so short (clients send 32 KiB at a time): a hash that is made and not gone on with costs a fraction. */
+const SMALL_BYTES = 16 * 1024
+
+const EMPTY = hash('sha256', '')
 
 export class UploadDigest {
   readonly #hasher: Hasher
   readonly #fd: number
+  /** Null also where nothing is hashed yet: see {@link #small}. */
   #hash: Hash | null = null
+  /** Of all that came so far, where that is one short write, or nothing. Hex. */
+  #small: string | null = null
   #trail: HashTrail | null = null
   #givenUp: Error | null = null
   /** Content came in order up to here. */
@@ -27,7 +35,7 @@ export class UploadDigest {
     this.#fd = fd
     this.#taken = size
     this.#written = size
-    if (size === 0) this.#hash = createHash('sha256')
+    if (size === 0) this.#small = EMPTY
   }
 
   /** A write begins. */
@@ -37,6 +45,7 @@ export class UploadDigest {
       this.#lose()
       return
     }
+    if (this.#small !== null && !this.#goOn(chunks, at, end)) return
     this.#taken = end
     if (!this.#trail && end > LARGE_BYTES) {
       this.#hash = null
@@ -44,6 +53,27 @@ export class UploadDigest {
     }
     if (this.#trail) this.#passing = this.#written === at && areShared(chunks) ? this.#trail.pass(chunks, at, end) : undefined
     else if (this.#hash) for (const chunk of chunks) this.#hash.update(chunk)
+  }
+
+  /** What is kept of one short write is all, or gives way to a hash that can be gone on with. @returns whether the chunks are still to be hashed */
+  #goOn(chunks: readonly Uint8Array[], at: number, end: number): boolean {
+    if (at === 0 && end <= SMALL_BYTES) {
+      this.#small = hash('sha256', chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))
+      this.#taken = end
+      return false
+    }
+    this.#small = null
+    this.#hash = createHash('sha256')
+    if (at === 0) return true
+    // short as it is, it was written at once
+    const before = Buffer.allocUnsafe(at)
+    try {
+      if (fs.readSync(this.#fd, before, 0, at, 0) < at) return this.#lose()
+    } catch {
+      return this.#lose()
+    }
+    this.#hash.update(before)
+    return true
   }
 
   /** A write ended well. @returns what to wait for before the next one */
@@ -65,15 +95,16 @@ export class UploadDigest {
 
   #begin(): void {
     this.drop()
-    this.#hash = createHash('sha256')
+    this.#small = EMPTY
     this.#inOrder = true
     this.#taken = 0
     this.#written = 0
   }
 
-  #lose(): void {
+  #lose(): false {
     this.#inOrder = false
     this.drop()
+    return false
   }
 
   /** Nothing is asked any more. */
@@ -82,6 +113,7 @@ export class UploadDigest {
     this.#trail = null
     this.#passing = undefined
     this.#hash = null
+    this.#small = null
   }
 
   /** Ends {@link end} with this error, if it is not there yet. */
@@ -97,6 +129,7 @@ export class UploadDigest {
   /** Of the whole file, whose writes have all ended. Hex. */
   async end(size: number): Promise<string> {
     const known = this.#inOrder && this.#taken === size
+    if (known && this.#small !== null) return this.#small
     if (known && this.#hash) return this.#hash.digest('hex')
     if (!known) this.drop()
     if (size > LARGE_BYTES) this.#trail ??= this.#hasher.follow(this.#fd)

@@ -29,16 +29,16 @@ export interface UploadHost {
   commit(upload: {
     transferId: string
     path: VirtualPath
-    staging: Buffer
+    staging: string
     final: Buffer
-    spool: Buffer
+    spool: string
     replaced: number | null
     size: number
     sha256: string
     verdict: Verdict
-  }): Promise<{ deliveries: number }>
+  }): { deliveries: number } | Promise<{ deliveries: number }>
   /** The name holds the file: resolves when a power loss cannot undo that, where it matters. `folder` stays open until then. @param replaced length of what stood there, or null */
-  published(transferId: string, folder: string, replaced: number | null): Promise<void>
+  published(transferId: string, folder: string, replaced: number | null): Promise<void> | undefined
   progress(transferId: string, bytes: number): void
   aborted(transferId: string, bytes: number, why: Error, partial: boolean): void
   /** Takes the upload out of the session's table. */

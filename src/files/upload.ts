@@ -82,12 +82,23 @@ export class StagedUpload implements Upload {
     if (at > this.#size && !fitsVolume(end, this.#file.vault.root)) throw this.#fail(new FileFlowError('disk.full'))
     if (at > this.#whole && length > 0) this.#markHole(this.#whole)
     if (at <= this.#whole && end > this.#whole) this.#whole = end
-    const written = this.#change(end <= AT_ONCE_BYTES ? async () => writeNow(this.#file.fd, chunks, at) : write).catch((error: unknown) => {
+    const failed = (error: unknown): never => {
       this.#whole = Math.min(this.#whole, at)
       throw this.#fail(fromErrno(error))
-    })
-    this.#sha256.take(chunks, at, end)
-    await written
+    }
+    if (end <= AT_ONCE_BYTES) {
+      this.#begun++
+      try {
+        writeNow(this.#file.fd, chunks, at)
+      } catch (error) {
+        failed(error)
+      }
+      this.#sha256.take(chunks, at, end)
+    } else {
+      const written = this.#change(write).catch(failed)
+      this.#sha256.take(chunks, at, end)
+      await written
+    }
     if (length > 0) this.#wrote = true
     if (length > 0 && end > this.#size) this.#size = end
     this.#host.progress(this.transferId, this.#size)
@@ -262,26 +273,28 @@ export class StagedUpload implements Upload {
     const committed = this.#host.commit({
       transferId: this.transferId,
       path: this.path,
-      staging: Buffer.from(staging),
-      final: place.realPath(),
-      spool: Buffer.from(spool),
+      staging,
+      final: place.realPathThen(),
+      spool,
       replaced: before?.size ?? null,
       size,
       sha256,
       verdict,
     })
-    const [owed] = await Promise.all([committed, synced])
+    const waits = synced !== undefined || committed instanceof Promise
+    const owed = waits ? (await Promise.all([committed, synced]))[0] : committed
     testPoint('upload.committed')
     if (owed.deliveries > 0) await makeSpoolLink(staging, spool, this.#host.durable)
     testPoint('upload.spooled')
-    // asked again with nothing between the answer and the act: others may have come or gone while it was recorded
-    const replaced = place.lstat()?.size ?? null
+    // asked again with nothing between the answer and the act, where others had time to come or go while it was recorded
+    const replaced = (waits || owed.deliveries > 0 ? place.lstat() : before)?.size ?? null
     // a name that was free must still be, for who may not overwrite
     if (this.#file.mustBeNew || !this.#host.mayOverwrite(place.path)) moveToFree(staging, place.real)
     else fs.renameSync(staging, place.real)
     this.#published = true
     testPoint('upload.renamed')
-    await this.#host.published(this.transferId, String(place.folder.at(null)), replaced)
+    const durable = this.#host.published(this.transferId, String(place.folder.at(null)), replaced)
+    if (durable) await durable
     testPoint('upload.published')
     if (this.#file.replacesPartial) dropPartial(this.#file.partial)
     return owed

@@ -1,13 +1,15 @@
 // Vaults: the gateway's own folders for staging, spool and partials, one on each volume that holds homes, so that publishing is a rename.
 // Must not lie in reach of any user: data_dir, or folders named `.fileflow`, which no virtual path can name.
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import fs from 'node:fs'
 import { dirname, join } from 'node:path'
+import { monotonic } from '../core/clock.ts'
 import { FileFlowError } from '../core/errors.ts'
 import type { Principal } from '../core/user.ts'
-import { nameToBytes, parentOf, RESERVED_NAME, ROOT, type VirtualPath } from '../core/virtual-path.ts'
+import { baseOf, nameToBytes, parentOf, RESERVED_NAME, ROOT, type VirtualPath } from '../core/virtual-path.ts'
 import { translated } from './file-io.ts'
 import { type Folder, Jail, openFolder } from './jail.ts'
+import { under } from './under.ts'
 
 export interface Vault {
   readonly root: string
@@ -21,16 +23,22 @@ export interface Vault {
 }
 
 function vaultAt(root: string): Vault {
-  const partialsIn = (username: string, parent: VirtualPath): string =>
-    join(root, 'partials', username, createHash('sha256').update(nameToBytes(parent)).digest('hex').slice(0, 32))
+  const [stagingFolder, spoolFolder] = [join(root, 'staging'), join(root, 'spool')]
+  // most that is asked of follows another of the same folder
+  let last = { username: '', parent: '', folder: '' }
+  const partialsIn = (username: string, parent: VirtualPath): string => {
+    if (last.parent === parent && last.username === username) return last.folder
+    const folder = join(root, 'partials', username, hash('sha256', nameToBytes(parent)).slice(0, 32))
+    last = { username, parent, folder }
+    return folder
+  }
   return {
     root,
-    staging: (id) => join(root, 'staging', id),
-    spoolFolder: join(root, 'spool'),
-    spool: (id) => join(root, 'spool', id),
+    staging: (id) => `${stagingFolder}/${id}`,
+    spoolFolder,
+    spool: (id) => `${spoolFolder}/${id}`,
     partialsIn,
-    partial: (username, path) =>
-      Buffer.concat([Buffer.from(`${partialsIn(username, parentOf(path))}/`), nameToBytes(path.slice(path.lastIndexOf('/') + 1))]),
+    partial: (username, path) => under(partialsIn(username, parentOf(path)), nameToBytes(baseOf(path))),
   }
 }
 
@@ -39,10 +47,13 @@ export const partialBeside = (spool: Uint8Array, username: string, path: Virtual
   vaultAt(dirname(dirname(Buffer.from(spool).toString()))).partial(username, path)
 
 const PARTS = ['staging', 'spool', 'partials'] as const
+/** A vault's folders that were there so lately are there. */
+const LOOK_MS = 1000
 
 export class Vaults {
   readonly #byVolume = new Map<string, Vault>()
-  readonly #made = new Set<string>()
+  /** When the folders of a vault were looked at, by its root. */
+  readonly #seen = new Map<string, number>()
   readonly #dataDir: string
   readonly storageRoot: string
 
@@ -51,17 +62,20 @@ export class Vaults {
     this.storageRoot = storageRoot
   }
 
-  /** The vault of the volume on which the folder lies, with its folders: for who writes. */
-  of(folder: Folder): Vault {
+  /** The vault of the volume on which the folder lies, with its folders: for who writes. @param again something of it was missing */
+  of(folder: Folder, again = false): Vault {
     const vault = this.find(folder)
+    const seen = this.#seen.get(vault.root)
+    const now = monotonic()
+    if (seen !== undefined && now - seen < LOOK_MS && !again) return vault
     // a volume may have been exchanged, or somebody tidied up
-    if (!this.#made.has(vault.root) || PARTS.some((part) => !fs.existsSync(join(vault.root, part)))) {
+    if (seen === undefined || PARTS.some((part) => !fs.existsSync(join(vault.root, part)))) {
       translated(() => {
         for (const part of PARTS) fs.mkdirSync(join(vault.root, part), { recursive: true, mode: 0o700 })
         if (vault.root !== this.#dataDir) checkOwn(vault.root)
       })
-      this.#made.add(vault.root)
     }
+    this.#seen.set(vault.root, now)
     return vault
   }
 

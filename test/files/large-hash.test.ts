@@ -27,6 +27,50 @@ function same(t: Test, d: Disk, name: string, expected: Buffer, what: string): v
   t.equal(d.ledger.committed.at(-1)?.sha256, createHash('sha256').update(expected).digest('hex'), `${what}: its digest`)
 }
 
+test('a small file is recorded with the digest of its content, in however many writes it came', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  const KIB = 1024
+  for (const lengths of [
+    [],
+    [1],
+    [1000],
+    [10, 20, 30],
+    [16 * KIB],
+    [16 * KIB, 1],
+    [16 * KIB + 1, 7],
+    [5, 32 * KIB, 3],
+    [100, 64 * KIB, 64 * KIB],
+  ]) {
+    const whole = content(
+      lengths.reduce((sum, length) => sum + length, 0),
+      lengths.length,
+    )
+    const upload = await session.beginUpload(v('/small'), { mode: 'replace' })
+    let at = 0
+    for (const length of lengths) {
+      // in pieces, and in memory that is used for something else right after
+      const lent = Buffer.from(whole.subarray(at, at + length))
+      await upload.writev([lent.subarray(0, length >> 1), lent.subarray(length >> 1)], at)
+      lent.fill(0)
+      at += length
+    }
+    await upload.commit(SURE)
+    same(t, d, 'small', whole, `in writes of ${lengths.join(', ') || 'nothing'}`)
+  }
+  const changed = await session.beginUpload(v('/changed'), { mode: 'replace' })
+  await changed.write(content(500, 2), 0)
+  await changed.write(content(100, 3), 200)
+  await changed.commit(SURE)
+  same(t, d, 'changed', Buffer.concat([content(500, 2).subarray(0, 200), content(100, 3), content(500, 2).subarray(300)]), 'written over')
+  const begunAgain = await session.beginUpload(v('/again'), { mode: 'replace' })
+  await begunAgain.write(content(500, 4), 0)
+  await begunAgain.truncate(0)
+  await begunAgain.write(content(300, 5), 0)
+  await begunAgain.commit(SURE)
+  same(t, d, 'again', content(300, 5), 'begun again')
+})
+
 test('a large file is recorded with the digest of its content', async (t) => {
   const d = disk(t)
   const session = d.session()

@@ -160,6 +160,11 @@ test('the gateway’s own folders are made again where someone removed them', as
   d.ledger.deliveries = 1
   t.equal(await outcome(put(session, '/b', 'after')), 'ok')
   t.equal(d.read('b'), 'after')
+  for (const part of ['staging', 'spool', 'partials']) fs.rmSync(join(d.dataDir, part), { recursive: true })
+  const edited = await session.beginUpload(v('/b'), { mode: 'resume' })
+  await edited.write(bytes(' all'), 5)
+  await edited.commit(SURE)
+  t.equal(d.read('b'), 'after all', 'for a copy of what is published, too')
 })
 
 test('no file can be made longer than its volume is large: only holes could fill it', async (t) => {
