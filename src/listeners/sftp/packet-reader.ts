@@ -13,10 +13,14 @@ export interface Packet {
 
 const WRITE = 6
 const MAX_HANDLE = 256
+/** Used up chunks that are let go together: clients may send one byte in each. */
+const MANY_CHUNKS = 256
 const NONE: readonly Buffer[] = []
 
 export class PacketReader {
   readonly #chunks: Buffer[] = []
+  /** Chunks that are used up. */
+  #first = 0
   /** Bytes of the first chunk that are used up. */
   #from = 0
   #bytes = 0
@@ -81,15 +85,19 @@ export class PacketReader {
     const pieces: Buffer[] = []
     this.#bytes -= count
     for (let left = count; left > 0; ) {
-      const first = this.#chunks[0]!
+      const first = this.#chunks[this.#first]!
       const taken = Math.min(left, first.length - this.#from)
       pieces.push(first.subarray(this.#from, this.#from + taken))
       left -= taken
       this.#from += taken
       if (this.#from === first.length) {
-        this.#chunks.shift()
+        this.#first++
         this.#from = 0
       }
+    }
+    if (this.#first === this.#chunks.length || this.#first >= MANY_CHUNKS) {
+      this.#chunks.splice(0, this.#first)
+      this.#first = 0
     }
     return pieces
   }

@@ -4,6 +4,7 @@ import type { ServerChannel } from 'ssh2'
 import { codeOf, ERRORS, FileFlowError, SFTP_STATUS } from '../../core/errors.ts'
 import { errorFields } from '../../core/log.ts'
 import type { VirtualPath } from '../../core/virtual-path.ts'
+import { DirectChannel } from './direct-channel.ts'
 import { leftOpen } from './ends.ts'
 import { Fields } from './fields.ts'
 import { type Handle, Handles, type Lane } from './handles.ts'
@@ -44,7 +45,7 @@ export class SftpChannel {
   readonly session: Session
   readonly handles: Handles<Request>
   readonly out: PacketWriter
-  readonly #channel: ServerChannel
+  readonly #channel: DirectChannel
   readonly #reader = new PacketReader()
   readonly #paths: Lane<Request> = { waiting: [], running: false, done: Promise.resolve() }
   readonly #socketUnsent: () => number
@@ -52,6 +53,7 @@ export class SftpChannel {
   #outstanding = 0
   #unsent = 0
   #paused = false
+  #pumping = false
   readonly #end = new AbortController()
   /** Uploads whose CLOSE is under way, by the lane it is in. */
   readonly #ending = new Map<Lane<Request>, VirtualPath>()
@@ -64,14 +66,14 @@ export class SftpChannel {
   constructor(channel: ServerChannel, session: Session, socketUnsent: () => number) {
     this.session = session
     this.handles = new Handles(session)
-    this.#channel = channel
-    this.#socketUnsent = socketUnsent
-    this.out = new PacketWriter((bytes, taken) => this.#send(bytes, taken))
-    channel.on('error', () => this.close(new FileFlowError('transfer.aborted')))
-    channel.on('data', (chunk: Buffer) => {
+    this.#channel = new DirectChannel(channel, (chunk) => {
+      if (this.#over) return
       this.#reader.push(chunk)
       this.pump()
     })
+    this.#socketUnsent = socketUnsent
+    this.out = new PacketWriter((bytes, taken) => this.#send(bytes, taken))
+    channel.on('error', () => this.close(new FileFlowError('transfer.aborted')))
     channel.on('end', () => {
       this.#inputEnded = true
       this.pump()
@@ -86,7 +88,7 @@ export class SftpChannel {
 
   /** Bytes of replies that the client has not taken. */
   get unsent(): number {
-    return this.#channel.writableLength
+    return this.#channel.unsent
   }
 
   /** Neither side has ended it. */
@@ -100,7 +102,8 @@ export class SftpChannel {
 
   /** Takes up as many packets as the bounds allow; called again whenever there is room. Never throws. */
   pump(): void {
-    if (this.#over) return
+    if (this.#over || this.#pumping) return
+    this.#pumping = true
     try {
       while (!this.#full()) {
         const packet = this.#reader.next()
@@ -117,6 +120,8 @@ export class SftpChannel {
     } catch (error) {
       if (codeOf(error) === 'internal') this.session.log.error('sftp.failed', 'a packet could not be handled', errorFields(error))
       this.#finish(1, new FileFlowError('transfer.aborted', 'The client sent what is no packet of SFTP.', { cause: error }))
+    } finally {
+      this.#pumping = false
     }
   }
 
@@ -178,8 +183,7 @@ export class SftpChannel {
   #finish(exitCode: number, why: Error): void {
     this.out.flush()
     void this.close(why)
-    this.#channel.exit(exitCode)
-    this.#channel.end()
+    this.#channel.end(exitCode)
   }
 
   #full(): boolean {
