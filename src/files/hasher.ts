@@ -6,7 +6,8 @@ import type { FromHashThread, ToHashThread } from './hash-thread.ts'
 
 /** As far as hashing may stay behind writing: what a commit waits for at most. */
 const MOST_BEHIND = 64 * 1024 * 1024
-const TELL_BYTES = 1024 * 1024
+/** Written and not told of to the thread yet, at most: each message wakes it. */
+const TELL_BYTES = 4 * 1024 * 1024
 
 export class Hasher {
   readonly #failed: (error: unknown) => void

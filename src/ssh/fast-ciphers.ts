@@ -33,4 +33,7 @@ export function useFastCiphers(protocol: Ciphered): void {
   }
 }
 
+/** What is received now is decrypted to other memory, and no part of it is kept. */
+export const readsOnly = (protocol: Ciphered): boolean => (protocol._decipher as unknown) instanceof GcmDecipher
+
 const isGcm = (name: string | undefined): name is GcmState['name'] => name === 'aes-128-gcm' || name === 'aes-256-gcm'

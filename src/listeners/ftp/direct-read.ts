@@ -1,7 +1,7 @@
-// Reads a plain connection straight into buffers that are used again: Node's own way allocates 64 KiB for every read, which costs more than the read.
+// Reads a plain connection into buffers that are used again, once whoever they are handed over to has written them.
 // Must not be needed: where this Node does not have what it takes, the caller listens for `data` as usual.
-import { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
+import type { Socket } from 'node:net'
+import { readInto } from '../own-buffer.ts'
 
 /** One buffer holds several reads, and a write to the disk takes several buffers. Most files end within the first. */
 const FIRST_BYTES = 128 * 1024
@@ -13,29 +13,6 @@ const MOST_SPARE = 10
 const LEAST_ROOM = 16 * 1024
 
 const spare: Readonly<Record<number, Buffer[]>> = { [FIRST_BYTES]: [], [NEXT_BYTES]: [] }
-
-/** What `net.Socket({ onread })` sets (documented for connections that one makes oneself, not for those that a server accepts). */
-const FIELDS = ['kBuffer', 'kBufferCb', 'kBufferGen'] as const
-type Fields = Record<(typeof FIELDS)[number], symbol>
-
-const USER_BUFFER = 'useUserBuffer'
-
-interface Handle {
-  reading: boolean
-  [USER_BUFFER](buffer: Uint8Array): void
-}
-
-let known: Fields | null = null
-
-function fieldsOf(socket: Socket): Fields | null {
-  const fields = known
-  if (fields && FIELDS.every((name) => Object.hasOwn(socket, fields[name]))) return fields
-  const own = new Map(Object.getOwnPropertySymbols(socket).map((symbol) => [symbol.description, symbol]))
-  const found = FIELDS.map((name) => [name, own.get(name)] as const)
-  if (found.some(([, symbol]) => symbol === undefined)) return null
-  known = Object.fromEntries(found) as Fields
-  return known
-}
 
 interface Filled {
   readonly buffer: Buffer
@@ -60,18 +37,16 @@ export class DirectRead {
 
   /** @returns null when that cannot be done: then nothing has changed */
   static from(socket: Socket, take: (chunk: Buffer) => boolean): DirectRead | null {
-    const handle = (socket as unknown as { _handle?: Handle | null })._handle
-    const fields = fieldsOf(socket)
-    if (!(socket instanceof Socket) || socket instanceof TLSSocket || !fields || typeof handle?.[USER_BUFFER] !== 'function') return null
-    if (handle.reading || socket.readableLength > 0 || socket.readableEnded) return null
     const reader = new DirectRead(take)
-    const { buffer } = reader.#current
-    handle[USER_BUFFER](buffer)
-    Object.assign(socket, {
-      [fields.kBuffer]: buffer,
-      [fields.kBufferCb]: (bytes: number) => reader.#came(bytes),
-      [fields.kBufferGen]: () => reader.#room(),
+    const begun = readInto(socket, {
+      buffer: reader.#current.buffer,
+      came: (bytes) => reader.#came(bytes),
+      next: () => reader.#room(),
     })
+    if (!begun) {
+      keep(reader.#current.buffer)
+      return null
+    }
     // only now nothing is read into it any more
     socket.once('close', () => {
       if (reader.#current.left === 0) keep(reader.#current.buffer)

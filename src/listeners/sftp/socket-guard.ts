@@ -6,10 +6,10 @@ const MAX_UNSENT = 2 ** 20
 
 /** Pauses reading whenever more than 1 MiB is unsent, and resumes once all of it is out. */
 export function guardSocket(socket: Socket): void {
-  const write = socket.write
+  const write = socket.write.bind(socket) as (...args: unknown[]) => boolean
   let held = false
-  const guarded = (...args: unknown[]): boolean => {
-    const taken = Reflect.apply(write, socket, args) as boolean
+  const guarded = (chunk: unknown, encoding?: unknown, then?: unknown): boolean => {
+    const taken = write(chunk, encoding, then)
     if (!held && socket.writableLength > MAX_UNSENT) {
       held = true
       socket.pause()

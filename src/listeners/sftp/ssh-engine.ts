@@ -3,12 +3,13 @@
 import type { Socket } from 'node:net'
 import ssh2, { type Connection, type ServerChannel, type Session, type Server as Ssh2Server } from 'ssh2'
 import { FileFlowError } from '../../core/errors.ts'
-import { useFastCiphers } from '../../ssh/fast-ciphers.ts'
+import { readsOnly, useFastCiphers } from '../../ssh/fast-ciphers.ts'
 import { type AuthRequest, authRequest } from './auth-request.ts'
 import type { Farewell } from './ends.ts'
+import { readShared } from './shared-read.ts'
 import { ECDSA, LEGACY, MODERN } from './ssh-algorithms.ts'
 import { makeOffer } from './ssh-offer.ts'
-import type { Private } from './ssh2-private.ts'
+import type { Private, Protocol } from './ssh2-private.ts'
 
 const MESSAGE = { DISCONNECT: 1, USERAUTH_INFO_RESPONSE: 61, CHANNEL_REQUEST: 98 }
 /** RFC 4253 §11.1. */
@@ -64,7 +65,7 @@ export interface SshEngineOptions {
 /** @throws FileFlowError `config.invalid` when no host key can be used */
 export function createSshEngine({ hostKeys, named, banner, legacy, keepaliveMs }: SshEngineOptions): SshEngine {
   const algorithms = legacy ? LEGACY : named ? { ...MODERN, hostKeys: [...MODERN.hostKeys, ...ECDSA] } : MODERN
-  const pending = new WeakMap<Socket, { events: SshEvents; maxChannels: number }>()
+  const pending = new WeakMap<Socket, { events: SshEvents; maxChannels: number; named: (protocol: Protocol) => void }>()
   let server: Ssh2Server
   try {
     server = new ssh2.Server({
@@ -84,6 +85,7 @@ export function createSshEngine({ hostKeys, named, banner, legacy, keepaliveMs }
     const waiting = pending.get(socket)
     if (waiting === undefined) return void client.end()
     pending.delete(socket)
+    waiting.named(privateClient._protocol)
     const ident = (info.header as unknown as { identRaw: string }).identRaw
     makeOffer(privateClient._protocol, algorithms, ident)
     wire(client, waiting.events, waiting.maxChannels, legacy)
@@ -91,7 +93,12 @@ export function createSshEngine({ hostKeys, named, banner, legacy, keepaliveMs }
   })
   return {
     accept(socket, events, maxChannels) {
-      pending.set(socket, { events, maxChannels })
+      let protocol: Protocol | null = null
+      const named = (its: Protocol): void => {
+        protocol = its
+      }
+      pending.set(socket, { events, maxChannels, named })
+      readShared(socket, () => protocol !== null && readsOnly(protocol))
       server.injectSocket(socket)
     },
   }

@@ -4,6 +4,8 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { SFTPWrapper } from 'ssh2'
 import { test } from 'tap'
 import { toPrincipal } from '../../../src/core/user.ts'
 import { createTunedListener } from '../../../src/listeners/sftp/listener.ts'
@@ -72,4 +74,21 @@ test('several workers share one port', async (t) => {
     client.end()
   }
   await other.stop(0)
+})
+
+test('what comes over several connections at once does not mix, whatever their ciphers', async (t) => {
+  const s = await setup(t)
+  const ciphers = ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com', 'aes128-ctr', 'chacha20-poly1305@openssh.com']
+  const sent = ciphers.map(() => randomBytes(3 * 2 ** 20))
+  await Promise.all(
+    ciphers.map(async (cipher, i) => {
+      const client = await connect(s.port, { algorithms: { cipher: [cipher] } })
+      const sftp = await new Promise<SFTPWrapper>((resolve, reject) =>
+        client.sftp((error, made) => (error ? reject(error) : resolve(made))),
+      )
+      await promisify((then: (error?: Error | null) => void) => sftp.writeFile(`/${i}`, sent[i]!, then))()
+      client.end()
+    }),
+  )
+  for (const [i, content] of sent.entries()) t.ok(readFileSync(join(s.home, `${i}`)).equals(content), ciphers[i]!)
 })
