@@ -60,7 +60,7 @@ export function createAdmins(store: Store, guard: LoginGuard, refusals: Refusals
 
   return {
     ...createAdminSessions(store, guard, refusals, clock),
-    tokens: createTokens(store, guard, refusals, clock),
+    tokens: createTokens(store, refusals, clock),
     /** First start, where any length is taken: it is the operator's own choice. An admin named `admin`. @returns the password when it was made up here, to be shown once; null when there is an admin already or it was given. */
     async ensureFirst(given: string | undefined): Promise<string | null> {
       if (admins.list({ after: '', limit: 1 }).length > 0) return null

@@ -193,7 +193,6 @@ export interface ControlPlane {
     /** The token is shown this once. */
     create(actor: Actor, token: { name: string; role: Role; expiresAt: number | null }): TokenView & { token: string }
     remove(actor: Actor, name: string): void
-    /** @throws `auth.banned` */
     byToken(token: string, address: string): { name: string; role: Role } | null
   }
   readonly bans: {
