@@ -4,7 +4,7 @@ import '@mantine/core/styles.css'
 import '@mantine/notifications/styles.css'
 import './page.css'
 import './styles/lists.css'
-import { createTheme, MantineProvider } from '@mantine/core'
+import { MantineProvider } from '@mantine/core'
 import { Notifications } from '@mantine/notifications'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { StrictMode } from 'react'
@@ -12,20 +12,7 @@ import { createRoot } from 'react-dom/client'
 import { ApiError } from './api.ts'
 import { App } from './app.tsx'
 import { Boundary } from './parts/boundary.tsx'
-
-/** The head of a dialog is no banner of the page. */
-const PLAIN_HEADER = { attributes: { header: { role: 'presentation' } } }
-
-const theme = createTheme({
-  primaryColor: 'blue',
-  primaryShade: { light: 8, dark: 8 },
-  defaultRadius: 'md',
-  fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif',
-  headings: { fontWeight: '650' },
-  cursorType: 'pointer',
-  respectReducedMotion: true,
-  components: { Modal: { defaultProps: PLAIN_HEADER }, Drawer: { defaultProps: PLAIN_HEADER } },
-})
+import { theme } from './theme.tsx'
 
 const queries = new QueryClient({
   defaultOptions: {

@@ -2,8 +2,8 @@
 // Must not edit one; its own page does.
 import { ActionIcon, Button, Group, Switch, Tooltip } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import { ArrowDown, ArrowUp, Plus } from 'lucide-react'
-import { useState } from 'react'
+import { ArrowDown, ArrowUp, type LucideIcon, Plus } from 'lucide-react'
+import { type RefObject, useLayoutEffect, useRef, useState } from 'react'
 import type { Page, RuleView } from '../../src/core/views.ts'
 import { api } from '../api.ts'
 import { may } from '../pages.ts'
@@ -41,6 +41,13 @@ export function Rules({ me }: PageProps) {
     undo: ({ name, on }) => api('POST', `${addressOf(name)}/${on ? 'disable' : 'enable'}`),
   })
   const all = query.data?.items ?? []
+  const kept = useRef<HTMLElement>(null)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: when the rows are others
+  useLayoutEffect(() => {
+    // A row that changes its place is taken out and put in again by the browser, which forgets the keyboard there.
+    if (document.activeElement === document.body) kept.current?.focus({ preventScroll: true })
+    kept.current = null
+  }, [query.data])
   const move = (at: number, by: -1 | 1) => {
     const names = all.map(({ name }) => name)
     order.mutate({ names: names.with(at, names[at + by]!).with(at + by, names[at]!), before: names })
@@ -117,24 +124,14 @@ export function Rules({ me }: PageProps) {
         const at = all.findIndex((rule) => rule.name === name)
         return (
           <Group gap={6} wrap="nowrap">
-            <ActionIcon
-              variant="default"
-              size="lg"
-              aria-label={words.up(name)}
-              disabled={at === 0 || order.isPending}
-              onClick={() => move(at, -1)}
-            >
-              <ArrowUp size={16} aria-hidden="true" />
-            </ActionIcon>
-            <ActionIcon
-              variant="default"
-              size="lg"
-              aria-label={words.down(name)}
-              disabled={at === all.length - 1 || order.isPending}
-              onClick={() => move(at, 1)}
-            >
-              <ArrowDown size={16} aria-hidden="true" />
-            </ActionIcon>
+            <Step label={words.up(name)} Icon={ArrowUp} can={at > 0 && !order.isPending} kept={kept} act={() => move(at, -1)} />
+            <Step
+              label={words.down(name)}
+              Icon={ArrowDown}
+              can={at < all.length - 1 && !order.isPending}
+              kept={kept}
+              act={() => move(at, 1)}
+            />
           </Group>
         )
       },
@@ -181,6 +178,38 @@ export function Rules({ me }: PageProps) {
       </div>
       <Confirm question={question} onClose={() => setQuestion(null)} />
     </>
+  )
+}
+
+/** Moves a rule by one. Where it cannot, it says so, but keeps the keyboard: the next press may be meant for its neighbour. */
+function Step({
+  label,
+  Icon,
+  can,
+  kept,
+  act,
+}: {
+  label: string
+  Icon: LucideIcon
+  can: boolean
+  kept: RefObject<HTMLElement | null>
+  act: () => void
+}) {
+  return (
+    <ActionIcon
+      variant="default"
+      size="lg"
+      aria-label={label}
+      aria-disabled={!can}
+      data-disabled={can ? undefined : true}
+      onClick={({ currentTarget }) => {
+        if (!can) return
+        kept.current = currentTarget
+        act()
+      }}
+    >
+      <Icon size={16} aria-hidden="true" />
+    </ActionIcon>
   )
 }
 

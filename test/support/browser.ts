@@ -53,7 +53,8 @@ export async function signedIn(
   { as, ...options }: BrowserContextOptions & { as?: { readonly username: string; readonly password: string } } = {},
 ): Promise<AdminPage> {
   const base = `http://127.0.0.1:${gateway.ports.admin}`
-  const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1440, height: 900 }, ...options })
+  // what slides and fades is drawn by the processor here
+  const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1440, height: 900 }, reducedMotion: 'reduce', ...options })
   const page = await context.newPage()
   page.setDefaultTimeout(PATIENCE_MS)
   const complaints: string[] = []
@@ -80,21 +81,39 @@ export async function signedIn(
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 /** What axe-core finds against WCAG 2.2 AA in what is shown now, or in the part `within` (a selector): a line for each fault. */
-export async function wcagFaults(page: Page, within = 'html'): Promise<readonly string[]> {
+export function wcagFaults(page: Page, within = 'html'): Promise<readonly string[]> {
+  return faultsOf(page, within, { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
+}
+
+/** As {@link wcagFaults}, in the light and the dark: those differ in their colours alone. */
+export async function wcagFaultsInBoth(page: Page, within = 'html'): Promise<readonly string[]> {
+  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' })
+  const light = await wcagFaults(page, within)
+  await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' })
+  const dark = await faultsOf(page, within, { type: 'rule', values: ['color-contrast'] })
+  return [...light, ...dark.map((fault) => `in the dark: ${fault}`)]
+}
+
+async function faultsOf(
+  page: Page,
+  within: string,
+  runOnly: { readonly type: string; readonly values: readonly string[] },
+): Promise<readonly string[]> {
   // The page's policy forbids scripts from outside; the debugger's door is not bound by it.
   await page.evaluate(AXE)
-  return page.evaluate(async (part) => {
-    const { axe } = globalThis as unknown as {
-      axe: {
-        run(
-          context: unknown,
-          options: unknown,
-        ): Promise<{ violations: { id: string; help: string; nodes: { target: string[]; failureSummary: string }[] }[] }>
+  return page.evaluate(
+    async ([part, runOnly]) => {
+      const { axe } = globalThis as unknown as {
+        axe: {
+          run(
+            context: unknown,
+            options: unknown,
+          ): Promise<{ violations: { id: string; help: string; nodes: { target: string[]; failureSummary: string }[] }[] }>
+        }
       }
-    }
-    const { violations } = await axe.run(part, {
-      runOnly: { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] },
-    })
-    return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(' ')}: ${node.failureSummary}`))
-  }, within)
+      const { violations } = await axe.run(part, { runOnly })
+      return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(' ')}: ${node.failureSummary}`))
+    },
+    [within, runOnly] as const,
+  )
 }
