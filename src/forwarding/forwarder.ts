@@ -30,6 +30,16 @@ interface Handed {
   readonly since: number
 }
 
+/** An attempt may take half an hour, and more for what is large: a far side that takes less than 5 kB a second keeps a place that others wait for. */
+const LONGEST_ATTEMPT_MS = 30 * 60_000
+const SLOWEST_BYTES_A_MS = 5
+/** setTimeout knows no more. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+/** Milliseconds that one attempt to send so many bytes may take. */
+export const longestAttempt = (size: number): number =>
+  Math.min(LONGEST_TIMER_MS, LONGEST_ATTEMPT_MS + Math.ceil(size / SLOWEST_BYTES_A_MS))
+
 /** What has waited so long for its turn is behind something slow: it goes back to those that wait, so that nothing is called running for hours that never began. */
 const LONGEST_WAIT_MS = 5000
 
@@ -123,7 +133,12 @@ export function runForwarder(port: MessagePortLike): void {
     const since = monotonic()
     const abort = new AbortController()
     attempts.set(delivery.id, abort)
+    const late = setTimeout(
+      () => abort.abort(new FileFlowError('remote.timeout', 'The destination took the file too slowly: the attempt was broken off.')),
+      longestAttempt(delivery.size),
+    )
     const settle = (outcome: Outcome) => {
+      clearTimeout(late)
       if (attempts.get(delivery.id) === abort) attempts.delete(delivery.id)
       settled.push({ deliveryId: delivery.id, attempt: delivery.attempt, durationMs: Math.round(monotonic() - since), outcome })
       tellSoon()

@@ -80,8 +80,9 @@ export function createRemoteConnector(destination: DestinationSpec, open: OpenSe
       try {
         return await attempt(delivery, signal, progress)
       } catch (error) {
-        if (progress.temp !== null && (signal.aborted || !isSilence(error))) await cleanUp(progress.temp)
-        throw new AttemptError(signal.aborted ? reasonOf(signal) : asFileFlowError(error), progress.unclear)
+        const why = signal.aborted ? reasonOf(signal) : asFileFlowError(error)
+        if (progress.temp !== null && !isSilence(why)) await cleanUp(progress.temp)
+        throw new AttemptError(why, progress.unclear)
       }
     },
     probe: (signal) => probeDestination(destination, open, signal),
@@ -89,9 +90,8 @@ export function createRemoteConnector(destination: DestinationSpec, open: OpenSe
   }
 }
 
-/** The far side does not answer at all: no use in calling again just to clean up. */
-const isSilence = (error: unknown): boolean =>
-  error instanceof FileFlowError && ['remote.lost', 'remote.timeout', 'remote.unreachable'].includes(error.code)
+/** The far side does not answer, or hardly: no use in calling again just to clean up, and the next attempt goes on with what is there. */
+const isSilence = ({ code }: FileFlowError): boolean => ['remote.lost', 'remote.timeout', 'remote.unreachable'].includes(code)
 
 const reasonOf = (signal: AbortSignal): FileFlowError =>
   signal.reason instanceof FileFlowError ? signal.reason : new FileFlowError('delivery.cancelled')

@@ -5,9 +5,10 @@ import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import type { DestinationSpec } from '../../../src/core/destination.ts'
 import type { Delivery, FromForwarder, Settled, ToForwarder } from '../../../src/forwarding/connector.ts'
-import { runForwarder } from '../../../src/forwarding/forwarder.ts'
+import { longestAttempt, runForwarder } from '../../../src/forwarding/forwarder.ts'
 import { deliveryOf, hugeDelivery, localFolder, untilThere } from '../../suites/connector-suite.ts'
 import { startFarSshd } from '../../support/far-sshd.ts'
+import { hurry } from '../../support/quick-clock.ts'
 
 /** A forwarder in this thread: what it posts, and a way to await one message of it. */
 function startForwarder(t: Test) {
@@ -114,6 +115,19 @@ test('a cancelled attempt settles as delivery.cancelled', async (t) => {
   forwarder.send({ type: 'cancel', deliveryId: delivery.id })
   t.match(await forwarder.settled(delivery.id), { outcome: { ok: false, error: { code: 'delivery.cancelled' }, unclear: false } })
   t.same(await readdir(far.root), [])
+})
+
+test('a far side that takes a file too slowly keeps its place no longer than that file may take, and what it has is gone on with', async (t) => {
+  const far = await startFarSshd(t)
+  const forwarder = startForwarder(t)
+  const delivery = await hugeDelivery(t, {})
+  hurry(t, { [longestAttempt(delivery.size)]: 200 })
+  forwarder.send(attemptsOf(sftpTo(far), delivery))
+  t.match(await forwarder.settled(delivery.id), {
+    outcome: { ok: false, error: { code: 'remote.timeout', message: /too slowly/ }, unclear: false },
+  })
+  t.same(await readdir(far.root), [delivery.tempName])
+  t.equal(longestAttempt(2 ** 50), 2 ** 31 - 1, 'as long as a timer can wait')
 })
 
 test('a stop lets running attempts finish, and ends what is left at the deadline', async (t) => {
