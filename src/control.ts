@@ -93,6 +93,8 @@ export function createControl({
     <A extends unknown[], R>(look: (...args: A) => R) =>
     (...args: A): R => {
       pull()
+      // and what was noticed (a rename, say) and waits for its turn
+      store.group.flush()
       return look(...args)
     }
   const changed = (kind: string) => (name: string) => events.emit(`${kind}.changed`, () => ({ name }))

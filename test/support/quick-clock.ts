@@ -14,3 +14,20 @@ export function hurry(t: TearsDown, waits: Readonly<Record<number, number>>): vo
     Socket.prototype.setTimeout = socketTimer
   })
 }
+
+/** A timer of so many milliseconds, of which there is one, ends when the test says so and not before. */
+export function atWill(t: TearsDown, wait: number): () => void {
+  const timer = globalThis.setTimeout
+  let ring = (): void => {
+    throw new Error(`nothing waits for ${wait} ms`)
+  }
+  globalThis.setTimeout = ((work: () => void, ms: number, ...rest: []) => {
+    if (ms !== wait) return timer(work, ms, ...rest)
+    ring = work
+    return timer(() => undefined, 0)
+  }) as typeof timer
+  t.teardown(() => {
+    globalThis.setTimeout = timer
+  })
+  return () => ring()
+}

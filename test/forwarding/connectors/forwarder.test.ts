@@ -8,7 +8,7 @@ import type { Delivery, FromForwarder, Settled, ToForwarder } from '../../../src
 import { longestAttempt, runForwarder } from '../../../src/forwarding/forwarder.ts'
 import { deliveryOf, hugeDelivery, localFolder, untilThere } from '../../suites/connector-suite.ts'
 import { startFarSshd } from '../../support/far-sshd.ts'
-import { hurry } from '../../support/quick-clock.ts'
+import { atWill } from '../../support/quick-clock.ts'
 
 /** A forwarder in this thread: what it posts, and a way to await one message of it. */
 function startForwarder(t: Test) {
@@ -121,8 +121,10 @@ test('a far side that takes a file too slowly keeps its place no longer than tha
   const far = await startFarSshd(t)
   const forwarder = startForwarder(t)
   const delivery = await hugeDelivery(t, {})
-  hurry(t, { [longestAttempt(delivery.size)]: 200 })
+  const timeIsUp = atWill(t, longestAttempt(delivery.size))
   forwarder.send(attemptsOf(sftpTo(far), delivery))
+  await untilThere(join(far.root, delivery.tempName))
+  timeIsUp()
   t.match(await forwarder.settled(delivery.id), {
     outcome: { ok: false, error: { code: 'remote.timeout', message: /too slowly/ }, unclear: false },
   })
