@@ -171,8 +171,7 @@ export function createControl({
       },
       async apply(actor, file, options) {
         const changes = await state.apply(actor, file, options)
-        for (const { kind, name, change } of options.dryRun ? [] : changes)
-          if (change !== 'same') events.emit(`${kind}.changed`, () => ({ name }))
+        for (const { kind, name, change } of options.dryRun ? [] : changes) if (change !== 'same') changed(kind)(name)
         return changes
       },
     },

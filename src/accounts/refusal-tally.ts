@@ -90,11 +90,12 @@ export function createRefusalTally(clock: Clock): RefusalTally {
       const now = clock.now()
       const present = [entries, others].flatMap((map) => [...map].map(([key, entry]) => ({ map, key, entry })))
       const isOver = ({ entry }: (typeof present)[number]): boolean => all || entry.until <= now
+      const over = present.filter(isOver)
       return {
-        tries: present.filter(isOver).flatMap(tallied),
+        tries: over.flatMap(tallied),
         rest: present.filter((one) => !isOver(one)).flatMap(tallied),
         forget() {
-          for (const { map, key } of present.filter(isOver)) map.delete(key)
+          for (const { map, key } of over) map.delete(key)
         },
       }
     },

@@ -43,8 +43,6 @@ const MOST_EVENTS = 1000
 const RETRYABLE: readonly DeliveryState[] = ['dead', 'cancelled', 'retrying']
 const CANCELLABLE: readonly DeliveryState[] = ['pending', 'retrying', 'running', 'dead']
 
-const turn = (): Promise<void> => new Promise((go) => setImmediate(go))
-
 /** What a shadow rule recorded is never sent. */
 const isMeant = (one: { rule: string; shadow: 0 | 1 }, rule: string | undefined): boolean =>
   one.shadow === 0 && (rule === undefined || one.rule === rule)
@@ -70,7 +68,7 @@ export function createDeliveryVerbs({ store, clock, dispatcher, changed, finishe
       if (seen.length > 0) yield seen
       if (seen.length < LOOK_STEP) return
       after = seen.at(-1)!.id
-      await turn()
+      await new Promise(setImmediate)
     }
   }
 
@@ -89,7 +87,7 @@ export function createDeliveryVerbs({ store, clock, dispatcher, changed, finishe
     for (const one of state ? [state] : states) {
       for await (const seen of looked(one, destination)) {
         // what may be half a file is sent, if at all, by a decision of its own
-        const wanted = seen.filter(({ suspect, ...row }) => isMeant(row, rule) && (event !== 'pending' || suspect === 0))
+        const wanted = seen.filter((row) => isMeant(row, rule) && (event !== 'pending' || row.suspect === 0))
         for (let i = 0; i < wanted.length; i += STEP) {
           const ids = wanted.slice(i, i + STEP).map(({ id }) => id)
           const done = store.group.now(() => ids.flatMap((id) => rows.get(id) ?? []).filter(act))
@@ -98,7 +96,7 @@ export function createDeliveryVerbs({ store, clock, dispatcher, changed, finishe
           if (count < MOST_EVENTS) for (const { id } of done) changed(event, id)
           count += done.length
           dispatcher.kick()
-          await turn()
+          await new Promise(setImmediate)
         }
       }
     }

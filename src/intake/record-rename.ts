@@ -104,7 +104,7 @@ export function createRenames({ store, clock, queue, rules, homeOf, release, dro
         return
       }
       deliveries.withdraw(rename.transfer_id, rename.to_path)
-      if (row?.spool && deliveries.countUnfinished(row.id) === 0) {
+      if (row?.spool && deliveries.ends(row.id).unfinished === 0) {
         transfers.setSpool(row.id, null)
         dropSpool(row.spool, row)
       }

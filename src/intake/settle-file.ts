@@ -96,7 +96,7 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
       store.group
         .run(() => {
           // a rename recorded meanwhile may owe it anew
-          const free = store.deliveries.countUnfinished(transferId) === 0
+          const free = store.deliveries.ends(transferId).unfinished === 0
           if (free) store.transfers.setSpool(transferId, null)
           return free
         }, true)

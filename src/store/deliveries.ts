@@ -171,7 +171,6 @@ export function createDeliveryRows(db: Sqlite) {
     get: db.prepare('SELECT * FROM deliveries WHERE id = ?'),
     content: db.prepare('SELECT spool, coalesce(ended_at, started_at) AS at FROM transfers WHERE id = ?'),
     ofTransfer: db.prepare('SELECT * FROM deliveries WHERE transfer_id = ? ORDER BY id'),
-    unfinished: db.prepare("SELECT count(*) FROM deliveries WHERE transfer_id = ? AND +state NOT IN ('delivered', 'cancelled')").pluck(),
     ends: db.prepare(
       `SELECT count(*) FILTER (WHERE state NOT IN ('delivered', 'cancelled')) AS unfinished, count(*) FILTER (WHERE state <> 'delivered' AND shadow = 0) AS undelivered,
               max(after = 'delete') AS "delete", max(after = 'archive') AS archive FROM deliveries WHERE transfer_id = ?`,
@@ -303,9 +302,10 @@ export function createDeliveryRows(db: Sqlite) {
     /** What a delivery of this transfer sends: where it lies, and since when it is whole, ms. */
     content: (transfer: string) => q.content.get(transfer) as { spool: Buffer | null; at: number } | undefined,
     ofTransfer: (transfer: string) => q.ofTransfer.all(transfer) as DeliveryRow[],
-    /** Deliveries that still need the spooled content (dead ones may be retried). */
-    countUnfinished: (transfer: string) => q.unfinished.get(transfer) as number,
-    /** How far a transfer's deliveries are, in one look: how many may still be sent, how many were not, and whether a rule wants the partner's file deleted or archived (0, 1; null without deliveries). */
+    /**
+     * How far a transfer's deliveries are, in one look: how many still need the spooled content (dead ones may be retried), how many were not delivered, and whether
+     * a rule wants the partner's file deleted or archived (0, 1; null without deliveries).
+     */
     ends: (transfer: string) =>
       q.ends.get(transfer) as { unfinished: number; undelivered: number; delete: number | null; archive: number | null },
     /** What of one state an act on many is about, in order; its rule is not a filter, as no index bounds that. */
@@ -315,10 +315,10 @@ export function createDeliveryRows(db: Sqlite) {
     async list(query: DeliveryQuery): Promise<DeliveryRow[]> {
       const wanted = { ...query, q: query.q ? likePattern(query.q) : undefined }
       const { state, rule, destination } = query
-      const byIndex = rule === undefined || (state === undefined && destination === undefined)
-      if (!query.q && byIndex && (state !== undefined || destination === undefined)) return q.list(wanted)
+      const byIndex = !query.q && (rule === undefined || (state === undefined && destination === undefined))
+      if (byIndex && (state !== undefined || destination === undefined)) return q.list(wanted)
       // the index of destinations goes by state
-      if (!query.q && byIndex)
+      if (byIndex)
         return DELIVERY_STATES.flatMap((one) => q.list({ ...wanted, state: one }))
           .sort((a, b) => (a.id < b.id ? 1 : -1))
           .slice(0, query.limit)

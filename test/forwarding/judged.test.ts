@@ -49,7 +49,7 @@ test('the same content under the same name is sent once within the time that the
   t.equal(arrives('a5', '/in/x'), 1, 'the time is over')
   store.deliveries.cancel(of('a5')[0]!.id, clock.now())
   t.equal(arrives('a6', '/in/x'), 1, 'what was given up was not sent')
-  t.equal(store.deliveries.countUnfinished('a2'), 0, 'nothing is owed for the duplicate')
+  t.equal(store.deliveries.ends('a2').unfinished, 0, 'nothing is owed for the duplicate')
 })
 
 test('a content that comes back after another one is sent again: the far side ends with what came last', async (t) => {
