@@ -2,13 +2,13 @@
 // Must not simulate: the process really dies, and a new one really starts on what it left.
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { t as root, type Test, test } from 'tap'
 import type { TestPoint } from '../../src/core/test-point.ts'
 import { curlUpload, sftp } from '../support/clients.ts'
-import { startGateway, type TestGateway, until } from '../support/gateway.ts'
+import { type TestGateway, until } from '../support/gateway.ts'
+import { killed } from '../support/killed.ts'
 
 const PASSWORD = 'correct-horse-battery'
 const SIZE = 700_000
@@ -27,14 +27,7 @@ const POINTS: readonly (readonly [point: TestPoint, left: 'open' | 'committed', 
   ['delivery.settled', 'committed', ['sftp']],
 ]
 
-const folder = await mkdtemp(join(tmpdir(), 'fileflow-kill-'))
-root.teardown(() => rm(folder, { recursive: true, force: true }))
-/** Which point is live, while it is there. */
-const fuse = join(folder, 'fuse')
-
-/** One gateway after the other: what one test starts after its kill, the next one kills. */
-const start = (): Promise<TestGateway> =>
-  startGateway(root, { folder, env: { FILEFLOW_THREADS_SFTP: '1', FILEFLOW_TEST_POINT: 'kill', FILEFLOW_TEST_FUSE: fuse } })
+const { folder, start, arm } = await killed(root, { FILEFLOW_THREADS_SFTP: '1' })
 let running = await start()
 
 interface Stage {
@@ -84,7 +77,7 @@ for (const [point, left, protocols] of POINTS) {
     test(`killed at ${point} of an upload by ${protocol}: ${left === 'open' ? 'nothing half is visible, and the partner can go on' : 'the file is whole and delivered once'}`, async (t) => {
       const first = running
       const at = await stage()
-      await writeFile(fuse, point)
+      await arm(point)
       const upload = (gateway: TestGateway, verb: 'put' | 'resume') =>
         protocol === 'sftp'
           ? sftp(gateway, at.name, PASSWORD, [`${verb === 'put' ? 'put' : 'reput'} ${at.local} report.bin`])
@@ -123,7 +116,7 @@ for (const point of ['rename.committed', 'rename.spooled', 'rename.renamed'] as 
   test(`killed at ${point}: a temporary name put into place is forwarded once, under its final name`, async (t) => {
     const first = running
     const at = await stage()
-    await writeFile(fuse, point)
+    await arm(point)
     await sftp(first, at.name, PASSWORD, [`put ${at.local} report.bin.filepart`, 'rename report.bin.filepart report.bin'])
     t.equal(await first.ended, 'SIGKILL')
     const second = await start()

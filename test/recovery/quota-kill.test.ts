@@ -2,26 +2,20 @@
 // Must not simulate: the process really dies, and a new one really starts on what it left.
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { t as root, test } from 'tap'
 import type { UserView } from '../../src/core/views.ts'
 import { sftp } from '../support/clients.ts'
-import { fileflow, startGateway, type TestGateway, until } from '../support/gateway.ts'
+import { fileflow, until } from '../support/gateway.ts'
+import { killed } from '../support/killed.ts'
 
 const PASSWORD = 'correct-horse-battery'
 const SIZE = 70_000
 
-const folder = await mkdtemp(join(tmpdir(), 'fileflow-quota-'))
-root.teardown(() => rm(folder, { recursive: true, force: true }))
+const { folder, start, arm } = await killed(root)
 const local = join(folder, 'file')
 await writeFile(local, randomBytes(SIZE))
-/** Which point is live, while it is there. */
-const fuse = join(folder, 'fuse')
-
-/** One gateway after the other: what one test starts after its kill, the next one kills. */
-const start = (): Promise<TestGateway> => startGateway(root, { folder, env: { FILEFLOW_TEST_POINT: 'kill', FILEFLOW_TEST_FUSE: fuse } })
 let running = await start()
 
 let stages = 0
@@ -66,7 +60,7 @@ for (const [point, command, left] of [
     const put = await sftp(running, s.u, PASSWORD, [`put ${local} a`, `put ${local} b`])
     t.equal(put.code, 0, put.stderr)
     t.same(await s.usage(), { files: 2, bytes: 2 * SIZE })
-    await writeFile(fuse, point)
+    await arm(point)
     await sftp(running, s.u, PASSWORD, [command.replace('LOCAL', local)])
     t.equal(await running.ended, 'SIGKILL')
     running = await start()

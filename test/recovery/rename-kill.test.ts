@@ -2,23 +2,16 @@
 // Must not simulate: the process really dies, and a new one really starts on what it left.
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { t as root, test } from 'tap'
 import { sftp } from '../support/clients.ts'
-import { startGateway, type TestGateway, until } from '../support/gateway.ts'
+import { until } from '../support/gateway.ts'
+import { killed } from '../support/killed.ts'
 
 const PASSWORD = 'correct-horse-battery'
 
-const folder = await mkdtemp(join(tmpdir(), 'fileflow-rename-'))
-root.teardown(() => rm(folder, { recursive: true, force: true }))
-/** Which point is live, while it is there. */
-const fuse = join(folder, 'fuse')
-
-/** One gateway after the other: what one test starts after its kill, the next one kills. */
-const start = (): Promise<TestGateway> =>
-  startGateway(root, { folder, env: { FILEFLOW_THREADS_SFTP: '1', FILEFLOW_TEST_POINT: 'kill', FILEFLOW_TEST_FUSE: fuse } })
+const { folder, start, arm } = await killed(root, { FILEFLOW_THREADS_SFTP: '1' })
 let running = await start()
 
 let stages = 0
@@ -54,7 +47,7 @@ for (const point of ['rename.committed', 'rename.renamed'] as const) {
     const came = await sftp(first, at.name, PASSWORD, ['mkdir ready', `put -R ${local} batch`, `put ${at.local} batch/left.tmp`])
     t.equal(came.code, 0, came.stderr)
     t.same(await first.deliveries(`&rule=${at.name}`), [], 'nothing is owed yet')
-    await writeFile(fuse, point)
+    await arm(point)
     await sftp(first, at.name, PASSWORD, ['rename batch ready/batch'])
     t.equal(await first.ended, 'SIGKILL')
     const second = await start()
