@@ -41,9 +41,15 @@ export class JournalReader {
     const records: JournalRecord[] = []
     this.#ahead = this.#at
     if (this.#broken) return records
+    // most threads have written none yet; to ask costs a tenth of what an open that fails does
+    const file = journalFile(this.base, this.#number)
+    if (this.#fd === null && !fs.existsSync(file)) {
+      this.more = false
+      return records
+    }
     // asked before the end is looked for: the writer leaves a file only when its last line is in it
     this.more = fs.existsSync(journalFile(this.base, this.#number + 1))
-    this.#fd ??= openOrNull(journalFile(this.base, this.#number))
+    this.#fd ??= openOrNull(file)
     if (this.#fd === null) return records
     this.#readLines(this.#fd, records)
     // the next file comes with the next reading
