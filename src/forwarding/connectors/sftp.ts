@@ -131,15 +131,14 @@ function sftpSession(connection: SftpConnection, home: string, remembered: { noC
       }
       // Version 3 RENAME refuses a taken name (§6.5). Where it must be replaced, the old one goes first: a moment without either.
       if (replace) await remove(connection, to)
-      try {
-        await renamed(
-          connection.call('status', (answer) => sftp.rename(from, to, answer)),
-          from,
-        )
-      } catch (error) {
-        if (!replace && connection.usable && (await stat(to))) throw new FileFlowError('remote.exists', undefined, { cause: error })
-        throw error
-      }
+      const plain = connection
+        .call('status', (answer) => sftp.rename(from, to, answer))
+        .catch(async (error: unknown) => {
+          if (!replace && connection.usable && (await stat(to))) throw new FileFlowError('remote.exists', undefined, { cause: error })
+          throw error
+        })
+      // a server that copies has made the new name itself: what follows the OK is never a name that was taken
+      await renamed(plain, from)
     },
     remove: (path) => remove(connection, path),
     destroy: () => connection.destroy(),

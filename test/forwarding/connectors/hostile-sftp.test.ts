@@ -1,6 +1,6 @@
 // SFTP servers that mean harm or know no better: each is given up in bounded time and memory, and no file is called delivered that is not.
 // Must not wait as long as a real one is waited for: the limits are the connectors' own, only the clock is quicker.
-import { rmSync } from 'node:fs'
+import { copyFileSync, rmSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
@@ -127,6 +127,29 @@ test('a server that says OK to the rename and renames nothing has delivered noth
     t.match(failure, { code: 'remote.verify' })
     t.notMatch(failure.message, GIBBERISH)
     if (!plain) t.equal(await readFile(join(disk, 'file.txt'), 'utf8'), 'what is seen')
+  }
+})
+
+test('a server that copies where it should rename is found out whatever is done with taken names, and the next attempt finds the one file that is there', async (t) => {
+  const texts = (request: Packet, at: number): string[] => {
+    const length = request.length > at + 4 ? request.readUInt32BE(at) : -1
+    return length < 0 ? [] : [request.toString('utf8', at + 4, at + 4 + length), ...texts(request, at + 4 + length)]
+  }
+  for (const onConflict of ['overwrite', 'fail', 'rename', 'skip'] as const) {
+    const { connector, disk } = await start(t, {
+      request: to('RENAME', (id, request) => {
+        const [from, final] = texts(request, 5).slice(-2)
+        copyFileSync(from!, final!)
+        return [status(id, OK)]
+      }),
+    })
+    const delivery = await file(t, { onConflict })
+    const failure = await failureOf(connector.put(delivery, never()))
+    t.match(failure, { code: 'remote.verify', unclear: true }, onConflict)
+    t.match(failure.message, /the temporary name is still there/)
+    t.same(await namesBelow(disk), ['file.txt'], onConflict)
+    t.match(await connector.put({ ...delivery, attempt: 2, unclear: true }, never()), { outcome: 'found' }, onConflict)
+    t.same(await namesBelow(disk), ['file.txt'], onConflict)
   }
 })
 
