@@ -1,8 +1,9 @@
 // What an admin sets up by hand in a real browser: a destination, a user, a rule. Proven by a partner's file that arrives at a real OpenSSH server.
 // Must not set anything up by another way.
-import { readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { parsePublicKey } from '../../src/accounts/public-keys.ts'
 import { launchBrowser, noBrowser, signedIn } from '../support/browser.ts'
 import { lftp } from '../support/clients.ts'
 import { startFarSshd } from '../support/far-sshd.ts'
@@ -166,5 +167,31 @@ test('a manager sets up a partner, a destination and a rule without a shell, and
     await button('Restore customer1-to-hq').click()
     await page.getByRole('table', { name: 'Rules' }).getByText('customer1-to-hq').waitFor()
   })
+
+  await t.test(
+    'a server that comes to show another host key gets nothing; the page names both keys, and the new one is trusted by a click',
+    async (t) => {
+      const other = sshKeyPair('ed25519')
+      const shown = parsePublicKey(other.public).fingerprint
+      await writeFile(join(far.root, '../host_ed25519'), other.private)
+      process.kill(far.process.pid, 'SIGHUP')
+      await until('the server has read its key again', async () => far.process.output().split('Server listening').length > 2)
+      await rm(join(far.root, 'in'), { recursive: true })
+      const file = join(gateway.folder, 'a.xml')
+      t.match(await lftp(gateway, 'customer1', 'correct-horse-battery', [`put ${file} -o /outgoing/b.xml`]), { code: 0 })
+      await open('/destinations/hq')
+      const history = page.getByRole('region', { name: 'Health history' })
+      await history.getByText('Does not take files').waitFor()
+      for (const key of [far.fingerprint, shown]) await history.getByText(key).waitFor()
+      t.notOk((await readdir(far.root)).includes('in'), 'nothing was written there')
+      await page.getByRole('tab', { name: 'Settings' }).click()
+      await button('Fetch the host keys').click()
+      await button(`Trust this key: ${shown}`).click()
+      await button('Save').click()
+      await page.getByText('hq was saved.').waitFor()
+      await gateway.api('POST', '/deliveries/retry', { destination: 'hq' })
+      await until('it is there', () => readFile(join(far.root, 'in/customer1/b.xml'), 'utf8').catch(() => null))
+    },
+  )
   t.same(complaints, [])
 })

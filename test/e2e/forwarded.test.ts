@@ -143,6 +143,45 @@ test('a destination that is away gets the file when it is back, and an operator 
   await gateway.api('PATCH', '/destinations/hq', { port: sshd.port, username: sshd.username })
   await until('the delivery, without anyone asking for it', async () => (await gateway.deliveries('&state=delivered'))[0])
   t.equal(await readFile(join(sshd.root, 'order.txt'), 'utf8'), 'order 4711\n')
+
+  await t.test('one that shows another host key than the one on record gets nothing, and an operator is told of both keys', async (t) => {
+    const old = `SHA256:${'A'.repeat(43)}`
+    await gateway.api('PATCH', '/destinations/hq', {
+      host_keys: [old, `SHA256:${'B'.repeat(43)}`, `SHA256:${'C'.repeat(43)}`, `SHA256:${'D'.repeat(43)}`],
+    })
+    await writeFile(join(folder, 'next.txt'), 'next')
+    for (const name of ['next.txt', 'after.txt'])
+      t.equal((await sftp(gateway, 'customer1', PASSWORD, [`put ${join(folder, 'next.txt')} ${name}`])).code, 0)
+    const dead = await until('one is dead', async () => (await gateway.deliveries('&state=dead'))[0])
+    t.match(dead, { attempts: 1, next_at: null, error: { code: 'remote.host_key' } })
+    const tellsBoth = (said: unknown, where: string): void => {
+      for (const key of [old, sshd.fingerprint]) t.ok(String(said).includes(key), `${where} names ${key}`)
+    }
+    tellsBoth(dead.error?.message, 'the delivery')
+    const [health] = (
+      await gateway.api<{ destinations: { state: string; breaker: { state: string; error: { code: string; message: string } } }[] }>(
+        'GET',
+        '/stats',
+      )
+    ).destinations
+    t.match(health, { state: 'failing', breaker: { state: 'open', error: { code: 'remote.host_key' } } })
+    tellsBoth(health!.breaker.error.message, 'the state of the destination')
+    const { items } = await gateway.api<{ items: { object: string; outcome: string; detail: { code: string; error: string } }[] }>(
+      'GET',
+      '/audit?action=destination.failing',
+    )
+    const alarm = items.find(({ detail }) => detail.code === 'remote.host_key')
+    t.match(alarm, { object: 'hq', outcome: 'failed' })
+    tellsBoth(alarm?.detail.error, 'the audit log')
+    tellsBoth(gateway.log.findLast(({ event }) => event === 'destination.failing')?.msg, 'the log')
+    t.same(await readdir(sshd.root), ['order.txt'])
+    t.equal((await gateway.deliveries('&state=dead')).length, 1, 'the other one waits for the operator')
+
+    await gateway.api('PATCH', '/destinations/hq', { host_keys: [sshd.fingerprint] })
+    t.match(await gateway.api('POST', '/deliveries/retry', { destination: 'hq' }), { retried: 1 })
+    await until('both', async () => (await gateway.deliveries('&state=delivered')).length === 3)
+    t.same((await readdir(sshd.root)).sort(), ['after.txt', 'next.txt', 'order.txt'])
+  })
 })
 
 test('a wrong password at the destination is dead at once, keeps the content, and goes out after the operator mends it', async (t) => {

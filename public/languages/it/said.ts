@@ -61,6 +61,11 @@ const SAID: readonly (readonly [english: string, italian: string])[] = [
   ['What the far side sends back is not what was sent.', 'Ciò che l’altra parte rimanda non è ciò che fu inviato.'],
   ['The far side sends back more than was sent.', 'L’altra parte rimanda più di quanto fu inviato.'],
   ['The far side does not show the file that was sent.', 'L’altra parte non mostra il file inviato.'],
+  [
+    'The server says that it gave the file its name, but the temporary name is still there.',
+    'Il server dice di aver dato il nome al file, ma il nome temporaneo c’è ancora.',
+  ],
+  ['{}the server shows the host key {}, on record is {}', '{}il server mostra la chiave host {}, quella registrata è {}'],
   ['No answer within {} s.', 'Nessuna risposta entro {} s.'],
   ['{}: the name cannot be resolved', '{}: il nome non si risolve'],
   ['The folder at the destination is gone; it is made again.', 'La cartella nella destinazione è sparita; viene ricreata.'],

@@ -286,7 +286,7 @@ async function connectOnce(
     client.destroy()
     if (refused) {
       const expected = destination.host_keys === 'insecure' ? '' : (destination.host_keys ?? []).join(' or ')
-      throw translate.fail('remote.host_key', `the host key on record is ${expected}, the server shows ${[...shown].join(', ')}`, error)
+      throw translate.fail('remote.host_key', `the server shows the host key ${[...shown].join(', ')}, on record is ${expected}`, error)
     }
     const { message } = error as Error
     if (/privateKey|passphrase|key format|Unsupported key/i.test(message)) {
