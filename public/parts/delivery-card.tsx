@@ -2,7 +2,7 @@
 // Must not decide what counts as delivered; the receipt says it.
 import { Button } from '@mantine/core'
 import { CornerDownRight, RotateCw, ShieldCheck, X } from 'lucide-react'
-import type { DeliveryState, DeliveryView } from '../../src/core/views.ts'
+import type { DeliveryState, DeliveryView, ReceiptView } from '../../src/core/views.ts'
 import { api } from '../api.ts'
 import { visible } from '../format.ts'
 import { strings } from '../strings.ts'
@@ -65,6 +65,12 @@ export function DeliveryActs({ delivery, confirm }: { delivery: DeliveryView; co
   )
 }
 
+/** Which hash was compared, and how the far side was asked for it, where that is on record. */
+export function hashOf({ verified, algorithm, method }: ReceiptView): string {
+  if (!algorithm) return ''
+  return ` (${method && verified === 'hash' ? words.hashBy(algorithm, method) : algorithm})`
+}
+
 /** How the far side proved that it has the file; `brief` leaves out when. */
 export function Proof({ delivery: { id, receipt }, brief = false }: { delivery: DeliveryView; brief?: boolean }) {
   if (receipt === null) return null
@@ -72,7 +78,7 @@ export function Proof({ delivery: { id, receipt }, brief = false }: { delivery: 
     <div className="facts proof" title={words.verifiedHint}>
       <span>
         <ShieldCheck size={14} aria-hidden="true" /> {words.verified[receipt.verified] ?? receipt.verified}
-        {receipt.algorithm ? ` (${receipt.algorithm})` : ''}
+        {hashOf(receipt)}
       </span>
       {words.outcome[receipt.outcome] ? <span>{words.outcome[receipt.outcome]}</span> : null}
       {brief ? null : <Moment at={receipt.at} />}

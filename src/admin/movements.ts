@@ -1,7 +1,7 @@
 // What moved and where it went, as answers: transfers with their timeline, deliveries with their attempts and receipts.
 // Must not change a row.
 import { type ErrorRecord, FileFlowError } from '../core/errors.ts'
-import { RECEIPT_TYPE, type SignedReceipt } from '../core/receipt.ts'
+import { proofText, RECEIPT_TYPE, type SignedReceipt } from '../core/receipt.ts'
 import { formatSize } from '../core/units.ts'
 import type {
   AttemptView,
@@ -46,12 +46,16 @@ const transferView = (row: TransferRow, live: Live, deliveries: Owed): TransferV
   deliveries,
 })
 
+/** Not on record for what was delivered before this was. */
+const methodOf = ({ method }: ReceiptRow): { method?: string } => (method === null ? {} : { method })
+
 const receiptView = (row: ReceiptRow): ReceiptView => ({
   remote_path: row.remote_path,
   size: row.size,
   sha256: row.sha256,
   verified: row.verified,
   algorithm: row.algorithm,
+  ...methodOf(row),
   outcome: row.outcome,
   server: row.server,
   at: iso(row.at),
@@ -161,6 +165,7 @@ export function createMovements(store: Store, live: (transfer: TransferRow) => L
         sha256: receipt.sha256,
         verified: receipt.verified,
         algorithm: receipt.algorithm,
+        ...methodOf(receipt),
         outcome: receipt.outcome,
         server: receipt.server,
         attempts: row.attempt,
@@ -223,7 +228,7 @@ function timeline(store: Store, row: TransferRow, owed: TransferDetail['deliveri
       add(
         receipt.at,
         'delivery.delivered',
-        `${how}: ${delivery.destination} ${receipt.remote_path}, ${formatSize(receipt.size)}, verified by ${receipt.algorithm ?? receipt.verified}`,
+        `${how}: ${delivery.destination} ${receipt.remote_path}, ${formatSize(receipt.size)}, verified by ${proofText(receipt)}`,
       )
     } else if (delivery.shadow) add(delivery.created_at, 'delivery.shadow', 'recorded by a shadow rule, not sent')
     else if (delivery.state === 'dead')

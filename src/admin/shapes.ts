@@ -16,6 +16,11 @@ const Flag = Type.Boolean()
 const Time = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
 const Texts = Type.Array(Text)
 const Any = Type.Unknown()
+const METHOD = Type.Optional(
+  Type.String({
+    description: 'how the hash at the destination was had: check-file, sha256sum, HASH, XSHA256, XMD5 …, read-back; absent without one',
+  }),
+)
 const orNull = (schema: TSchema) => Type.Union([schema, Type.Null()])
 const ref = (name: string) => Type.Unsafe<unknown>({ $ref: `${name}#` })
 const object = (properties: Record<string, TSchema>, description?: string) => Type.Object(properties, description ? { description } : {})
@@ -125,6 +130,7 @@ export const SHAPES: Readonly<Record<string, TSchema>> = {
     sha256: Text,
     verified: Text,
     algorithm: orNull(Text),
+    method: METHOD,
     outcome: Text,
     server: orNull(Text),
     at: Time,
@@ -138,6 +144,7 @@ export const SHAPES: Readonly<Record<string, TSchema>> = {
       size: Count,
       sha256: Text,
       verified: Text,
+      method: METHOD,
       delivered_at: Time,
     }),
     payload: Type.String({ description: 'base64 of the very bytes that are signed' }),

@@ -3,7 +3,7 @@
 import { createPublicKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { FileFlowError } from '../core/errors.ts'
-import { keyDer, keyFingerprint, type SignedReceipt, verifyReceipt } from '../core/receipt.ts'
+import { keyDer, keyFingerprint, proofText, type SignedReceipt, verifyReceipt } from '../core/receipt.ts'
 import { formatSize } from '../core/units.ts'
 import { ask } from './api-client.ts'
 import { type Command, type CommandIo, parse, printable, UsageError } from './command.ts'
@@ -49,7 +49,7 @@ async function check(args: string[], io: CommandIo): Promise<number> {
   io.stdout.write(`Genuine, signed by ${trusted}.
 ${printable(found.path)} of ${printable(found.user)}, ${formatSize(found.size)}, sha256 ${printable(found.sha256)}
 ${printable(how)}: ${printable(found.destination)} ${printable(found.remote_path)}
-at ${printable(found.delivered_at)}, verified by ${printable(found.algorithm ?? found.verified)}
+at ${printable(found.delivered_at)}, verified by ${printable(proofText(found))}
 `)
   return 0
 }

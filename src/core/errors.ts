@@ -83,7 +83,13 @@ export const ERRORS = {
   'template.invalid': edge(451, 4, 400, 'permanent', 'The remote name cannot be made.'),
   'delivery.superseded': edge(451, 4, 409, 'permanent', 'A later version was delivered under that name already: this one would undo it.'),
   'delivery.duplicate': edge(451, 4, 409, 'permanent', 'The same content was sent under that name shortly before.'),
-  'delivery.crashes': edge(451, 4, 500, 'permanent', 'The forwarder ended each time this delivery ran: it is not tried again by itself.'),
+  'delivery.crashes': edge(
+    451,
+    4,
+    500,
+    'permanent',
+    'The forwarder, or the whole gateway, ended each time this delivery ran: it is not tried again by itself.',
+  ),
   'delivery.cancelled': edge(451, 4, 409, 'permanent', 'The delivery was cancelled.'),
   internal: edge(451, 4, 500, 'transient', 'Internal error.'),
 } as const satisfies Record<string, Edge>

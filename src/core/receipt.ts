@@ -22,6 +22,8 @@ export interface ReceiptStatement {
   /** What the far side proved: its size, its hash, or the content read back. */
   readonly verified: string
   readonly algorithm: string | null
+  /** How that hash was had; absent without one, and in receipts of what was delivered before this was recorded. */
+  readonly method?: string
   /** `sent`, `found` (it was there already), `skipped` (the name was taken). */
   readonly outcome: string
   readonly server: string | null
@@ -49,6 +51,10 @@ export function canonicalJson(value: unknown): string {
   const keys = Object.keys(value).sort()
   return `{${keys.map((key) => `${JSON.stringify(key)}:${canonicalJson((value as Record<string, unknown>)[key])}`).join(',')}}`
 }
+
+/** What proved it, in few words. */
+export const proofText = ({ verified, algorithm, method }: Pick<ReceiptStatement, 'verified' | 'algorithm' | 'method'>): string =>
+  `${algorithm ?? verified}${method === undefined ? '' : ` (${method})`}`
 
 export const keyDer = (key: KeyObject): Buffer => key.export({ type: 'spki', format: 'der' })
 export const keyFingerprint = (der: Buffer): string => `SHA256:${createHash('sha256').update(der).digest('base64')}`

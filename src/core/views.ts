@@ -85,6 +85,8 @@ export interface ReceiptView {
   readonly sha256: string
   readonly verified: string
   readonly algorithm: string | null
+  /** How the far side was asked for that hash: `check-file`, `sha256sum`, `HASH`, `XMD5` …, `read-back`; absent where there is none, or none on record. */
+  readonly method?: string
   readonly outcome: string
   readonly server: string | null
   readonly at: string

@@ -35,6 +35,8 @@ export interface Receipt {
   readonly verified: Verified
   /** `sha256`, `md5` … when a hash was compared. */
   readonly algorithm: string | null
+  /** How that hash was had: `check-file`, `sha256sum`, `HASH`, `XMD5` …, `read-back`. */
+  readonly method: string | null
   readonly outcome: 'sent' | 'found' | 'skipped'
   /** Server software as it names itself, if it does; for the record. */
   readonly server: string | null

@@ -316,7 +316,8 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     recover(): number {
       const left = rows.running()
       store.group.now(() => {
-        for (const row of left) rows.giveBack(row.id, row.attempt, clock.now(), true)
+        const died = store.lastRun.died()
+        for (const row of left) outcomes.left(row, died)
         if (store.lastRun.begin()) for (const name of destinations.names()) rows.doubt(name, limits().concurrency + IN_DOUBT)
       })
       for (const transferId of store.transfers.spooledForNothing()) finished(transferId)

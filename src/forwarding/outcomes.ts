@@ -12,6 +12,9 @@ import type { Outcome } from './connector.ts'
 const CRASH_WAIT_MS = 2000
 /** A delivery that ran when the thread ended runs alone from then on; with so many ends it is the cause. */
 const MOST_CRASHES = 3
+/** As with the thread, but a whole process is killed for many reasons: only so many of its deaths in a row make a suspect, and so many the cause. */
+const SUSPECT_DEATHS = 5
+const MOST_DEATHS = 50
 
 export interface Recorded {
   readonly event: 'delivered' | 'retrying' | 'dead' | 'pending'
@@ -37,13 +40,14 @@ export function createOutcomes({ store, clock, log, breakers, policy }: Outcomes
   function record(row: DeliveryRow, outcome: Outcome): Recorded {
     const now = clock.now()
     if (outcome.ok) {
-      const { remotePath, size, verified, algorithm, outcome: how, server } = outcome.receipt
+      const { remotePath, size, verified, algorithm, method, outcome: how, server } = outcome.receipt
       rows.delivered(row.id, row.attempt, now, {
         remote_path: remotePath,
         size,
         sha256: row.sha256,
         verified,
         algorithm,
+        method,
         outcome: how,
         server,
       })
@@ -98,6 +102,20 @@ export function createOutcomes({ store, clock, log, breakers, policy }: Outcomes
     return plainly(next === null ? 'dead' : 'retrying', effect !== 'none')
   }
 
+  /** It ran when the process ended. Joins the caller's transaction. @param died by itself, not with the machine */
+  function left(row: DeliveryRow, died: boolean): void {
+    const deaths = died ? row.deaths + 1 : 0
+    rows.died(row.id, deaths, deaths >= SUSPECT_DEATHS)
+    if (deaths < MOST_DEATHS) {
+      rows.giveBack(row.id, row.attempt, clock.now(), true)
+      return
+    }
+    const { text: message } = ERRORS['delivery.crashes']
+    rows.failed(row.id, row.attempt, clock.now(), { code: 'delivery.crashes', message }, true, null)
+    audit(row, 'failed', { code: 'delivery.crashes', error: message, deaths })
+    log.error('delivery.failed', message, { delivery: row.id, transfer: row.transfer_id, destination: row.destination, deaths })
+  }
+
   /** A destination that has been away for longer than deliveries may wait: those that are as old are dead. */
   function giveUpOn(destination: string, error: ErrorRecord, now: number): string[] {
     const cut = now - policy().give_up_after
@@ -138,5 +156,5 @@ export function createOutcomes({ store, clock, log, breakers, policy }: Outcomes
       detail: { destination: row.destination, path: row.path, remote_path: row.remote_path, attempt: row.attempt, ...detail },
     })
 
-  return { record }
+  return { record, left }
 }

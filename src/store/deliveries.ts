@@ -29,6 +29,7 @@ export interface DeliveryRow {
   next_at: number | null
   waits: 0 | 1
   crashes: number
+  deaths: number
   shadow: 0 | 1
   dedupe: 0 | 1
   error_json: string | null
@@ -55,6 +56,7 @@ export interface ReceiptRow {
   outcome: string
   server: string | null
   at: number
+  method: string | null
 }
 
 export interface DeliveryQuery {
@@ -133,10 +135,10 @@ export function createDeliveryRows(db: Sqlite) {
       "UPDATE deliveries SET state = 'delivered', unclear = 0, error_json = NULL, updated_at = @at WHERE id = @id AND state = 'running' AND attempt = @attempt",
     ),
     receipt: db.prepare(
-      'INSERT OR REPLACE INTO receipts VALUES (@delivery_id, @remote_path, @size, @sha256, @verified, @algorithm, @outcome, @server, @at)',
+      'INSERT OR REPLACE INTO receipts VALUES (@delivery_id, @remote_path, @size, @sha256, @verified, @algorithm, @outcome, @server, @at, @method)',
     ),
     retrying: db.prepare(
-      "UPDATE deliveries SET state = 'retrying', retry_from = coalesce(retry_from, @at), spent_before = spent_before + @free, next_at = @next_at, unclear = max(unclear, @unclear), error_json = @error, updated_at = @at WHERE id = @id AND state = 'running' AND attempt = @attempt",
+      "UPDATE deliveries SET state = 'retrying', retry_from = coalesce(retry_from, @at), spent_before = spent_before + @free, deaths = 0, next_at = @next_at, unclear = max(unclear, @unclear), error_json = @error, updated_at = @at WHERE id = @id AND state = 'running' AND attempt = @attempt",
     ),
     dead: db.prepare(
       "UPDATE deliveries SET state = 'dead', unclear = max(unclear, @unclear), error_json = @error, updated_at = @at WHERE id = @id AND state = 'running' AND attempt = @attempt",
@@ -145,7 +147,8 @@ export function createDeliveryRows(db: Sqlite) {
       "UPDATE deliveries SET state = CASE WHEN attempt > 1 THEN 'retrying' ELSE 'pending' END, attempt = attempt - 1, next_at = @at, unclear = max(unclear, @unclear), updated_at = @at WHERE id = @id AND state = 'running' AND attempt = @attempt",
     ),
     crashed: db.prepare('UPDATE deliveries SET crashes = crashes + 1 WHERE id = ?'),
-    reason: db.prepare('UPDATE deliveries SET error_json = ? WHERE id = ?'),
+    died: db.prepare('UPDATE deliveries SET deaths = ?, crashes = max(crashes, ?) WHERE id = ?'),
+    reason: db.prepare('UPDATE deliveries SET error_json = ?, deaths = 0 WHERE id = ?'),
     overdue: db
       .prepare(
         'SELECT id FROM deliveries WHERE destination = @destination AND state = @state AND id < @before AND next_at IS NOT NULL AND coalesce(retry_from, created_at) < @cut ORDER BY id LIMIT 500',
@@ -159,7 +162,7 @@ export function createDeliveryRows(db: Sqlite) {
     ),
     running: db.prepare("SELECT * FROM deliveries WHERE state = 'running'"),
     again: db.prepare(
-      "UPDATE deliveries SET state = 'pending', next_at = @at, retry_from = NULL, spent_before = attempt, crashes = 0, updated_at = @at WHERE id = @id AND shadow = 0 AND state IN ('dead', 'cancelled', 'retrying')",
+      "UPDATE deliveries SET state = 'pending', next_at = @at, retry_from = NULL, spent_before = attempt, crashes = 0, deaths = 0, updated_at = @at WHERE id = @id AND shadow = 0 AND state IN ('dead', 'cancelled', 'retrying')",
     ),
     newerDelivered: db
       .prepare(`SELECT newer.id FROM deliveries AS d CROSS JOIN deliveries AS newer INDEXED BY deliveries_arrived ON newer.destination = d.destination AND newer.remote_path = d.remote_path
@@ -274,9 +277,11 @@ export function createDeliveryRows(db: Sqlite) {
       must(q.giveBack.run({ id, attempt, at, unclear: unclear ? 1 : 0 }).changes, `delivery ${id} is not running attempt ${attempt}`)
       q.attemptDrop.run(id, attempt)
     },
-    /** Why it waits still, though its attempt did not count. */
+    /** Why it waits still, though its attempt came to an end that did not count. */
     reason: (id: string, error: ErrorRecord) => void q.reason.run(JSON.stringify(error), id),
     crashed: (id: string) => void q.crashed.run(id),
+    /** @param deaths of the whole process, in a row. @param suspect it runs alone from now on */
+    died: (id: string, deaths: number, suspect: boolean) => void q.died.run(deaths, suspect ? 1 : 0, id),
     /** Gives up what has waited since before `cut`, at most 500 at a time. @returns their ids */
     expire(destination: string, cut: number, error: ErrorRecord, at: number): string[] {
       // ids begin with their time: what is younger is not even looked at

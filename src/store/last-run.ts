@@ -26,6 +26,8 @@ export function createLastRun(db: Sqlite) {
   return {
     /** Whether the last run ended without a word, and the machine may have ended with it. Before {@link begin}. */
     wasCut,
+    /** Whether the last run ended without a word and, as far as the system tells, not with the machine. Before {@link begin}. */
+    died: (boot: string = bootId()): boolean => get.get() === boot,
     /** Joins the caller's transaction. @returns as {@link wasCut} */
     begin(boot: string = bootId()): boolean {
       const cut = wasCut(boot)

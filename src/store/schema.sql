@@ -124,7 +124,7 @@ CREATE TABLE deliveries (
   dedupe      INTEGER NOT NULL DEFAULT 0 CHECK (dedupe IN (0, 1)), -- its rule looks for earlier ones of the same content
   error_json  TEXT CHECK (error_json IS NULL OR json_valid(error_json)),
   created_at  INTEGER NOT NULL,
-  updated_at  INTEGER NOT NULL,
+  updated_at  INTEGER NOT NULL, deaths INTEGER NOT NULL DEFAULT 0,
   UNIQUE (transfer_id, rule, destination, remote_path),
   CHECK (state NOT IN ('running', 'delivered', 'dead', 'cancelled') OR next_at IS NULL),
   CHECK (state <> 'retrying' OR next_at IS NOT NULL),
@@ -168,7 +168,7 @@ CREATE TABLE receipts (
   outcome     TEXT NOT NULL CHECK (outcome IN ('sent', 'found', 'skipped')),
   server      TEXT,
   at          INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+, method TEXT) STRICT, WITHOUT ROWID;
 
 CREATE TABLE refusal_counts (
   one        INTEGER PRIMARY KEY CHECK (one = 1),

@@ -502,6 +502,7 @@ export function busyDay(now: number): FakeControlPlane['data'] {
       sha256: 'ab'.repeat(32),
       verified: 'hash',
       algorithm: 'sha256',
+      method: 'sha256sum',
       outcome: 'sent',
       server: 'OpenSSH_9.2',
       at: ago(58),

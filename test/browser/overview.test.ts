@@ -59,7 +59,7 @@ test('an admin signs in and sees where each file went', { skip }, async (t) => {
   const deliveries = page.getByRole('list', { name: 'Deliveries of /filescma/invoice-2026-11.xml' })
   await deliveries.waitFor()
   const text = await deliveries.innerText()
-  t.match(text, /hq[\s\S]*\/incoming\/filescma\/invoice-2026-11\.xml[\s\S]*Delivered[\s\S]*hash verified \(sha256\)/)
+  t.match(text, /hq[\s\S]*\/incoming\/filescma\/invoice-2026-11\.xml[\s\S]*Delivered[\s\S]*hash verified \(sha256 by sha256sum\)/)
   t.match(text, /archive[\s\S]*Retrying[\s\S]*The destination cannot be reached\./)
 
   const hostile = page.getByRole('list', { name: /img src=x/ })

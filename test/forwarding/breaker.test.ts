@@ -196,6 +196,68 @@ test('a delivery that ends the forwarder each time it runs is found out, alone, 
   t.same(s.store.deliveries.counts(), { pending: 0, running: 0, retrying: 0, dead: 1, oldest: null })
 })
 
+/** The process ends while these run, and the next one begins. */
+function dies(s: Awaited<ReturnType<typeof setUpDispatcher>>, times: number, ...ids: string[]): void {
+  for (let n = 0; n < times; n++) {
+    for (const id of ids) s.store.deliveries.start(id, s.clock.now())
+    s.dispatcher.recover()
+  }
+}
+
+test('what ran at five deaths of the whole process in a row runs alone from then on', async (t) => {
+  const s = await setUpDispatcher(t, ['hq', 'other'])
+  for (const id of ['d10', 'd11']) aDueDelivery(s.store, id, 'hq')
+  aDueDelivery(s.store, 'later', 'other')
+  s.dispatcher.recover()
+  dies(s, 4, 'd10', 'd11')
+  t.match(s.store.deliveries.get('d10'), { state: 'pending', attempt: 0, unclear: 1, crashes: 0 })
+  dies(s, 1, 'd10', 'd11')
+  s.connect()
+  for (const id of ['d10', 'd11']) {
+    await until(() => s.running().length > 0)
+    await s.idle()
+    t.match(s.running(), [{ delivery: { id, attempt: 1, unclear: true } }], 'and nothing else')
+    s.answer(id, 1, SENT)
+    await until(() => s.state(id) === 'delivered')
+  }
+  await until(() => s.state('later') === 'running')
+})
+
+test('a delivery that ends the whole process fifty times in a row is dead; attempts that come to an end and reboots begin the count anew', async (t) => {
+  const s = await setUpDispatcher(t)
+  for (const id of ['poison', 'tried', 'rebooted']) aDueDelivery(s.store, id, 'hq')
+  s.dispatcher.recover()
+  dies(s, 49, 'poison')
+  t.match(s.store.deliveries.get('poison'), { state: 'pending', attempt: 0, spent_before: 0 })
+  dies(s, 1, 'poison')
+  t.match(s.store.deliveries.get('poison'), { state: 'dead', unclear: 1, error_json: /delivery\.crashes/ })
+  t.match(s.store.deliveries.attempts('poison'), [{ number: 1, ok: 0, error_json: /delivery\.crashes/ }])
+  t.match(s.store.audit.list({ limit: 1, action: 'delivery.attempt' }), [{ object: 'poison', outcome: 'failed', detail: { deaths: 50 } }])
+  t.same(s.finished, [], 'its content is kept for a retry by hand')
+  s.verbs.retry(ADMIN, 'poison')
+  dies(s, 49, 'poison')
+  t.equal(s.state('poison'), 'retrying', 'which begins anew, too')
+  s.verbs.cancel(ADMIN, 'poison')
+
+  dies(s, 49, 'rebooted')
+  s.store.deliveries.start('rebooted', s.clock.now())
+  s.store.group.now(() => s.store.lastRun.begin('the boot before'))
+  s.dispatcher.recover()
+  dies(s, 49, 'rebooted')
+  t.equal(s.state('rebooted'), 'pending')
+  s.verbs.cancel(ADMIN, 'rebooted')
+
+  dies(s, 49, 'tried')
+  s.connect()
+  await until(() => s.running().length === 1)
+  s.answer('tried', 1, failure('remote.lost'))
+  await until(() => s.state('tried') === 'retrying')
+  s.dispatcher.pause()
+  s.clock.advance(10_000)
+  dies(s, 49, 'tried')
+  t.equal(s.state('tried'), 'retrying')
+})
+
 test('a suspected delivery that takes long, or waits behind one, does not hold up all others', async (t) => {
   const s = await setUpDispatcher(t, ['hq', 'other'])
   const ids = (): string[] => s.running().map(({ delivery }) => delivery.id)

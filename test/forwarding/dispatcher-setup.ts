@@ -16,7 +16,7 @@ interface Attempt {
 
 export const SENT: Outcome = {
   ok: true,
-  receipt: { remotePath: '/base/x', size: 5, verified: 'hash', algorithm: 'sha256', outcome: 'sent', server: 'far' },
+  receipt: { remotePath: '/base/x', size: 5, verified: 'hash', algorithm: 'sha256', method: 'check-file', outcome: 'sent', server: 'far' },
 }
 export const failure = (code: ErrorCode, unclear = false): Outcome => ({ ok: false, error: { code, message: `it was ${code}` }, unclear })
 

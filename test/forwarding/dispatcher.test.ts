@@ -25,7 +25,7 @@ test('a due delivery is handed over with all it needs, and settled with its rece
   t.equal(Buffer.from(s.attempts()[0]!.delivery.spool).toString(), '/nowhere/d1')
   s.answer('d1', 1, SENT)
   await until(() => s.state('d1') === 'delivered')
-  t.match(s.store.deliveries.receipt('d1'), { remote_path: '/base/x', verified: 'hash', sha256: SHA256 })
+  t.match(s.store.deliveries.receipt('d1'), { remote_path: '/base/x', verified: 'hash', sha256: SHA256, method: 'check-file' })
   t.match(s.store.deliveries.attempts('d1'), [{ number: 1, ok: 1 }])
   await until(() => s.finished.length === 1)
   t.same(s.finished, ['t-d1'])

@@ -60,8 +60,8 @@ test('a content that comes back after another one is sent again: the far side en
   for (const id of ['a1', 'a2', 'a3']) {
     store.deliveries.release(id, clock.now())
     const { attempt } = store.deliveries.start(of(id)[0]!.id, clock.now())
-    const receipt = { remote_path: '/out/x', size: 5, sha256: SHA256, verified: 'size', algorithm: null, outcome: 'sent', server: null }
-    store.deliveries.delivered(of(id)[0]!.id, attempt, clock.now(), receipt)
+    const receipt = { remote_path: '/out/x', size: 5, sha256: SHA256, verified: 'size', algorithm: null, method: null }
+    store.deliveries.delivered(of(id)[0]!.id, attempt, clock.now(), { ...receipt, outcome: 'sent', server: null })
   }
   t.equal(arrives('a4', '/in/x'), 0, 'that is what lies there')
   t.same([arrives('a5', '/in/x', other), arrives('a6', '/in/x', other)], [1, 0])
@@ -95,6 +95,7 @@ test('a shadow rule records what it would send, sends nothing, and keeps no file
     sha256: SHA256,
     verified: 'hash',
     algorithm: 'sha256',
+    method: null,
     outcome: 'sent',
     server: null,
   })

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { canonicalJson, RECEIPT_TYPE, type ReceiptStatement, verifyReceipt } from '../../src/core/receipt.ts'
+import { canonicalJson, proofText, RECEIPT_TYPE, type ReceiptStatement, verifyReceipt } from '../../src/core/receipt.ts'
 import { openReceiptKey } from '../../src/store/receipt-key.ts'
 import { tempDir } from '../store/temp-store.ts'
 
@@ -58,6 +58,17 @@ test('a receipt verifies, and whatever is changed in it is found', (t) => {
   refused({ public_key: openReceiptKey(tempDir(t))().sign(STATEMENT).public_key }, /another key/)
   for (const text of ['', '[]', '{}', '"x"', 'null', '{"receipt":{}}'])
     t.throws(() => verifyReceipt(text, key.fingerprint), { code: 'request.invalid' }, text)
+  t.end()
+})
+
+test('how the hash was asked for is said where it is on record, and a receipt that was signed before it was verifies still', (t) => {
+  const key = openReceiptKey(tempDir(t))()
+  const before = JSON.stringify(key.sign(STATEMENT))
+  t.notMatch(before, /"method"/)
+  t.equal(proofText(verifyReceipt(before, key.fingerprint)), 'sha256')
+  const asked = verifyReceipt(JSON.stringify(key.sign({ ...STATEMENT, method: 'check-file' })), key.fingerprint)
+  t.equal(proofText(asked), 'sha256 (check-file)')
+  t.equal(proofText({ verified: 'size', algorithm: null }), 'size')
   t.end()
 })
 

@@ -70,6 +70,7 @@ async function setUp(t: Test, rule: Partial<RuleSpec> = {}) {
       sha256: SHA256,
       verified: 'size',
       algorithm: null,
+      method: null,
       outcome: 'sent',
       server: null,
     })

@@ -330,6 +330,7 @@ test('a file that was delivered but not settled before the kill is settled at th
     sha256: SHA256,
     verified: 'size',
     algorithm: null,
+    method: null,
     outcome: 'sent',
     server: null,
   })

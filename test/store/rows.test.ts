@@ -174,7 +174,16 @@ test('every change of a state from a state that is not there loses visibly', (t)
     error: null,
     at: START,
   })
-  const receipt = { remote_path: '/a', size: 1, sha256: SHA256, verified: 'size', algorithm: null, outcome: 'sent', server: null }
+  const receipt = {
+    remote_path: '/a',
+    size: 1,
+    sha256: SHA256,
+    verified: 'size',
+    algorithm: null,
+    method: null,
+    outcome: 'sent',
+    server: null,
+  }
   const error = { code: 'remote.lost', message: 'x' } as const
   lost(() => deliveries.start(id, START), 'held until its file is published')
   deliveries.release('t1', START)

@@ -195,7 +195,7 @@ export async function connectorSuite(t: Test, far: FarSide): Promise<void> {
     const folder = fresh()
     const content = Buffer.alloc(3_000_001, 'read me back ')
     const receipt = await put(await deliveryOf(t, content, { remotePath: `${folder}/f` }), never(), other({ verify: 'readback' }))
-    t.match(receipt, { outcome: 'sent', verified: 'readback', algorithm: 'sha256' })
+    t.match(receipt, { outcome: 'sent', verified: 'readback', algorithm: 'sha256', method: 'read-back' })
     t.equal(sha256(await readFile(disk(`${folder}/f`))), sha256(content))
   })
 

@@ -110,6 +110,7 @@ export async function startOddFtp(t: TearsDown, options: OddFtpOptions = {}): Pr
       },
       HASH: (path) => say(`213 SHA-256 0-${files.get(path)!.length} ${sha256(files.get(path)!)} ${path}`),
       XMD5: (path) => say(`250 ${createHash('md5').update(files.get(path)!).digest('hex').toUpperCase()}`),
+      XSHA256: (path) => say(`250 ${sha256(files.get(path)!)}`),
       EPSV: () => say('502 not here'),
     }
     let rest = ''

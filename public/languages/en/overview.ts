@@ -144,6 +144,7 @@ export const overview = {
     states: { pending: 'Pending', running: 'Running', retrying: 'Retrying', delivered: 'Delivered', dead: 'Dead', cancelled: 'Cancelled' },
     to: 'to',
     verified: { size: 'size checked', hash: 'hash verified', readback: 'read back and compared' } as Record<string, string>,
+    hashBy: (algorithm: string, method: string) => `${algorithm} by ${method}`,
     receipt: 'Receipt',
     verifiedHint: 'How the far side proved that it has the whole file',
     outcome: { found: 'was there already', skipped: 'skipped, the name was taken' } as Record<string, string>,

@@ -58,7 +58,8 @@ export const codes: Record<ErrorCode, string> = {
   'template.invalid': 'Il nome remoto non può essere composto.',
   'delivery.superseded': 'Una versione più recente è già stata consegnata con quel nome: questa la annullerebbe.',
   'delivery.duplicate': 'Lo stesso contenuto è stato inviato con quel nome poco prima.',
-  'delivery.crashes': 'Il servizio di inoltro si è interrotto ogni volta durante questa consegna: non viene ritentata da sola.',
+  'delivery.crashes':
+    'Il servizio di inoltro, o tutto il gateway, si è interrotto ogni volta durante questa consegna: non viene ritentata da sola.',
   'delivery.cancelled': 'La consegna è stata annullata.',
   internal: 'Errore interno.',
 }

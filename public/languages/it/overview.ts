@@ -155,6 +155,7 @@ export const overview = {
     },
     to: 'a',
     verified: { size: 'dimensione verificata', hash: 'hash verificato', readback: 'riletto e confrontato' } as Record<string, string>,
+    hashBy: (algorithm: string, method: string) => `${algorithm} con ${method}`,
     receipt: 'Ricevuta',
     verifiedHint: 'Come la destinazione ha provato di avere il file intero',
     outcome: { found: 'era già lì', skipped: 'saltata, il nome era occupato' } as Record<string, string>,

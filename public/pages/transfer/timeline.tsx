@@ -3,6 +3,7 @@
 import type { ReactNode } from 'react'
 import type { TransferDetail } from '../../../src/core/views.ts'
 import { formatSize } from '../../format.ts'
+import { hashOf } from '../../parts/delivery-card.tsx'
 import { Moment, Trouble, Word } from '../../parts/words.tsx'
 import { strings } from '../../strings.ts'
 
@@ -129,7 +130,7 @@ function way(delivery: TransferDetail['deliveries'][number]): Step[] {
           <Word>{receipt.remote_path}</Word>
           <p>
             {formatSize(receipt.size)}, {strings.deliveries.verified[receipt.verified] ?? receipt.verified}
-            {receipt.algorithm ? ` (${receipt.algorithm})` : ''}
+            {hashOf(receipt)}
             {receipt.server ? (
               <>
                 , <Word>{receipt.server}</Word>

@@ -6,7 +6,7 @@ import { namesLike, type Places, placesOf } from './remote-path.ts'
 import type { RemoteSession } from './remote-session.ts'
 import { resumeAt } from './resume.ts'
 import { contentOf, openSpool } from './spool-source.ts'
-import { findRemote, type Proof, type VerifyLevel, verifyRemote } from './verify.ts'
+import { BY_SIZE, findRemote, type Proof, type VerifyLevel, verifyRemote } from './verify.ts'
 
 /** How far an attempt came; the caller reads it when the attempt fails. */
 export interface Progress {
@@ -30,8 +30,7 @@ export async function deliver(session: RemoteSession, delivery: Delivery, option
   const receipt = (remotePath: string, outcome: Receipt['outcome'], proof: Proof): Receipt => ({
     remotePath,
     size: delivery.size,
-    verified: proof.verified,
-    algorithm: proof.algorithm,
+    ...proof,
     outcome,
     server: session.server,
   })
@@ -44,7 +43,7 @@ export async function deliver(session: RemoteSession, delivery: Delivery, option
     }
     progress.unclear = false
   }
-  const skipped = receipt(places.final, 'skipped', { verified: 'size', algorithm: null })
+  const skipped = receipt(places.final, 'skipped', BY_SIZE)
   if ((await lookBefore(session, delivery, places)) === 'skip') return skipped
   await session.makeFolder(places.folder)
   const proof = await sendVerified(session, delivery, places.temp, options.level, progress)

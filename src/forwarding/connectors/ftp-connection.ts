@@ -10,7 +10,7 @@ import type { FileFlowError } from '../../core/errors.ts'
 import { visible } from '../../core/visible-text.ts'
 import { type Translator, translatorFor } from './errors.ts'
 import { guardReplies } from './ftp-control.ts'
-import { HASH_ALGORITHMS, type HashAlgorithm, type OpenHooks } from './remote-session.ts'
+import { HASH_ALGORITHMS, type HashAlgorithm, type HashMethod, type OpenHooks } from './remote-session.ts'
 import { within } from './within.ts'
 
 const CONNECT_MS = 20_000
@@ -23,7 +23,7 @@ const LONGEST_LISTING = 4 * 1024 * 1024
 /** How the far side is asked for a hash: `HASH` (draft-bryan-ftpext-hash) or one of the X… commands. */
 export interface HashCommand {
   readonly algorithm: HashAlgorithm
-  readonly command: string
+  readonly command: Extract<HashMethod, 'HASH' | `X${string}`>
 }
 
 export interface FtpConnection {
@@ -173,7 +173,7 @@ async function featuresOf(client: Client): Promise<Map<string, string>> {
 }
 
 const HASH_NAMES: Record<HashAlgorithm, string> = { sha256: 'SHA-256', sha512: 'SHA-512', sha1: 'SHA-1', md5: 'MD5' }
-const X_COMMANDS: Record<HashAlgorithm, string> = { sha256: 'XSHA256', sha512: 'XSHA512', sha1: 'XSHA1', md5: 'XMD5' }
+const X_COMMANDS: Record<HashAlgorithm, HashCommand['command']> = { sha256: 'XSHA256', sha512: 'XSHA512', sha1: 'XSHA1', md5: 'XMD5' }
 
 /** FEAT names them as ` HASH SHA-256*;SHA-1;MD5` and ` XSHA256`. */
 function hashCommand(features: ReadonlyMap<string, string>): HashCommand | null {

@@ -84,7 +84,7 @@ function ftpSession(connection: FtpConnection): RemoteSession {
         const reply = await client.sendIgnoringError(`${hash.command} ${path}`)
         Object.assign(client.ftp, { timeout: SILENCE_MS })
         const found = new RegExp(`\\b[0-9a-f]{${HEX_LENGTH[hash.algorithm]}}\\b`, 'i').exec(reply.message)?.[0]
-        if (isDone(reply) && found) return found.toLowerCase()
+        if (isDone(reply) && found) return { hex: found.toLowerCase(), method: hash.command }
         hash = null
         return null
       }),

@@ -54,7 +54,7 @@ function localSession(destination: DestinationSpec, base: string): RemoteSession
       run(async () => {
         const hash = createHash('sha256')
         await read(path, (chunk) => hash.update(chunk), alive)
-        return hash.digest('hex')
+        return { hex: hash.digest('hex'), method: 'read-back' }
       }),
     download: (path, take) => run(() => read(path, take, alive)),
     rename: (from, to, replace) =>

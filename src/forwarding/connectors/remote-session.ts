@@ -6,6 +6,15 @@ import { Readable } from 'node:stream'
 export const HASH_ALGORITHMS = ['sha256', 'sha512', 'sha1', 'md5'] as const
 export type HashAlgorithm = (typeof HASH_ALGORITHMS)[number]
 
+/** How the far side's hash was had: an extension or command of its protocol, or by reading all of the file. */
+export type HashMethod = 'check-file' | 'sha256sum' | 'HASH' | 'XSHA256' | 'XSHA512' | 'XSHA1' | 'XMD5' | 'read-back'
+
+export interface RemoteHash {
+  /** Lower-case hex. */
+  readonly hex: string
+  readonly method: HashMethod
+}
+
 export interface RemoteEntry {
   readonly kind: 'file' | 'other'
   /** Bytes; 0 for what is no file. */
@@ -53,8 +62,8 @@ export interface RemoteSession {
   readonly resumeSlack: number | null
   /** Writes a file, replacing what has the name, or going on with it. @returns its size as the far side tells it at the end, where that costs nothing */
   upload(path: string, source: UploadSource, options?: UploadOptions): Promise<number | null>
-  /** The hash the far side computed, lower-case hex; null when it will not after all. `size` bounds the waiting. */
-  hash(path: string, size: number): Promise<string | null>
+  /** The hash the far side computed; null when it will not after all. `size` bounds the waiting. */
+  hash(path: string, size: number): Promise<RemoteHash | null>
   /** Hands all bytes of the file to `take`, in order. */
   download(path: string, take: (chunk: Uint8Array) => void): Promise<void>
   /** Gives `from` the name `to`. @throws `remote.exists` when the name is taken and `replace` is false, as far as the protocol can tell */

@@ -20,7 +20,7 @@ export async function resumeAt(session: RemoteSession, delivery: Delivery, temp:
   const algorithm = session.hashAlgorithm
   if (algorithm) {
     const theirs = await session.hash(temp, entry.size)
-    if (theirs !== null) return theirs === (await digestOfStart(delivery, entry.size, algorithm)) ? entry.size : 0
+    if (theirs !== null) return theirs.hex === (await digestOfStart(delivery, entry.size, algorithm)) ? entry.size : 0
   }
   return Math.max(0, entry.size - session.resumeSlack)
 }

@@ -112,14 +112,16 @@ function sftpSession(connection: SftpConnection, home: string, remembered: { noC
       const ms = 30_000 + size / 20_000
       if (checksFiles()) {
         const checked = await checkFile(connection, path, ms)
-        if (checked.digest !== null || !checked.never) return checked.digest
+        if (checked.digest !== null) return { hex: checked.digest, method: 'check-file' }
+        if (!checked.never) return null
         remembered.noCheckFile = true
       }
       if (!runsCommands()) return null
       const printed = await connection.run(`sha256sum ${shellWord(path)}`, ms)
       const hex = /^\\?([0-9a-f]{64})\s/.exec(printed ?? '')?.[1] ?? null
-      if (hex === null && connection.usable) remembered.noCommands = true
-      return hex
+      if (hex !== null) return { hex, method: 'sha256sum' }
+      if (connection.usable) remembered.noCommands = true
+      return null
     },
     download: (path, take) => download(connection, path, take),
     async rename(from, to, replace) {

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import type { DestinationSpec } from '../../core/destination.ts'
 import { FileFlowError } from '../../core/errors.ts'
 import type { Verified } from '../connector.ts'
-import type { HashAlgorithm, RemoteSession } from './remote-session.ts'
+import type { HashAlgorithm, HashMethod, RemoteSession } from './remote-session.ts'
 import type { Content } from './spool-source.ts'
 
 export type VerifyLevel = NonNullable<DestinationSpec['verify']>
@@ -12,7 +12,12 @@ export type VerifyLevel = NonNullable<DestinationSpec['verify']>
 export interface Proof {
   readonly verified: Verified
   readonly algorithm: HashAlgorithm | null
+  /** How that hash was had; null without one. */
+  readonly method: HashMethod | null
 }
+
+/** The least there is. */
+export const BY_SIZE: Proof = { verified: 'size', algorithm: null, method: null }
 
 /**
  * `size` compares sizes; `auto` also the far side's hash where it offers one; `hash` insists, and reads back where there is none; `readback` reads back.
@@ -30,18 +35,19 @@ export async function verifyRemote(
   if (size !== content.size) {
     throw new FileFlowError('remote.verify', `The far side has ${size} bytes of ${content.size}.`)
   }
-  if (level === 'size') return { verified: 'size', algorithm: null }
+  if (level === 'size') return BY_SIZE
   if (level !== 'readback' && session.hashAlgorithm) {
     const algorithm = session.hashAlgorithm
     const theirs = await session.hash(path, content.size)
     if (theirs !== null) {
-      if (theirs !== (await content.digest(algorithm))) throw new FileFlowError('remote.verify', `The far side has another ${algorithm}.`)
-      return { verified: 'hash', algorithm }
+      if (theirs.hex !== (await content.digest(algorithm)))
+        throw new FileFlowError('remote.verify', `The far side has another ${algorithm}.`)
+      return { verified: 'hash', algorithm, method: theirs.method }
     }
   }
-  if (level === 'auto') return { verified: 'size', algorithm: null }
+  if (level === 'auto') return BY_SIZE
   await readBack(session, path, content)
-  return { verified: 'readback', algorithm: 'sha256' }
+  return { verified: 'readback', algorithm: 'sha256', method: 'read-back' }
 }
 
 async function sizeOf(session: RemoteSession, path: string): Promise<number> {

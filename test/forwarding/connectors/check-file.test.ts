@@ -68,7 +68,7 @@ test('a server that offers check-file with sha256 is asked for it before any com
     const { far, connector } = await start(t, { answer: offering(name, OFFERED), request: checking(form) })
     for (const remotePath of ['a', 'b']) {
       const receipt = await connector.put(await deliveryOf(t, Buffer.from(remotePath), { remotePath }), never())
-      t.match(receipt, { verified: 'hash', algorithm: 'sha256', outcome: 'sent' })
+      t.match(receipt, { verified: 'hash', algorithm: 'sha256', method: 'check-file', outcome: 'sent' })
     }
     t.equal(asksIn(far), 2)
   }
@@ -137,7 +137,7 @@ test('an answer that proves nothing is not taken for a proof', async (t) => {
     t.teardown(() => insists.close())
     t.match(
       await insists.put(await deliveryOf(t, Buffer.from('x')), never()),
-      { verified: 'readback' },
+      { verified: 'readback', method: 'read-back' },
       `${what}: read back where a hash is insisted on`,
     )
   }

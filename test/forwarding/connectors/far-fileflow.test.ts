@@ -19,7 +19,7 @@ test('the receipt of a delivery to another FileFlow says hash', async (t) => {
   })
   t.teardown(() => connector.close())
   const delivery = await deliveryOf(t, Buffer.from('content'), { remotePath: 'it’s a file.txt', tempName: '.a.part' })
-  t.match(await connector.put(delivery, never()), { verified: 'hash', algorithm: 'sha256' })
+  t.match(await connector.put(delivery, never()), { verified: 'hash', algorithm: 'sha256', method: 'check-file' })
 })
 
 test('a destination test that fails is in the audit log as failed', async (t) => {

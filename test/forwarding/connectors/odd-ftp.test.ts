@@ -24,17 +24,24 @@ async function start(t: Test, options: OddFtpOptions = {}, changes: Partial<Dest
 
 test('a PASV address that leads nowhere is not followed', async (t) => {
   const { connector, files } = await start(t)
-  t.match(await connector.put(await deliveryOf(t, Buffer.from('x')), never()), { outcome: 'sent', verified: 'size', algorithm: null })
+  t.match(await connector.put(await deliveryOf(t, Buffer.from('x')), never()), {
+    outcome: 'sent',
+    verified: 'size',
+    algorithm: null,
+    method: null,
+  })
   t.same([...files.keys()], ['/in/file.txt'])
 })
 
-test('the best hash the server offers is compared, and the receipt names it', async (t) => {
-  for (const [features, algorithm] of [
-    [['HASH SHA-1;SHA-256*;MD5', 'XMD5'], 'sha256'],
-    [['SIZE', 'XMD5'], 'md5'],
+test('the best hash the server offers is compared, and the receipt names it and how it was asked for', async (t) => {
+  for (const [features, algorithm, method] of [
+    [['HASH SHA-1;SHA-256*;MD5', 'XMD5'], 'sha256', 'HASH'],
+    [['XSHA256', 'XMD5'], 'sha256', 'XSHA256'],
+    [['SIZE', 'XMD5'], 'md5', 'XMD5'],
   ] as const) {
     const { connector } = await start(t, { features })
-    t.match(await connector.put(await deliveryOf(t, Buffer.from('content')), never()), { outcome: 'sent', verified: 'hash', algorithm })
+    const receipt = await connector.put(await deliveryOf(t, Buffer.from('content')), never())
+    t.match(receipt, { outcome: 'sent', verified: 'hash', algorithm, method })
   }
 })
 
