@@ -6,6 +6,7 @@ import { FileFlowError } from '../../core/errors.ts'
 import { readsOnly, useFastCiphers } from '../../ssh/fast-ciphers.ts'
 import { type AuthRequest, authRequest } from './auth-request.ts'
 import type { Farewell } from './ends.ts'
+import { KeyExchange } from './key-exchange.ts'
 import { readShared } from './shared-read.ts'
 import { ECDSA, LEGACY, MODERN } from './ssh-algorithms.ts'
 import { makeOffer } from './ssh-offer.ts'
@@ -124,10 +125,12 @@ function wire(client: Connection, events: SshEvents, maxChannels: number, legacy
       if ((protocol._queue?.length ?? 0) > MAX_QUEUED) throw new Error('Key exchange does not end')
     }),
   )
+  const exchange = new KeyExchange(protocol)
   client.on(
     'handshake',
     guarded(() => {
       useFastCiphers(protocol)
+      exchange.ended()
       events.keysChanged()
     }),
   )
@@ -151,7 +154,7 @@ function wire(client: Connection, events: SshEvents, maxChannels: number, legacy
       if (outgoing.packetSize < MIN_PACKET) throw new Error('Maximum packet size is too small')
       channels++
       session.on('close', () => channels--)
-      wireSession(session, events, guarded)
+      wireSession(session, events, guarded, exchange)
     }),
   )
 }
@@ -159,7 +162,7 @@ function wire(client: Connection, events: SshEvents, maxChannels: number, legacy
 type Guard = <A extends unknown[]>(handler: (...args: A) => void) => (...args: A) => void
 
 /** Pty, env, agent and X11 requests have no listener: ssh2 refuses them. */
-function wireSession(session: Session, events: SshEvents, guarded: Guard): void {
+function wireSession(session: Session, events: SshEvents, guarded: Guard, exchange: KeyExchange): void {
   session.on(
     'error',
     guarded(() => {}),
@@ -168,22 +171,26 @@ function wireSession(session: Session, events: SshEvents, guarded: Guard): void 
     'subsystem',
     guarded((accept, reject, info) => {
       if (info.name !== 'sftp') return void reject?.()
-      events.sftp(asked(session, accept, guarded))
+      events.sftp(asked(session, accept, guarded, exchange))
     }),
   )
   session.on(
     'shell',
-    guarded((accept) => events.shell(asked(session, accept, guarded))),
+    guarded((accept) => events.shell(asked(session, accept, guarded, exchange))),
   )
   session.on(
     'exec',
-    guarded((accept, _reject, info) => events.exec(info.command, asked(session, accept, guarded))),
+    guarded((accept, _reject, info) => events.exec(info.command, asked(session, accept, guarded, exchange))),
   )
 }
 
-function asked(session: Session, accept: () => unknown, guarded: Guard): AskedChannel {
+function asked(session: Session, accept: () => unknown, guarded: Guard, exchange: KeyExchange): AskedChannel {
   return {
-    accept: () => accept() as ServerChannel | undefined,
+    accept() {
+      const channel = accept() as ServerChannel | undefined
+      if (channel) exchange.hold(channel)
+      return channel
+    },
     whenGone: (handler) => session.on('close', guarded(handler)),
   }
 }

@@ -1,5 +1,5 @@
 // What is used of ssh2's private parts, as types; ssh2 is pinned to 1.17, and test/listeners/sftp/hostile-ssh.test.ts is the contract.
-// Must not be imported but by ssh-engine.ts, ssh-offer.ts and direct-channel.ts.
+// Must not be imported but by ssh-engine.ts, ssh-offer.ts, key-exchange.ts and direct-channel.ts.
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import type { Ciphered } from '../../ssh/fast-ciphers.ts'
@@ -10,6 +10,7 @@ export type Payload = (payload: Buffer) => number | false | undefined
 export interface Protocol extends Ciphered {
   _offer: Offer
   _onPayload: Payload
+  /** Set from the first packet of a key exchange to its last. */
   _kexinit: Buffer | undefined
   _queue: Buffer[] | undefined
   _authsQueue: string[]

@@ -1,12 +1,13 @@
 // Attacks below SFTP: what a stranger or a user can do to the SSH transport. Also the contract with the pinned ssh2, whose private fields are used.
 // Must not leave a listener that does not serve the next client: every test ends by asking.
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { connect as connectSocket } from 'node:net'
-import ssh2, { type Client as SshClient } from 'ssh2'
+import { connect as connectSocket, type Socket } from 'node:net'
+import { join } from 'node:path'
+import ssh2, { type ClientChannel, type Client as SshClient } from 'ssh2'
 import { test } from 'tap'
-import { connect, RawSftp } from './raw-client.ts'
+import { connect, RawSftp, u32, u64 } from './raw-client.ts'
 import { setup } from './setup.ts'
 
 interface ClientProtocol {
@@ -17,12 +18,15 @@ interface ClientProtocol {
     sign?: (data: Buffer, signed: (signature: Buffer) => void) => void,
   ): void
   session(channel: number, window: number, maxPacket: number): void
+  channelData(channel: number, data: Buffer): void
+  channelWindowAdjust(channel: number, bytes: number): void
+  rekey(): void
   ping(): void
   _cipher: { allocPacket(size: number): Buffer; encrypt(packet: Buffer): void }
   _offer: { lists: { serverHostKey: { array: string[] } } }
 }
 const protocolOf = (client: SshClient): ClientProtocol => (client as unknown as { _protocol: ClientProtocol })._protocol
-const socketOf = (client: SshClient) => (client as unknown as { _sock: { pause(): void; destroy(): void } })._sock
+const socketOf = (client: SshClient) => (client as unknown as { _sock: Socket })._sock
 
 /** Unlike `once`, does not mind the error before it. */
 const closeOf = (client: SshClient): Promise<void> => new Promise<void>((resolve) => client.once('close', () => resolve()))
@@ -122,3 +126,41 @@ test('a user who cuts the line while keys are exchanged leaves nothing behind', 
   while (s.gatekeeper.closed.length === 0) await new Promise((resolve) => setTimeout(resolve, 10))
   t.strictSame(s.gatekeeper.closed, ['s1'])
 })
+
+for (const by of ['sftp', 'scp'] as const) {
+  test(`what was asked for by ${by} before a key exchange that does not end is not gathered in memory`, async (t) => {
+    const s = await setup(t, { tuning: { lookMs: 50 }, limits: { transfer_stall_timeout: 1000, idle_timeout: 3000 } })
+    writeFileSync(join(s.home, 'big'), Buffer.alloc(32 * 2 ** 20, 1))
+    const client = await connect(s.port)
+    const protocol = protocolOf(client)
+    const largest = 2 ** 31 - 1
+    if (by === 'sftp') {
+      const sftp = await RawSftp.open(client)
+      const handle = await sftp.file('/big', 1)
+      const id = (sftp.channel as unknown as { outgoing: { id: number } }).outgoing.id
+      const read = (i: number): Buffer => Buffer.concat([u32(25), Buffer.of(5), u32(i), handle, u64((i % 128) * 2 ** 18), u32(2 ** 18)])
+      const reads = Buffer.concat(Array.from({ length: 4000 }, (_, i) => read(i)))
+      protocol.channelWindowAdjust(id, largest)
+      for (let at = 0; at < reads.length; at += 30_000) protocol.channelData(id, reads.subarray(at, at + 30_000))
+    } else {
+      const channel = await new Promise<ClientChannel>((resolve, reject) =>
+        client.exec(`scp -f${' /big'.repeat(20)}`, (error, made) => (error ? reject(error) : resolve(made))),
+      )
+      protocol.channelWindowAdjust((channel as unknown as { outgoing: { id: number } }).outgoing.id, largest)
+      // each of its questions is answered ahead
+      channel.write(Buffer.alloc(100))
+    }
+    const before = process.memoryUsage().rss
+    protocol.rekey()
+    socketOf(client).removeAllListeners('data').resume()
+    let most = 0
+    while (s.gatekeeper.closed.length === 0) {
+      most = Math.max(most, process.memoryUsage().rss - before)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    t.ok(most < 200 * 2 ** 20, `${Math.round(most / 2 ** 20)} MiB`)
+    t.strictSame(s.gatekeeper.reasons, ['stalled'])
+    t.equal((await s.sftp('pwd\n')).code, 0)
+    client.destroy()
+  })
+}
