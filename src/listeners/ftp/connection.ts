@@ -55,6 +55,8 @@ export class FtpConnection extends ShellConnection {
   #running: Promise<void> | null = null
   #beside = 0
   #quitting = false
+  /** The client said QUIT and closed its side: it waits for answers alone. */
+  #leaving = false
   /** The client vanished without QUIT. */
   #lost = false
   #drain: Reply | null = null
@@ -134,6 +136,7 @@ export class FtpConnection extends ShellConnection {
   /** Runs a transfer: its data channel is used up and REST, RANG and ALLO are forgotten after it. */
   async withTransfer(verb: string, run: (transfer: RunningTransfer) => Promise<void>): Promise<void> {
     try {
+      if (this.#leaving) throw new FileFlowError('transfer.aborted', 'The control connection is closed already.')
       await this.interruptible(verb, run)
     } finally {
       Object.assign(this.settings, { restAt: 0, rangeEnd: null, allocated: null })
@@ -217,7 +220,12 @@ export class FtpConnection extends ShellConnection {
     }
     // the other direction stays open for a moment when the client's end has to be understood
     socket.allowHalfOpen = true
-    socket.on('end', () => (this.confirmations.waiting && !this.secure && !this.ended ? this.#understandEnd(socket, lost) : lost()))
+    socket.on('end', () => {
+      // RFC 959 §4.1.1: QUIT is what ends the session then, after all that came before it
+      if (this.#quitting && this.transfer === null) this.#leaving = true
+      else if (this.confirmations.waiting && !this.secure && !this.ended) this.#understandEnd(socket, lost)
+      else lost()
+    })
     socket.on('close', lost)
     socket.on('error', (error) => {
       this.gateway.context.log.debug('session.socket', 'the control connection failed', { session: this.session?.id, error: error.message })

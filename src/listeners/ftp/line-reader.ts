@@ -46,21 +46,22 @@ export class LineReader {
 }
 
 /**
- * RFC 854: IAC IAC is the byte 255; IAC with DO, DONT, WILL, WONT takes an option byte; other commands stand alone. Clients send IAC IP IAC DM before ABOR,
- * the DM as urgent data, which the kernel takes out of the stream: an IAC before an ordinary byte is dropped alone.
+ * RFC 854: IAC IAC is the byte 255. Commands of Telnet stand before a command of FTP only: IAC with DO, DONT, WILL, WONT takes an option byte, others stand alone.
+ * Clients send IAC IP IAC DM before ABOR, the DM as urgent data, which the kernel takes out of the stream: so an IAC is dropped there alone, too. Further on it is
+ * a byte of a name, from one of the many clients that know no Telnet and no UTF-8.
  */
 function withoutTelnet(line: Buffer): Buffer {
   if (!line.includes(IAC)) return line
   const out: number[] = []
   for (let i = 0; i < line.length; i++) {
     const byte = line[i]!
-    if (byte !== IAC) {
-      out.push(byte)
-      continue
-    }
-    const command = line[i + 1]
-    if (command === IAC) out.push(IAC)
-    if (command !== undefined && command >= 240) i += command >= 251 && command <= 254 ? 2 : 1
+    const next = line[i + 1]
+    if (byte !== IAC) out.push(byte)
+    else if (next === IAC) {
+      out.push(IAC)
+      i++
+    } else if (out.length > 0) out.push(IAC)
+    else if (next !== undefined && next >= 240) i += next >= 251 && next <= 254 ? 2 : 1
   }
   return Buffer.from(out)
 }

@@ -1,9 +1,10 @@
 // What a partner's client hears from connecting to leaving, and what the control plane is told of it.
 // Must not move files; transfers.test.ts does.
-
-import { connect } from 'node:net'
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
 import { test } from 'tap'
-import { RawClient, startFtp, until } from './support.ts'
+import { RawClient, received, startFtp, until } from './support.ts'
 
 test('the greeting names no program and no version', async (t) => {
   const { port } = await startFtp(t)
@@ -72,6 +73,24 @@ test('commands may come in pieces or all at once', async (t) => {
   for (const code of ['331', '230', '257', '215', '200']) t.equal((await client.reply()).slice(0, 3), code)
 })
 
+test('who says QUIT and closes its side at once, as nc does at the end of its input, hears all its answers; an upload is not begun then', async (t) => {
+  const { port, root, calls } = await startFtp(t, { ftp: { active: true } })
+  const server = createServer((data) => data.end('never')).listen(0, '127.0.0.1')
+  t.teardown(() => server.close())
+  await once(server, 'listening')
+  const data = (server.address() as { port: number }).port
+  const socket = connect(port, '127.0.0.1')
+  socket.end(`USER partner\r\nPASS secret\r\nMKD d\r\nPORT 127,0,0,1,${data >> 8},${data & 255}\r\nSTOR f\r\nPWD\r\nQUIT\r\nPWD\r\n`)
+  const answers = (await received(socket)).toString().split('\r\n')
+  t.same(
+    answers.map((line) => line.slice(0, 3)),
+    ['220', '331', '230', '257', '200', '426', '257', '221', ''],
+  )
+  t.same(readdirSync(root), ['d'])
+  await until(() => calls.closed.length === 1)
+  t.same(calls.closed, [{ id: 's1', reason: 'quit' }])
+})
+
 test('a line without end is refused without being kept, and the session goes on', async (t) => {
   const { port } = await startFtp(t)
   const client = await RawClient.open(port)
@@ -88,6 +107,28 @@ test('Telnet sequences around ABOR are understood, with the data mark or without
   t.match(await client.reply(), /^226 /)
   client.send(Buffer.from([0xff, 0xf4, 0xff, ...Buffer.from('ABOR\r\n')]))
   t.match(await client.reply(), /^226 /)
+})
+
+test('the byte 255 in a name stays what it is, doubled as Telnet has it or not; options that Telnet offers are passed over', async (t) => {
+  const { port, root } = await startFtp(t)
+  const client = await RawClient.login(port)
+  const ask = (...bytes: (string | number)[]) => {
+    client.send(Buffer.concat(bytes.map((part) => (typeof part === 'string' ? Buffer.from(part, 'latin1') : Buffer.from([part])))))
+    return client.reply()
+  }
+  // as ftplib sends what is not UTF-8 (Latin-1: ÿ), and as lftp does
+  t.match(await ask('MKD L\xffHa\r\n'), /^257 /)
+  t.match(await ask('MKD end\xff\r\n'), /^257 /)
+  t.match(await ask('MKD two \xff\xff\r\n'), /^257 /)
+  t.match(await ask('MKD of Telnet: \xff\xf0\r\n'), /^257 /)
+  t.match(await ask('RMD end\xff\xff\r\n'), /^250 /, 'the same name')
+  t.same(
+    readdirSync(root, { encoding: 'buffer' })
+      .map((name) => name.toString('latin1'))
+      .sort(),
+    ['L\xffHa', 'of Telnet: \xff\xf0', 'two \xff'],
+  )
+  t.match(await ask('\xff\xfd\x18\xff\xfb\x01\xff\xf1PWD\r\n'), /^257 /, 'DO, WILL and NOP before a command')
 })
 
 test('a client that never reads its replies is not read any more, and costs bounded memory', async (t) => {
@@ -184,7 +225,6 @@ test('names are never changed on the way: quotes, dashes, spaces and bytes that 
   t.match(await client.ask('CWD -la "x" '), /^250 /)
   client.send(Buffer.concat([Buffer.from('MKD caf'), Buffer.from([0xe9]), Buffer.from('\r\n')]))
   t.match(await client.reply(), /^257 /)
-  const { readdirSync } = await import('node:fs')
   t.same(readdirSync(`${root}/-la "x" `, { encoding: 'buffer' })[0], Buffer.from([...Buffer.from('caf'), 0xe9]))
   t.match(await client.ask('CDUP'), /^250 /)
   t.match(await client.ask('MKD ../../../out'), /^257 "\/out"/)
