@@ -41,10 +41,13 @@ export async function receiveUpload(
     const socket = await connection.openData(transfer, true)
     const began = monotonic()
     const end = await pour(connection, transfer, socket, upload, start)
-    if (announced !== null && announced !== transfer.bytes && announced !== end) {
+    // of a resumed upload clients announce the rest or the whole; in text their own count of line ends or ours
+    const asAnnounced = announced === transfer.bytes || announced === end
+    // more is no fault: ALLO asks for room (RFC 959 §4.1.3), and some files grow while they are sent
+    if (announced !== null && !asAnnounced && announced > end - start) {
       throw new FileFlowError('upload.incomplete', `ALLO said ${announced} bytes, ${transfer.bytes} came.`)
     }
-    const verdict = await judge(connection, transfer, socket, announced !== null, monotonic() - began)
+    const verdict = await judge(connection, transfer, socket, asAnnounced, monotonic() - began)
     const { deliveries } = await upload.commit(verdict)
     if (verdict.confidence === 'likely') connection.confirmations.hold(upload.transferId, deliveries > 0)
   } catch (error) {
@@ -89,13 +92,13 @@ async function judge(
   connection: FtpConnection,
   transfer: RunningTransfer,
   socket: Socket,
-  sizeAnnounced: boolean,
+  asAnnounced: boolean,
   tookMs: number,
 ): Promise<Verdict> {
   const certain: string[] = []
   const tls = socket instanceof WatchedTls
   if (tls && socket.endAnnounced) certain.push('tls close_notify')
-  if (sizeAnnounced) certain.push('allo size')
+  if (asAnnounced) certain.push('allo size')
   if (certain.length > 0) return { confidence: 'certain', evidence: certain }
   // TLS without its end mark is suspicious in itself
   const moment = Math.min(MOST_DOUBT_MS, tookMs * DOUBT_SHARE + (tls ? TLS_DOUBT_MS : 0))

@@ -59,6 +59,17 @@ test('RANG bounds the next HASH or RETR, once, and refuses what makes no sense',
   await second.ask('RANG 0 5')
   await second.data()
   t.match(await second.ask('STOR f'), /^504 /, 'a range is nothing for an upload')
+  await second.ask('TYPE A')
+  for (const before of ['RANG 0 5', 'REST 5']) {
+    await second.ask(before)
+    await second.data()
+    t.match(await second.ask('RETR f'), /^504 /, `${before} counts bytes, TYPE A does not`)
+    await second.ask(before)
+    const data = await second.data()
+    t.match(await second.ask('NLST'), /^150 /, `${before} is nothing for a listing`)
+    t.equal((await received(data)).toString(), 'f\r\n')
+    t.match(await second.reply(), /^226 /)
+  }
 })
 
 test('XCRC, XMD5, XSHA1, XSHA256, XSHA512 take a plain name, a quoted one, and a range', async (t) => {

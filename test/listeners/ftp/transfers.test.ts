@@ -130,7 +130,7 @@ test('ABOR stops a download', async (t) => {
   t.ok(trace.downloads[0]?.error)
 })
 
-test('an upload that is not as long as ALLO said is not kept; one that is, is certain', async (t) => {
+test('an upload that is shorter than ALLO said is not kept; one that is as long is certain, a longer one is taken without that evidence', async (t) => {
   const { port, root, trace } = await startFtp(t)
   const client = await RawClient.login(port)
   await client.ask('ALLO 10')
@@ -145,6 +145,23 @@ test('an upload that is not as long as ALLO said is not kept; one that is, is ce
   whole.end('12345')
   t.match(await client.reply(), /^226 /)
   t.same(trace.committed[0]?.verdict, { confidence: 'certain', evidence: ['allo size'] })
+  // ALLO asks for room (RFC 959 §4.1.3): a log that is written while it is sent has more in the end
+  for (const announced of [3, 0]) {
+    await client.ask(`ALLO ${announced}`)
+    const more = await client.data()
+    await client.ask('STOR h')
+    more.end('12345')
+    t.match(await client.reply(), /^226 /)
+    t.equal(readFileSync(`${root}/h`, 'utf8'), '12345')
+    t.same(trace.committed.at(-1)?.verdict, { confidence: 'likely', evidence: ['control alive'] }, 'but it tells nothing of the end')
+  }
+  await client.ask('TYPE A')
+  await client.ask('ALLO 9')
+  const lines = await client.data()
+  await client.ask('STOR i')
+  lines.end('12\r\n45\r\n7\r\n')
+  t.match(await client.reply(), /^426 /, 'in text a length between the two counts of bytes may be a cut file')
+  t.notOk(existsSync(`${root}/i`))
 })
 
 test('REST and STOR go on where a cut upload ended; APPE goes on at its end', async (t) => {

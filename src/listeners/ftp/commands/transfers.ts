@@ -15,7 +15,13 @@ export function readyForData(connection: FtpConnection): void {
   if (connection.settings.protection === 'C' && needsPrivateData(connection)) {
     throw new Refusal(521, 'Data connections must be private here: use PROT P.')
   }
-  if (connection.settings.restAt > 0 && connection.settings.type === 'A') throw new Refusal(504, 'REST counts bytes: use TYPE I.')
+}
+
+/** As {@link readyForData}, for a file. */
+function readyForFile(connection: FtpConnection): void {
+  readyForData(connection)
+  const { type, restAt, rangeEnd } = connection.settings
+  if (type === 'A' && (restAt > 0 || rangeEnd !== null)) throw new Refusal(504, 'REST and RANG count bytes: use TYPE I.')
 }
 
 interface Wanted {
@@ -28,7 +34,7 @@ interface Wanted {
 /** @param wanted asked within the transfer: whatever refuses it, REST, RANG and ALLO are used up */
 function upload(connection: FtpConnection, verb: string, wanted: () => Wanted): Promise<void> {
   return connection.withTransfer(verb, async (transfer) => {
-    readyForData(connection)
+    readyForFile(connection)
     const { name, options, opening } = wanted()
     await receiveUpload(connection, transfer, pathOf(connection, name), options, opening)
     await connection.reply(226, 'Transfer complete.')
@@ -58,7 +64,7 @@ function stou(connection: FtpConnection, argument: string, verb: string): Promis
 
 function retr(connection: FtpConnection, argument: string, verb: string): Promise<void> {
   return connection.withTransfer(verb, async (transfer) => {
-    readyForData(connection)
+    readyForFile(connection)
     await sendDownload(connection, transfer, pathOf(connection, argument), argument)
     await connection.reply(226, 'Transfer complete.')
   })
