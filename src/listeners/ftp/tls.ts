@@ -46,6 +46,7 @@ export function clientCertificate(socket: Socket, now: number): string | null {
  */
 export class WatchedTls extends TLSSocket {
   readonly #tap: RawTap
+  #secured = false
   #announced = false
   #ended = false
   #dropped = false
@@ -54,6 +55,9 @@ export class WatchedTls extends TLSSocket {
     const tap = new RawTap(raw)
     super(tap, { isServer: true, secureContext: context })
     this.#tap = tap
+    this.once('secure', () => {
+      this.#secured = true
+    })
   }
 
   /** The peer said in TLS that this is the end. */
@@ -84,6 +88,11 @@ export class WatchedTls extends TLSSocket {
   }
 
   override push(chunk: unknown, encoding?: BufferEncoding): boolean {
+    // the end came before the handshake was over: nobody will ever read here
+    if (chunk === null && !this.#secured) {
+      this.abandon()
+      return false
+    }
     if (chunk === null && !this.#tap.over && !this.destroyed) this.#announced = true
     if (chunk === null && !this.#announced && this.#tap.failure) {
       this.destroy(this.#tap.failure)

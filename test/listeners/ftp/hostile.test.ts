@@ -77,37 +77,51 @@ test('1,000 transfers that are broken off in every way give all sockets and file
   t.notOk(readdirSync(root).includes('up'), 'nothing was published')
 })
 
-test('TLS data connections that break at any moment end neither the listener nor a later upload', async (t) => {
+test('1,000 TLS data connections that break at any moment end neither the listener nor a later upload, and give all sockets and files back', async (t) => {
   const { port, root } = await startFtp(t, { tls: true, uploadRate: 4_000_000 })
+  writeFileSync(`${root}/down`, Buffer.alloc(5_000_000))
   const client = await RawClient.open(port)
   await client.ask('AUTH TLS')
   await client.startTls()
   for (const line of ['USER partner', 'PASS secret', 'PBSZ 0', 'PROT P']) await client.ask(line)
-  for (let i = 0; i < 60; i++) {
+  const before = sockets()
+  const files = () => readdirSync('/proc/self/fd').length - sockets()
+  const filesBefore = files()
+  for (let i = 0; i < 1000; i++) {
     const raw = await client.data()
-    client.send(i % 3 ? 'STOR f' : 'LIST')
+    client.send(['STOR f', 'STOR f', 'RETR down', 'LIST'][Math.floor(i / 6) % 4]!)
     const data = tlsConnect({ socket: raw, rejectUnauthorized: false })
     data.on('error', () => data.destroy())
     data.on('data', () => undefined)
     const cut = () => (i % 2 ? raw.resetAndDestroy() : raw.destroy())
+    const size = i < 60 ? i : i % 10
+    let owed = 1
+    if (i % 7 === 0)
+      data.once('secureConnect', () => {
+        client.send('ABOR')
+        owed++
+      })
     if (i % 6 === 0) cut()
     else if (i % 6 === 1) data.once('secureConnect', cut)
-    else if (i % 6 === 2) data.once('secureConnect', () => data.write(Buffer.alloc(i * 4000), cut))
-    else if (i % 6 === 3) data.once('secureConnect', () => data.end(Buffer.alloc(i * 4000), cut))
-    else if (i % 6 === 4) data.once('secureConnect', () => data.end(Buffer.alloc(i * 20_000)))
+    else if (i % 6 === 2) data.once('secureConnect', () => data.write(Buffer.alloc(size * 4000), cut))
+    else if (i % 6 === 3) data.once('secureConnect', () => data.end(Buffer.alloc(size * 4000), cut))
+    else if (i % 6 === 4) data.once('secureConnect', () => data.end(Buffer.alloc(size * 20_000)))
     // bytes that are no TLS in the middle of it
-    else data.once('secureConnect', () => data.write(Buffer.alloc(i * 4000), () => raw.write('no TLS record at all', cut)))
-    let line = await client.ask('PWD')
-    while (!line.startsWith('257 ')) line = await client.reply()
+    else data.once('secureConnect', () => data.write(Buffer.alloc(size * 4000), () => raw.write('no TLS record at all', cut)))
+    client.send('PWD')
+    while (owed > 0) if (/^(257 |226 Nothing)/.test(await client.reply())) owed--
     data.destroy()
   }
+  await client.ask('ABOR')
+  await until(() => sockets() <= before && files() <= filesBefore)
+  t.ok(sockets() <= before && files() <= filesBefore)
   const raw = await client.data()
   await client.ask('STOR whole')
   const data = tlsConnect({ socket: raw, rejectUnauthorized: false })
   await once(data, 'secureConnect')
   data.end(Buffer.alloc(200_000, 'w'))
   let line = await client.reply()
-  while (!line.startsWith('226')) line = await client.reply()
+  while (!line.startsWith('226 Transfer')) line = await client.reply()
   t.equal(readFileSync(`${root}/whole`).length, 200_000)
 })
 

@@ -104,6 +104,30 @@ test('a TLS upload that is written more slowly than it comes keeps its end, thou
   t.same(trace.committed[0]?.verdict.evidence, ['tls close_notify'])
 })
 
+test('a data connection that ends or breaks before its handshake is over is given up at once, and one that begins it before 150 is served', async (t) => {
+  const { port, root } = await startFtp(t, { tls: true })
+  writeFileSync(`${root}/f`, 'content')
+  const client = await overTls(port)
+  for (const command of ['STOR g', 'RETR f', 'LIST'])
+    for (const part of ['', '16030100f8010000f40303', 'no TLS at all'])
+      for (const how of ['end', 'resetAndDestroy'] as const) {
+        const raw = await client.data()
+        t.match(await client.ask(command), /^150 /)
+        if (part !== '') raw.write(part.startsWith('16') ? Buffer.from(part, 'hex') : part)
+        raw[how]()
+        t.equal(await client.reply(), '425 The TLS handshake of the data connection failed.', `${command}, ${how} after ${part}`)
+        raw.destroy()
+      }
+  t.notOk(existsSync(`${root}/g`))
+  const early = tlsConnect({ socket: await client.data(), rejectUnauthorized: false })
+  // its first message is out before the command is
+  await new Promise((resolve) => setImmediate(resolve))
+  t.match(await client.ask('STOR g'), /^150 /)
+  early.end('early')
+  t.match(await client.reply(), /^226 /)
+  t.equal(readFileSync(`${root}/g`, 'utf8'), 'early')
+})
+
 test('a data connection may resume the TLS session of the control connection', async (t) => {
   const { port, root } = await startFtp(t, { tls: true })
   writeFileSync(`${root}/f`, 'content')

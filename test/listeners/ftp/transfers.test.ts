@@ -1,7 +1,8 @@
 // What is kept and what is not of files that come and go, looked at on disk.
 // Must not trust a reply alone.
 import { randomBytes } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
 import { RawClient, received, startFtp, until } from './support.ts'
@@ -288,6 +289,57 @@ test('a stop lets a running upload finish, then says 421', async (t) => {
   t.match(await client.reply(), /^421 /)
   await stopped
   t.equal(readFileSync(`${root}/f`, 'utf8'), 'all of it')
+})
+
+test('a stop lets a download, a listing and a digest that run finish, then says 421; nothing behind them is begun', async (t) => {
+  const { port, root, listener } = await startFtp(t)
+  const content = randomBytes(30_000_000)
+  writeFileSync(`${root}/big`, content)
+  writeFileSync(`${root}/zeros`, '')
+  truncateSync(`${root}/zeros`, 200_000_000)
+  const login = () => RawClient.login(port)
+  const [down, list, hash, idle, stranger] = await Promise.all([login(), login(), login(), login(), RawClient.open(port)])
+  const data = await down.data()
+  data.pause()
+  t.match(await down.ask('RETR big'), /^150 /)
+  const waits = await list.passivePort()
+  t.match(await list.ask('NLST'), /^150 /)
+  hash.send('HASH zeros\r\nSTAT')
+  t.match(await hash.reply(), /HASH runs/)
+  for (const client of [down, list, hash]) client.send('MKD late')
+  const stopped = listener.stop(60_000)
+  for (const client of [idle, stranger]) t.match(await client.reply(), /^421 /, 'who does nothing hears it at once')
+  t.equal((await received(connect(waits, '127.0.0.1'))).toString().split('\r\n').sort().join(' '), ' big zeros')
+  t.match(await list.reply(), /^226 /)
+  t.ok((await received(data)).equals(content))
+  t.match(await down.reply(), /^226 /)
+  t.match(await hash.reply(), /^213 SHA-256 0-200000000 /)
+  for (const client of [down, list, hash]) {
+    t.match(await client.reply(), /^421 /)
+    await client.closed()
+  }
+  await stopped
+  t.notOk(existsSync(`${root}/late`))
+})
+
+test('a stop ends a download, a listing and a digest at its deadline', async (t) => {
+  const { port, root, listener, calls } = await startFtp(t)
+  writeFileSync(`${root}/big`, randomBytes(30_000_000))
+  writeFileSync(`${root}/zeros`, '')
+  truncateSync(`${root}/zeros`, 100_000_000_000)
+  const login = () => RawClient.login(port)
+  const [down, list, hash] = await Promise.all([login(), login(), login()])
+  const data = await down.data()
+  data.pause()
+  t.match(await down.ask('RETR big'), /^150 /)
+  await list.passivePort()
+  t.match(await list.ask('LIST'), /^150 /)
+  hash.send('HASH zeros\r\nSTAT')
+  t.match(await hash.reply(), /HASH runs/)
+  await listener.stop(20)
+  for (const client of [down, list, hash]) t.match(await client.reply(), /^421 /)
+  t.equal(calls.closed.length, 3, 'all is over when the stop is')
+  data.destroy()
 })
 
 test('a stop ends an upload at its deadline, without the name appearing', async (t) => {
