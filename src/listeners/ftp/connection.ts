@@ -61,6 +61,8 @@ export class FtpConnection extends ShellConnection {
   #lost = false
   #drain: Reply | null = null
   #resolveGone: () => void = () => undefined
+  /** Takes our ears off the socket: TLS goes on with it. */
+  #detach: () => unknown = () => undefined
 
   constructor(gateway: FtpGateway, socket: Socket, peer: Peer) {
     super(gateway, socket)
@@ -106,8 +108,7 @@ export class FtpConnection extends ShellConnection {
     if (context === null) throw new FileFlowError('operation.unsupported')
     this.#mustResume = this.gateway.config.ftp.tls.require_ssl_reuse
     const raw = this.commandSocket
-    for (const event of ['data', 'end', 'close', 'error']) raw.removeAllListeners(event)
-    raw.on('error', () => raw.destroy())
+    this.#detach()
     raw.pause()
     if (reply !== null) raw.write(formatReply(reply.code, [reply.text]))
     const secured = secureServerSide(raw, context, this.gateway.config.ftp.tls.client_certificates)
@@ -209,28 +210,30 @@ export class FtpConnection extends ShellConnection {
   }
 
   #attach(socket: Socket): void {
-    socket.on('data', (segment: Buffer) => {
+    const heard = (segment: Buffer) => {
       this.#input.push(segment)
       this.#take()
-    })
+    }
     const lost = () => {
       if (this.ended) return
       this.#lost = !this.#quitting
       this.terminate(null, this.#quitting ? 'quit' : 'lost', new FileFlowError('transfer.aborted', 'The control connection was lost.'))
     }
-    // the other direction stays open for a moment when the client's end has to be understood
-    socket.allowHalfOpen = true
-    socket.on('end', () => {
+    const finished = () => {
       // RFC 959 §4.1.1: QUIT is what ends the session then, after all that came before it
       if (this.#quitting && this.transfer === null) this.#leaving = true
       else if (this.confirmations.waiting && !this.secure && !this.ended) this.#understandEnd(socket, lost)
       else lost()
-    })
-    socket.on('close', lost)
-    socket.on('error', (error) => {
+    }
+    const failed = (error: Error) => {
       this.gateway.context.log.debug('session.socket', 'the control connection failed', { session: this.session?.id, error: error.message })
       socket.destroy()
-    })
+    }
+    // the other direction stays open for a moment when the client's end has to be understood
+    socket.allowHalfOpen = true
+    socket.on('data', heard).on('end', finished).on('close', lost).on('error', failed)
+    // others listen to it, too: the server, for its end
+    this.#detach = () => socket.off('data', heard).off('end', finished).off('close', lost).off('error', failed)
   }
 
   /**

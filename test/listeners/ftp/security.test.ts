@@ -32,6 +32,26 @@ test('without a certificate TLS is neither offered nor begun', async (t) => {
   t.match(await client.ask('AUTH TLS'), /^502 /)
 })
 
+test('the control plane hears of the end of each connection, whether TLS was begun on it or not: those that do not log in hold no place for ever', async (t) => {
+  const { port, lines, calls } = await startFtp(t, { tls: true, ftp: { tls: { implicit_port: 0 } } })
+  const implicit = lines.find((line) => line.event === 'listener.implicit_tls')?.fields.port as number
+  const plain = await RawClient.open(port)
+  const asked = await RawClient.open(port)
+  await asked.ask('AUTH TLS')
+  const begun = await RawClient.open(port)
+  await begun.ask('AUTH TLS')
+  await begun.startTls()
+  const first = connect(implicit, '127.0.0.1')
+  await once(first, 'connect')
+  const second = new RawClient(tlsConnect({ port: implicit, host: '127.0.0.1', rejectUnauthorized: false }))
+  await second.reply()
+  const sockets = [plain.socket, asked.socket, begun.socket, first, second.socket]
+  const ports = sockets.map((socket) => socket.localPort)
+  for (const socket of sockets) socket.destroy()
+  await until(() => calls.departed.length === sockets.length)
+  t.same([...calls.departed].sort(), [...ports].sort())
+})
+
 test('commands behind AUTH TLS in the same packet never run in TLS', async (t) => {
   const { port, calls } = await startFtp(t, { tls: true })
   const client = await RawClient.open(port)

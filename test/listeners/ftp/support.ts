@@ -54,6 +54,8 @@ export interface Calls {
   readonly confirmed: { id: string; verdict: string }[]
   readonly authenticated: { username: string; password: string; secure: boolean }[]
   readonly clients: string[]
+  /** Ports of connections that were let in and are gone. */
+  readonly departed: number[]
 }
 
 export async function startFtp(t: Test, options: Options = {}) {
@@ -85,12 +87,12 @@ export async function startFtp(t: Test, options: Options = {}) {
     limits: { sessions: null, uploadRate: options.uploadRate ?? null, downloadRate: null, maxFileSize: null },
   }
   const trace: Trace = { committed: [], aborted: [], downloads: [], closed: 0, beforeCommit: async () => undefined }
-  const calls: Calls = { closed: [], confirmed: [], authenticated: [], clients: [] }
+  const calls: Calls = { closed: [], confirmed: [], authenticated: [], clients: [], departed: [] }
   const lines: LogLine[] = []
   let sessions = 0
   const gatekeeper = {
     droppedUnheard: () => undefined,
-    departed: () => undefined,
+    departed: (peer: Peer) => void calls.departed.push(peer.port),
     admit: async (_peer: Peer) => options.admission ?? { allowed: true },
     mayTry: async (_peer: Peer, _username: string, secure: boolean) =>
       principal.requireTls && !secure
