@@ -38,7 +38,7 @@ export async function linkFile(from: VirtualPath, to: VirtualPath, context: Link
     throw unfinished ? new FileFlowError('state.conflict', 'The upload of this file did not finish.') : new FileFlowError('path.not_found')
   }
   if (!found.isFile()) throw new FileFlowError('path.not_regular')
-  if (target.name === null || translated(() => target.lstat())) throw new FileFlowError('path.exists')
+  if (target.name === null || translated(() => target.lstat()) || partials.openAt(target.path)) throw new FileFlowError('path.exists')
   using held = hold(source.real)
   if (!held.stats.isFile()) throw new FileFlowError('state.conflict')
   const vault = context.vaults.of(target.folder)

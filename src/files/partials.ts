@@ -41,6 +41,11 @@ export class PartialOverlay {
     return undefined
   }
 
+  /** As {@link openAt}: there may be several. */
+  allAt(path: VirtualPath): StagedUpload[] {
+    return [...this.#uploads].filter((upload) => upload.path === path)
+  }
+
   /** Whether the session's own uploads are on their way into that folder or below it. */
   openBelow(path: VirtualPath): boolean {
     for (const upload of this.#uploads) if (upload.path !== path && isWithin(upload.path, path)) return true

@@ -13,6 +13,7 @@ import type { Arrivals } from './beginnings.ts'
 import { fromErrno, translated } from './file-io.ts'
 import { linkFile } from './hard-link.ts'
 import type { Hasher } from './hasher.ts'
+import type { Place } from './jail.ts'
 import { renameFile } from './rename.ts'
 import { SessionTransfers } from './session-transfers.ts'
 import { setAttributes } from './set-attributes.ts'
@@ -148,8 +149,14 @@ export class SessionFilesystem implements VirtualFilesystem {
   async mkdir(path: VirtualPath, mode = 0o755): Promise<void> {
     using place = this.#access.reach(path, REQUIRED.mkdir, false)
     if (place.name === null) throw new FileFlowError('path.exists')
+    this.#mustBeFree(place)
     translated(() => fs.mkdirSync(place.real, { mode: safeMode(mode, 'directory') }))
     this.#record('mkdir', place.path)
+  }
+
+  /** The session's own uploads have their names already: nothing else takes them. */
+  #mustBeFree(place: Place): void {
+    if (this.#transfers.partials.openAt(place.path)) throw new FileFlowError('path.exists')
   }
 
   async rmdir(path: VirtualPath): Promise<void> {
@@ -170,9 +177,10 @@ export class SessionFilesystem implements VirtualFilesystem {
     const found = translated(() => place.lstat())
     if (place.name === null || found?.isDirectory()) throw new FileFlowError('path.is_directory')
     const hadPartial = partials.drop(place)
-    const running = found || hadPartial ? undefined : partials.openAt(place.path)
-    if (!found && !hadPartial && !running) throw new FileFlowError('path.not_found')
-    await running?.discard()
+    // what is on its way to the name in this session goes with it, and does not bring it back
+    const running = partials.allAt(place.path)
+    if (!found && !hadPartial && running.length === 0) throw new FileFlowError('path.not_found')
+    await Promise.all(running.map((upload) => upload.discard()))
     if (found) translated(() => fs.unlinkSync(place.real))
     testPoint('remove.removed')
     this.#ledger.operation({
@@ -236,7 +244,9 @@ export class SessionFilesystem implements VirtualFilesystem {
   async symlink(target: string, path: VirtualPath): Promise<void> {
     using place = this.#access.reach(path, REQUIRED.symlink, false)
     if (place.name === null) throw new FileFlowError('path.exists')
-    if (target === '' || target.includes('\0')) throw new FileFlowError('path.invalid')
+    if (target === '') throw new FileFlowError('path.not_found')
+    if (target.includes('\0')) throw new FileFlowError('path.invalid')
+    this.#mustBeFree(place)
     translated(() => fs.symlinkSync(nameToBytes(target), place.real))
     this.#record('symlink', place.path)
   }

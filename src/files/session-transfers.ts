@@ -67,17 +67,18 @@ export class SessionTransfers {
     this.#downRate.setRate(limits.downloadRate)
   }
 
-  /** Opens what the user may read there: the published file, or the user's own partial. */
+  /** Opens what the user may read there: the published file, or the user's own partial, or what came so far of an upload of this session. */
   #open(path: VirtualPath): { fd: number; size: number; path: VirtualPath; partial: boolean } {
     using place = this.#options.access.reach(path, REQUIRED.download, true)
     const found = translated(() => place.lstat())
     const partial = this.partials.fileAt(place, found)
-    if (!found && !partial) throw new FileFlowError('path.not_found')
+    const running = found || partial ? undefined : this.partials.openAt(place.path)
+    if (!found && !partial && !running) throw new FileFlowError('path.not_found')
     if (found?.isDirectory()) throw new FileFlowError('path.is_directory')
     // opening a device can already do something
     if (found && !found.isFile()) throw new FileFlowError('path.not_regular')
-    const { fd, stats } = openPlain(partial ?? place.real)
-    return { fd, size: stats.size, path: place.path, partial: partial !== null }
+    const { fd, stats } = openPlain(running?.staging ?? partial ?? place.real)
+    return { fd, size: stats.size, path: place.path, partial: !found || partial !== null }
   }
 
   async openDownload(path: VirtualPath, offset: number): Promise<Download> {
@@ -135,6 +136,8 @@ export class SessionTransfers {
     // O_EXCL does not follow a link, not even one that leads nowhere
     using place = access.reach(path, REQUIRED.upload, options.mode !== 'create')
     if (options.mode === 'resume') await this.endHanging(place)
+    // a lock that another handle of the session holds
+    if (options.mode === 'create' && this.partials.openAt(place.path)) throw new FileFlowError('path.exists')
     const upload = await stage(place, options, {
       need: (permission) => access.need(permission, place.path),
       partial: (kept, found) => this.partials.counting(kept, found),

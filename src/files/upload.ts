@@ -65,6 +65,11 @@ export class StagedUpload implements Upload {
     return this.#size
   }
 
+  /** Where its content is until it is published. */
+  get staging(): string {
+    return this.#file.staging
+  }
+
   async write(chunk: Uint8Array, at: number): Promise<void> {
     await this.#store(chunk.length, at, () => writeAt(this.#file.fd, chunk, at), [chunk])
   }

@@ -17,7 +17,7 @@ export const CHECK_ALGORITHMS = Object.keys(BYTES).join(',')
 
 export async function checkByName(channel: SftpChannel, request: Request): Promise<void> {
   const { vfs } = channel.session
-  const path = channel.session.path(request.fields.text())
+  const path = await channel.session.place(request.fields.text())
   await check(channel, request, '', {
     size: async () => (await vfs.stat(path)).size,
     digest: (algorithm, options) => vfs.digest(path, algorithm, options),

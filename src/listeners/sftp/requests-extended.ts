@@ -7,7 +7,7 @@ import type { Fields } from './fields.ts'
 import { checkByHandle, checkByName } from './requests-check.ts'
 import { copyData, copyHandles } from './requests-copy.ts'
 import { changes } from './requests-files.ts'
-import { answerName } from './requests-paths.ts'
+import { answerName, move } from './requests-paths.ts'
 import type { Request, SftpChannel } from './sftp-channel.ts'
 import { MAX_DATA, MAX_PACKET } from './tuning.ts'
 
@@ -18,9 +18,12 @@ const MAX_IDS = 1000
 type Extension = (channel: SftpChannel, request: Request) => Promise<void> | void
 
 const BY_NAME: Readonly<Record<string, Extension>> = {
-  'posix-rename@openssh.com': posixRename,
+  'posix-rename@openssh.com': (channel, request) => move(channel, request, true),
   'statvfs@openssh.com': async (channel, request) => {
-    answerSpace(channel, request, await channel.session.vfs.space(channel.session.path(request.fields.text())))
+    const { session } = channel
+    const path = await session.place(request.fields.text())
+    await session.vfs.stat(path)
+    answerSpace(channel, request, await session.vfs.space(path))
   },
   'fstatvfs@openssh.com': async (channel, request) => {
     const { file } = channel.handles.get(request.fields.bytes())
@@ -28,8 +31,8 @@ const BY_NAME: Readonly<Record<string, Extension>> = {
     answerSpace(channel, request, await channel.session.vfs.space(path))
   },
   'hardlink@openssh.com': async (channel, request) => {
-    const from = channel.session.path(request.fields.text())
-    await channel.session.vfs.link(from, channel.session.path(request.fields.text()))
+    const from = await channel.session.place(request.fields.text())
+    await channel.session.vfs.link(from, await channel.session.place(request.fields.text()))
     channel.ok(request)
   },
   'copy-data': copyData,
@@ -38,7 +41,7 @@ const BY_NAME: Readonly<Record<string, Extension>> = {
   'check-file': (channel, request) => checkByHandle(channel, request, 'check-file'),
   'fsync@openssh.com': fsync,
   'lsetstat@openssh.com': async (channel, request) => {
-    const path = channel.session.path(request.fields.text())
+    const path = await channel.session.place(request.fields.text())
     const { vfs } = channel.session
     const changed = await changes(readAttributes(request.fields), () => vfs.lstat(path))
     if (changed) await vfs.setAttributes(path, changed, { followLink: false })
@@ -74,13 +77,6 @@ export async function extended(channel: SftpChannel, request: Request): Promise<
   await run(channel, request)
 }
 
-async function posixRename(channel: SftpChannel, request: Request): Promise<void> {
-  const from = channel.session.path(request.fields.text())
-  const to = channel.session.path(request.fields.text())
-  await channel.session.vfs.rename(from, to, { overwrite: true })
-  channel.ok(request)
-}
-
 async function fsync(channel: SftpChannel, request: Request): Promise<void> {
   const handle = channel.handles.get(request.fields.bytes())
   if (handle.file.kind === 'upload') {
@@ -101,7 +97,7 @@ async function expandPath(channel: SftpChannel, request: Request): Promise<void>
   const { principal, vfs } = channel.session
   const own = /^~([^/]*)(?:\/+(.*))?$/s.exec(typed)
   if (own && own[1] !== '' && own[1] !== principal.username) throw new FileFlowError('path.not_found', 'No such user.')
-  const path = channel.session.path(own ? (own[2] ?? '') : typed)
+  const path = channel.session.path((own ? own[2] : typed) || '.')
   answerName(channel, request, await vfs.realpath(path))
 }
 

@@ -6,7 +6,7 @@ import type { Attributes, FileEntry, Upload, UploadOptions } from '../../files/v
 import { readAttributes, type SentAttributes, writeAttributes } from './attributes.ts'
 import type { Fields } from './fields.ts'
 import { notOpen, type OpenFile } from './handles.ts'
-import type { Session } from './session.ts'
+import { meansFolder, type Session } from './session.ts'
 import type { Request, SftpChannel } from './sftp-channel.ts'
 
 const ATTRS = 105
@@ -16,9 +16,11 @@ const FLAG = { READ: 1, WRITE: 2, APPEND: 4, CREAT: 8, TRUNC: 16, EXCL: 32 } as 
 
 export async function openFile(channel: SftpChannel, request: Request): Promise<void> {
   const { session } = channel
-  const path = session.path(request.fields.text())
+  const typed = request.fields.text()
+  const path = session.path(typed)
   const flags = request.fields.u32()
   const attributes = readAttributes(request.fields)
+  if (meansFolder(typed)) await refuseFolder(session, path, flags)
   session.mayBegin()
   session.takeHandle()
   let file: OpenFile
@@ -29,6 +31,12 @@ export async function openFile(channel: SftpChannel, request: Request): Promise<
     throw error
   }
   answerHandle(channel, request, file)
+}
+
+/** With a slash behind it, a name is a folder's: it is not made a file (EISDIR), nor read as one (ENOTDIR). */
+async function refuseFolder(session: Session, path: VirtualPath, flags: number): Promise<never> {
+  if (!(flags & (FLAG.WRITE | FLAG.CREAT))) await session.needFolder(await session.vfs.realpath(path))
+  throw new FileFlowError('path.is_directory')
 }
 
 /** Of an OPEN: the path that is to be written; null for reading, and where the request cannot be read. */
@@ -162,7 +170,12 @@ export async function setFileAttributes(channel: SftpChannel, request: Request):
     if (Object.keys(rest).length > 0) await file.upload.setAttributes(rest)
   } else {
     if (size !== undefined) throw new FileFlowError('permission.denied', 'The file is not open for writing.')
-    await channel.session.vfs.setAttributes(file.kind === 'folder' ? file.path : file.download.path, rest)
+    const { vfs } = channel.session
+    const path = file.kind === 'folder' ? file.path : file.download.path
+    // a name that another file has by now is not this one's any more
+    if (file.kind === 'download' && vfs.may('list', path) && (await vfs.stat(path)).unique !== (await file.download.stat()).unique)
+      throw new FileFlowError('path.not_found')
+    await vfs.setAttributes(path, rest)
   }
   channel.ok(request)
 }

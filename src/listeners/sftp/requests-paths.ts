@@ -2,27 +2,28 @@
 // Must not follow or resolve anything itself; the virtual filesystem does.
 import { readAttributes, writeAttributes } from './attributes.ts'
 import { changes } from './requests-files.ts'
+import { meansFolder } from './session.ts'
 import type { Request, SftpChannel } from './sftp-channel.ts'
 
 const NAME = 104
 const ATTRS = 105
 
 export async function stat(channel: SftpChannel, request: Request): Promise<void> {
-  const entry = await channel.session.vfs.stat(channel.session.path(request.fields.text()))
+  const entry = await channel.session.vfs.stat(await channel.session.place(request.fields.text()))
   const out = channel.reply(request, ATTRS)
   writeAttributes(out, entry)
   out.end()
 }
 
 export async function lstat(channel: SftpChannel, request: Request): Promise<void> {
-  const entry = await channel.session.vfs.lstat(channel.session.path(request.fields.text()))
+  const entry = await channel.session.vfs.lstat(await channel.session.place(request.fields.text()))
   const out = channel.reply(request, ATTRS)
   writeAttributes(out, entry)
   out.end()
 }
 
 export async function setAttributes(channel: SftpChannel, request: Request): Promise<void> {
-  const path = channel.session.path(request.fields.text())
+  const path = await channel.session.place(request.fields.text())
   const { vfs } = channel.session
   const changed = await changes(readAttributes(request.fields), () => vfs.stat(path))
   if (changed) await vfs.setAttributes(path, changed)
@@ -30,7 +31,7 @@ export async function setAttributes(channel: SftpChannel, request: Request): Pro
 }
 
 export async function remove(channel: SftpChannel, request: Request): Promise<void> {
-  await channel.session.vfs.remove(channel.session.path(request.fields.text()))
+  await channel.session.vfs.remove(await channel.session.place(request.fields.text()))
   channel.ok(request)
 }
 
@@ -47,27 +48,35 @@ export async function rmdir(channel: SftpChannel, request: Request): Promise<voi
 }
 
 export async function realpath(channel: SftpChannel, request: Request): Promise<void> {
-  const path = await channel.session.vfs.realpath(channel.session.path(request.fields.text()))
+  const path = await channel.session.vfs.realpath(channel.session.path(request.fields.text() || '.'))
   answerName(channel, request, path)
 }
 
 /** The v3 RENAME never replaces a file (draft §6.5); posix-rename does. */
 export async function rename(channel: SftpChannel, request: Request): Promise<void> {
-  const from = channel.session.path(request.fields.text())
-  const to = channel.session.path(request.fields.text())
-  await channel.session.vfs.rename(from, to, { overwrite: false })
+  await move(channel, request, false)
+}
+
+/** With a slash behind the new name, only a folder takes it. */
+export async function move(channel: SftpChannel, request: Request, overwrite: boolean): Promise<void> {
+  const { session } = channel
+  const from = await session.place(request.fields.text())
+  const typed = request.fields.text()
+  const to = session.path(typed)
+  if (meansFolder(typed)) await session.needFolder(from)
+  await session.vfs.rename(from, to, { overwrite })
   channel.ok(request)
 }
 
 export async function readlink(channel: SftpChannel, request: Request): Promise<void> {
-  const target = await channel.session.vfs.readlink(channel.session.path(request.fields.text()))
+  const target = await channel.session.vfs.readlink(await channel.session.place(request.fields.text()))
   answerName(channel, request, target)
 }
 
 /** Target first, then the link: OpenSSH's order, against the draft's, and what every client sends. */
 export async function symlink(channel: SftpChannel, request: Request): Promise<void> {
   const target = request.fields.text()
-  await channel.session.vfs.symlink(target, channel.session.path(request.fields.text()))
+  await channel.session.vfs.symlink(target, await channel.session.place(request.fields.text()))
   channel.ok(request)
 }
 

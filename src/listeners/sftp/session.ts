@@ -2,7 +2,7 @@
 // Must not know packets or sockets.
 
 import { monotonic } from '../../core/clock.ts'
-import { FileFlowError } from '../../core/errors.ts'
+import { codeOf, FileFlowError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
 import type { Principal } from '../../core/user.ts'
 import { toVirtualPath, type VirtualPath } from '../../core/virtual-path.ts'
@@ -11,6 +11,9 @@ import type { Gatekeeper } from '../../gatekeeper/messages.ts'
 import type { Tuning } from './tuning.ts'
 
 const PROGRESS_MS = 1000
+
+/** A slash, or a slash and a dot, ends it. */
+export const meansFolder = (typed: string): boolean => /\/\.?$/.test(typed)
 
 /** A transfer as progress reports see it. */
 export interface Moving {
@@ -50,9 +53,31 @@ export class Session {
     this.lastActivity = monotonic()
   }
 
-  /** A path as the client typed it; relative ones start at the user's start directory. @throws FileFlowError `path.invalid` */
+  /** A path as the client typed it; relative ones start at the user's start directory. @throws FileFlowError `path.invalid`, `path.not_found` for an empty one, as on OpenSSH */
   path(typed: string): VirtualPath {
+    if (typed === '') throw new FileFlowError('path.not_found')
     return toVirtualPath(this.principal.startDirectory, typed)
+  }
+
+  /**
+   * As {@link path}, for what is there already: with a slash behind it only a folder is meant, and a link to one is followed (POSIX, path resolution).
+   * @throws FileFlowError `path.not_directory`, `path.not_found`
+   */
+  async place(typed: string): Promise<VirtualPath> {
+    const path = this.path(typed)
+    if (!meansFolder(typed)) return path
+    const canonical = await this.vfs.realpath(path)
+    await this.needFolder(canonical)
+    return canonical
+  }
+
+  /** @throws FileFlowError `path.not_directory`, `path.not_found`; who may not list there is spared the question */
+  async needFolder(path: VirtualPath): Promise<void> {
+    try {
+      if ((await this.vfs.lstat(path)).kind !== 'directory') throw new FileFlowError('path.not_directory')
+    } catch (error) {
+      if (codeOf(error) !== 'permission.denied') throw error
+    }
   }
 
   /** @throws FileFlowError `limit.handles` */
