@@ -20,6 +20,23 @@ export function globMatcher(pattern: string): (text: string) => boolean {
   }
 }
 
+/**
+ * A test for single names, as a shell matches them (POSIX shell §2.13): `*`, `?` and `[…]` alone, and none of them where `literal` says that the character at that place is meant as itself.
+ * A dot at the beginning has to be named.
+ */
+export function nameMatcher(pattern: readonly string[], literal: readonly boolean[]): (name: string) => boolean {
+  const tokens: Token[] = []
+  for (let i = 0; i < pattern.length; i++) {
+    const char = pattern[i]!
+    const end = char === '[' && !literal[i] ? pattern.findIndex((one, at) => at > i + 1 && one === ']' && !literal[at]) : -1
+    if (end !== -1) {
+      tokens.push(charClass(pattern.slice(i + 1, end)))
+      i = end
+    } else tokens.push(literal[i] || (char !== '*' && char !== '?') ? { kind: 'char', char } : { kind: char === '*' ? 'star' : 'any' })
+  }
+  return (name) => (!name.startsWith('.') || pattern[0] === '.') && matches(tokens, [...name])
+}
+
 const MOST_ALTERNATIVES = 256
 
 function expandBraces(pattern: string): string[] {

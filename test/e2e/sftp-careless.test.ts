@@ -1,14 +1,29 @@
 // The careless partner and the attacker, by hand-made packets against a whole gateway: what was acknowledged is whole and on record, all else is nowhere, and nobody else waits.
 // Must not look only at replies: the disk and the records are what counts.
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, statfsSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import type { Socket } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'ssh2'
 import { t as root, type Test, test } from 'tap'
+import { PERMISSIONS } from '../../src/core/permission.ts'
 import { RawSftp, statusOf, str, u32, u64 } from '../listeners/sftp/raw-client.ts'
 import { apart } from '../support/apart.ts'
-import { startGateway, type TestGateway, until } from '../support/gateway.ts'
+import { SSH_OPTIONS, sftp } from '../support/clients.ts'
+import { type Ran, run, startGateway, type TestGateway, until } from '../support/gateway.ts'
 
 const PASSWORD = 'correct-horse-battery'
 const [READ, WRITE, CREAT, TRUNC] = [1, 2, 8, 16]
@@ -32,6 +47,7 @@ async function open() {
   const gateway = await apart(whole, [
     { username: 'partner', password: PASSWORD },
     { username: 'other', password: PASSWORD },
+    { username: 'whole', password: PASSWORD, permissions: [{ path: '/', allow: [...PERMISSIONS] }] },
     { username: 'limited', password: PASSWORD, quota: { bytes: '10MiB', files: 100 } },
   ])
   return { gateway, home: join(gateway.files, 'partner') }
@@ -153,4 +169,140 @@ test('a channel that is closed in the middle of its writes publishes nothing, an
   t.same(readdirSync(home), [])
   const records = await gateway.transfers('&direction=upload')
   t.ok(records.every(({ state }) => state === 'aborted'))
+})
+
+/** scp in its old form, and commands, as a user who may do everything; with a folder here and one there. */
+async function old(t: Test) {
+  const { gateway } = await open()
+  const folder = mkdtempSync(join(tmpdir(), 'fileflow-scp-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const shell = (command: string): Promise<Ran> => run('sh', ['-c', command], { env: { SSHPASS: PASSWORD, LC_ALL: 'C.UTF-8' } })
+  const options = SSH_OPTIONS.join(' ')
+  const scp = (words: string): Promise<Ran> =>
+    shell(`cd ${folder} && sshpass -e scp -O ${options} -P ${gateway.ports.sftp} ${words.replaceAll('HOST:', 'whole@127.0.0.1:')}`)
+  const ssh = (words: string): Promise<Ran> => shell(`sshpass -e ssh ${options} -p ${gateway.ports.sftp} whole@127.0.0.1 ${words}`)
+  /** Fetched into a new folder. */
+  const fetched = async (words: string): Promise<readonly string[] | string> => {
+    const into = mkdtempSync(join(folder, 'into-'))
+    // -T: the client does not compare names with what a shell has made of the words
+    const ran = await scp(`-T ${words} ${into}`)
+    return ran.code === 0 ? readdirSync(into).sort() : ran.stderr
+  }
+  return { gateway, folder, home: join(gateway.files, 'whole'), scp, ssh, fetched }
+}
+
+test('words of scp -O and of digest commands are what a shell would make of them: globs in each part, quotes and backslashes, a home, leading dashes', async (t) => {
+  const s = await old(t)
+  for (const name of ['a1.txt', 'a[1].txt', 'a*b', 'axb', '-dash', '.hidden', 'a{1}', 'a2'])
+    writeFileSync(join(s.home, name), `content of ${name}`)
+  for (const name of ['d1', 'd2', 'other']) mkdirSync(join(s.home, name))
+  for (const name of ['d1/f', 'd2/f', 'd2/g', 'other/f']) writeFileSync(join(s.home, name), name)
+  for (const [words, names] of [
+    [`'HOST:a*'`, ['a*b', 'a1.txt', 'a2', 'a[1].txt', 'axb', 'a{1}']],
+    [`"HOST:'a[1].txt'"`, ['a[1].txt']],
+    [`'HOST:a[1].txt'`, ['a1.txt']],
+    [`'HOST:a[!0-9]*'`, ['a*b', 'a[1].txt', 'axb', 'a{1}']],
+    [`'HOST:a\\*b'`, ['a*b']],
+    [`"HOST:'a{1}'"`, ['a{1}']],
+    [`'HOST:a?b'`, ['a*b', 'axb']],
+    [`'HOST:d*/g'`, ['g']],
+    [`'HOST:~/ax?'`, ['axb']],
+    [`HOST:-dash`, ['-dash']],
+    [`'HOST:*dash'`, ['-dash']],
+    [`'HOST:.h*'`, ['.hidden']],
+    [`-r 'HOST:d*'`, ['d1', 'd2']],
+    [`'HOST:none*'`, 'scp: none*: No such file or directory.\n'],
+  ] as const)
+    t.same(await s.fetched(words), names, words)
+  writeFileSync(join(s.folder, '-up'), 'dash')
+  t.equal((await s.scp('-- -up HOST:')).code, 0)
+  t.equal((await s.scp('./-up HOST:-other')).code, 0)
+  for (const name of ['-up', '-other']) t.equal(readFileSync(join(s.home, name), 'utf8'), 'dash', name)
+
+  const line = (name: string, shown = name): string => `${hash(readFileSync(join(s.home, name)))}  ${shown}\n`
+  for (const [words, out] of [
+    [`'sha256sum d?/f a1.txt'`, line('d1/f') + line('d2/f') + line('a1.txt')],
+    [`"sha256sum 'a*b' a\\*b"`, line('a*b') + line('a*b')],
+    [`'sha256sum ~/axb "~"/axb'`, line('axb', '/axb')],
+    [`'sha256sum -- -dash'`, line('-dash')],
+    [`'sha256sum *dash none*'`, line('-dash')],
+  ] as const)
+    t.equal((await s.ssh(words)).stdout, out, words)
+})
+
+test('scp -O -r follows links as scp does and says what it cannot send; -p sets the permissions of what was there before', async (t) => {
+  const s = await old(t)
+  mkdirSync(join(s.home, 'tree/sub'), { recursive: true })
+  writeFileSync(join(s.home, 'tree/file'), 'file')
+  writeFileSync(join(s.home, 'tree/sub/below'), 'below')
+  for (const [target, name] of [
+    ['file', 'to-file'],
+    ['sub', 'to-folder'],
+    ['/tree/sub/below', 'absolute'],
+  ] as const)
+    symlinkSync(target, join(s.home, 'tree', name))
+  t.equal((await s.scp('-r HOST:tree .')).code, 0)
+  const tree = (folder: string): string[] => (readdirSync(folder, { recursive: true }) as string[]).sort()
+  const whole = ['absolute', 'file', 'sub', 'sub/below', 'to-file', 'to-folder', 'to-folder/below']
+  t.same(tree(join(s.folder, 'tree')), whole)
+  t.equal(readFileSync(join(s.folder, 'tree/absolute'), 'utf8'), 'below')
+  symlinkSync('nowhere', join(s.home, 'tree/dangling'))
+  symlinkSync('..', join(s.home, 'tree/sub/round'))
+  symlinkSync('/etc/passwd', join(s.home, 'tree/outside'))
+  const ran = await s.scp('-r HOST:tree again')
+  t.equal(ran.code, 1)
+  for (const name of ['dangling', 'outside', 'round']) t.match(ran.stderr, new RegExp(`scp: ${name}: `))
+  t.same(tree(join(s.folder, 'again')), whole, 'all else is there')
+
+  mkdirSync(join(s.folder, 'up'))
+  writeFileSync(join(s.folder, 'up/file'), 'new')
+  chmodSync(join(s.folder, 'up'), 0o700)
+  chmodSync(join(s.folder, 'up/file'), 0o640)
+  mkdirSync(join(s.home, 'up'))
+  writeFileSync(join(s.home, 'up/file'), 'old')
+  chmodSync(join(s.home, 'up'), 0o755)
+  chmodSync(join(s.home, 'up/file'), 0o600)
+  const modes = () => ['up', 'up/file'].map((name) => (statSync(join(s.home, name)).mode & 0o777).toString(8))
+  t.equal((await s.scp('-r up HOST:')).code, 0)
+  t.same(modes(), ['755', '600'], 'without -p they stay')
+  t.equal((await s.scp('-rp up HOST:')).code, 0)
+  t.same(modes(), ['700', '640'])
+  t.equal(readFileSync(join(s.home, 'up/file'), 'utf8'), 'new')
+})
+
+test('a name with a slash behind it is a folder’s: nothing is put, moved or removed under the name of a file', async (t) => {
+  const s = await old(t)
+  writeFileSync(join(s.folder, 'f'), 'content')
+  writeFileSync(join(s.home, 'there'), 'old')
+  mkdirSync(join(s.home, 'folder'))
+  symlinkSync('folder', join(s.home, 'link'))
+  t.match(await s.scp('f HOST:none/'), { code: 1, stderr: /none\/: / })
+  for (const command of [
+    `put ${join(s.folder, 'f')} none/`,
+    'rename there none/',
+    'rm there/',
+    'rm link/',
+    'get there/ /dev/null',
+    'chmod 600 there/',
+    'ln there none/',
+    'symlink there none/',
+  ])
+    t.not((await sftp(s.gateway, 'whole', PASSWORD, [command])).code, 0, command)
+  t.same(readdirSync(s.home).sort(), ['folder', 'link', 'there'])
+  t.equal(statSync(join(s.home, 'there')).mode & 0o777, 0o644)
+  const fine = [
+    'mkdir new/',
+    'rename new/ moved/',
+    'ls moved/',
+    `put ${join(s.folder, 'f')} moved/`,
+    'ls link/',
+    'chmod 700 link/',
+    'rmdir folder/',
+  ]
+  const ran = await sftp(s.gateway, 'whole', PASSWORD, fine)
+  t.equal(ran.code, 0, ran.stderr)
+  t.same(readdirSync(s.home).sort(), ['link', 'moved', 'there'])
+  t.equal((await s.scp('-r f HOST:moved/')).code, 0)
+  t.equal((await s.scp(`-r ${s.folder} HOST:made/`)).code, 0, 'scp -r makes the folder')
+  t.equal(readFileSync(join(s.home, 'made/f'), 'utf8'), 'content')
 })

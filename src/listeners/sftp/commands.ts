@@ -4,11 +4,12 @@ import type { ServerChannel } from 'ssh2'
 import { codeOf } from '../../core/errors.ts'
 import { errorFields } from '../../core/log.ts'
 import { answerDigests, parseDigestCommand } from './digest-command.ts'
-import { parseScpCommand, splitWords } from './scp-command.ts'
+import { parseScpCommand } from './scp-command.ts'
 import { scpSink } from './scp-sink.ts'
 import { scpSource } from './scp-source.ts'
 import { ScpStream } from './scp-stream.ts'
 import type { Session } from './session.ts'
+import { splitWords } from './shell-words.ts'
 
 /** Runs on an accepted channel until the command is done. Never throws. @returns the stream, to be aborted with the connection */
 export function startCommand(session: Session, channel: ServerChannel, text: string): ScpStream {

@@ -8,6 +8,7 @@ import { nameToBytes } from '../../core/virtual-path.ts'
 import { whileBusy } from './requests-check.ts'
 import type { ScpStream } from './scp-stream.ts'
 import type { Session } from './session.ts'
+import { expandWords, type Word } from './shell-words.ts'
 
 const CHUNK = 256 * 1024
 const ALGORITHMS = { md5sum: 'md5', sha1sum: 'sha1', sha256sum: 'sha256', sha512sum: 'sha512' } as const
@@ -16,19 +17,20 @@ const FLAGS = new Set(['-b', '-t', '--binary', '--text'])
 export interface DigestCommand {
   readonly program: keyof typeof ALGORITHMS
   /** Empty: standard input. */
-  readonly paths: readonly string[]
+  readonly paths: readonly Word[]
 }
 
 /** The command, or null when it is another one. */
-export function parseDigestCommand(words: readonly string[]): DigestCommand | null {
+export function parseDigestCommand(line: readonly Word[]): DigestCommand | null {
+  const words = line.map(({ text }) => text)
   const program = (words[0] ?? '').replace(/^(?:\/usr)?\/bin\//, '')
   if (!Object.hasOwn(ALGORITHMS, program)) return null
   let at = 1
   while (FLAGS.has(words[at] ?? '')) at++
   if (words[at] === '--') at++
   else if (words[at]?.startsWith('-') && words[at] !== '-') return null
-  const paths = words.slice(at)
-  return { program: program as DigestCommand['program'], paths: paths.length === 1 && paths[0] === '-' ? [] : paths }
+  const paths = line.slice(at)
+  return { program: program as DigestCommand['program'], paths: paths.length === 1 && paths[0]!.text === '-' ? [] : paths }
 }
 
 /** @returns the exit status */
@@ -44,10 +46,11 @@ export async function answerDigests(session: Session, stream: ScpStream, channel
     return 0
   }
   let status = 0
-  for (const typed of command.paths) {
+  for (const typed of await expandWords(session, command.paths)) {
     try {
-      const { digest } = await whileBusy({ session }, () => session.vfs.digest(session.path(typed), algorithm, { signal: stream.over }))
-      await stream.text(line(Buffer.from(digest).toString('hex'), typed))
+      const path = await session.place(typed)
+      const { digest } = await whileBusy({ session }, () => session.vfs.digest(path, algorithm, { signal: stream.over }))
+      await stream.text(lineOf(Buffer.from(digest).toString('hex'), typed))
     } catch (error) {
       if (codeOf(error) === 'transfer.aborted') throw error
       if (codeOf(error) === 'internal') session.log.error('digest.failed', 'a digest could not be made', errorFields(error))
@@ -61,7 +64,7 @@ export async function answerDigests(session: Session, stream: ScpStream, channel
 }
 
 /** A name that would break the line is escaped, and the line begins with a backslash to say so. */
-function line(digest: string, name: string): string {
+function lineOf(digest: string, name: string): string {
   const escaped = name.replace(/[\\\n\r]/g, (char) => (char === '\\' ? '\\\\' : char === '\n' ? '\\n' : '\\r'))
   return `${escaped === name ? '' : '\\'}${digest}  ${escaped}\n`
 }

@@ -6,7 +6,8 @@ import { child, parentOf, type VirtualPath } from '../../core/virtual-path.ts'
 import type { Attributes, Upload } from '../../files/virtual-filesystem.ts'
 import type { ScpCommand } from './scp-command.ts'
 import type { ScpStream } from './scp-stream.ts'
-import type { Session } from './session.ts'
+import { meansFolder, type Session } from './session.ts'
+import { expandWords } from './shell-words.ts'
 
 const CHUNK = 1024 * 1024
 const MAX_DEPTH = 100
@@ -18,15 +19,20 @@ interface Times {
 
 /** @returns the exit status */
 export async function scpSink(session: Session, stream: ScpStream, command: ScpCommand): Promise<number> {
-  const target = session.path(command.paths[0]!)
+  const [typed = '', ...more] = await expandWords(session, command.paths)
+  if (more.length > 0) {
+    await stream.warn('ambiguous target')
+    return 1
+  }
+  const target = session.path(typed)
   const isFolder = await folderExists(session, target)
   if (command.folder && !isFolder) {
-    await stream.warn(`${command.paths[0]}: Not a directory.`)
+    await stream.warn(`${typed}: Not a directory.`)
     return 1
   }
   await stream.ok()
   // Where the next name goes: into the folder, or, at the top, to the target itself.
-  const folders: { path: VirtualPath; inside: boolean; times: Times | null }[] = [{ path: target, inside: isFolder, times: null }]
+  const folders: { path: VirtualPath; inside: boolean; after: Attributes | null }[] = [{ path: target, inside: isFolder, after: null }]
   let times: Times | null = null
   let failed = false
   for (let line = await stream.line(); line !== null; line = await stream.line()) {
@@ -45,19 +51,21 @@ export async function scpSink(session: Session, stream: ScpStream, command: ScpC
       } else if (kind === 'E') {
         if (folders.length < 2) throw new FileFlowError('request.invalid')
         folders.pop()
-        if (here.times) await session.vfs.setAttributes(here.path, here.times)
+        if (here.after) await session.vfs.setAttributes(here.path, here.after)
         await stream.ok()
       } else if (kind === 'C' || kind === 'D') {
         const entry = parseEntry(rest)
         const path = here.inside ? child(here.path, entry.name) : here.path
         const kept = times
         times = null
+        const after = command.preserve ? { ...kept, mode: entry.mode & 0o777 } : null
         if (kind === 'C') {
-          if (!(await receive(session, stream, path, entry, command.preserve ? kept : null))) failed = true
+          if (!here.inside && meansFolder(typed)) throw new FileFlowError('path.is_directory', `${typed}: Is a directory.`)
+          if (!(await receive(session, stream, path, entry, after))) failed = true
         } else {
           if (!command.recursive || folders.length > MAX_DEPTH) throw new FileFlowError('request.invalid', 'Not a recursive copy.')
           if (!(await folderExists(session, path))) await session.vfs.mkdir(path, entry.mode & 0o777)
-          folders.push({ path, inside: true, times: command.preserve ? kept : null })
+          folders.push({ path, inside: true, after: after && allowed(session, path, after) })
           await stream.ok()
         }
       } else throw new FileFlowError('request.invalid', 'Unexpected scp message.')
@@ -67,11 +75,17 @@ export async function scpSink(session: Session, stream: ScpStream, command: ScpC
       failed = true
       await stream.warn(messageOf(error))
       // A folder that cannot be entered is followed by its content, which has no place to go.
-      if (kind === 'D' || kind === 'E' || codeOf(error) === 'request.invalid') return 1
+      if (kind === 'D' || codeOf(error) === 'request.invalid') return 1
     }
   }
   return failed ? 1 : 0
 }
+
+/** Of a folder, which is there before its attributes are set: what the user may not set is left as it is. */
+const allowed = (session: Session, path: VirtualPath, { mode, ...times }: Attributes): Attributes => ({
+  ...(session.vfs.may('utime', path) ? times : {}),
+  ...(mode !== undefined && session.vfs.may('chmod', path) ? { mode } : {}),
+})
 
 const messageOf = (error: unknown): string => (error instanceof FileFlowError ? error.message : 'Internal error.')
 
@@ -106,7 +120,7 @@ async function receive(
   stream: ScpStream,
   path: VirtualPath,
   entry: { mode: number; size: number },
-  times: Times | null,
+  after: Attributes | null,
 ): Promise<boolean> {
   session.mayBegin()
   session.takeHandle()
@@ -137,8 +151,7 @@ async function receive(
     const complaint = await stream.answer()
     if (complaint !== null) failure ??= new FileFlowError('upload.incomplete', 'The sender could not read the file.')
     if (failure !== null) throw failure
-    const attributes: Attributes = { ...(times ?? {}) }
-    if (times) await upload.setAttributes(attributes)
+    if (after) await upload.setAttributes(after)
     await upload.commit({ confidence: 'certain', evidence: ['scp end'] })
   } catch (error) {
     await upload.abort(error instanceof Error ? error : new FileFlowError('internal'))

@@ -1,13 +1,13 @@
 // scp -f: files go out, folders too with -r.
 // Must not follow links out of what was asked; the virtual filesystem keeps to the root.
 import { codeOf, FileFlowError } from '../../core/errors.ts'
-import { globMatcher } from '../../core/glob.ts'
 import { errorFields } from '../../core/log.ts'
-import { baseOf, child, parentOf, type VirtualPath } from '../../core/virtual-path.ts'
+import { baseOf, child, type VirtualPath } from '../../core/virtual-path.ts'
 import type { FileEntry } from '../../files/virtual-filesystem.ts'
 import type { ScpCommand } from './scp-command.ts'
 import type { ScpStream } from './scp-stream.ts'
 import type { Session } from './session.ts'
+import { expandWords } from './shell-words.ts'
 
 const CHUNK = 256 * 1024
 const MAX_DEPTH = 100
@@ -16,49 +16,32 @@ const MAX_DEPTH = 100
 export async function scpSource(session: Session, stream: ScpStream, command: ScpCommand): Promise<number> {
   if ((await stream.answer()) !== null) return 1
   let failed = false
-  for (const typed of command.paths) {
-    for (const path of await expand(session, typed)) {
-      if (!(await send(session, stream, command, path, typed, 0))) failed = true
-    }
+  for (const typed of await expandWords(session, command.paths)) {
+    if (!(await send(session, stream, command, () => session.place(typed), typed, []))) failed = true
   }
   return failed ? 1 : 0
-}
-
-/** The shell that we do not have would expand `*`, `?` and `[…]` in the last part; without a match the word stays as it is. */
-async function expand(session: Session, typed: string): Promise<VirtualPath[]> {
-  const path = session.path(typed)
-  if (!/[*?[]/.test(typed)) return [path]
-  const folder = parentOf(path)
-  const found: VirtualPath[] = []
-  try {
-    const matches = globMatcher(baseOf(path).replace(/[{}]/g, '?'))
-    for await (const { name } of session.vfs.list(folder)) {
-      if (found.length >= 10_000) throw new FileFlowError('request.invalid', 'Too many names match.')
-      if (!name.startsWith('.') && matches(name)) found.push(child(folder, name))
-    }
-  } catch (error) {
-    if (codeOf(error) === 'internal') throw error
-  }
-  return found.length > 0 ? found.sort() : [path]
 }
 
 async function send(
   session: Session,
   stream: ScpStream,
   command: ScpCommand,
-  path: VirtualPath,
+  where: () => VirtualPath | Promise<VirtualPath>,
   shown: string,
-  depth: number,
+  above: readonly VirtualPath[],
 ): Promise<boolean> {
   try {
     session.touch()
+    const path = await where()
     const entry = await session.vfs.stat(path)
     const name = baseOf(path) || '.'
     if (/[\r\n]/.test(name)) throw new FileFlowError('path.invalid', 'scp cannot carry this name.')
     if (entry.kind === 'directory') {
       if (!command.recursive) throw new FileFlowError('path.is_directory', 'not a regular file')
-      if (depth >= MAX_DEPTH) throw new FileFlowError('path.link_loop')
-      return await sendFolder(session, stream, command, path, entry, name, depth)
+      // links are followed, as scp does, but not round in a circle
+      const folder = await session.vfs.realpath(path)
+      if (above.includes(folder) || above.length >= MAX_DEPTH) throw new FileFlowError('path.link_loop')
+      return await sendFolder(session, stream, command, path, entry, name, [...above, folder])
     }
     return await sendFile(session, stream, command, path, entry, name)
   } catch (error) {
@@ -84,16 +67,14 @@ async function sendFolder(
   path: VirtualPath,
   entry: FileEntry,
   name: string,
-  depth: number,
+  above: readonly VirtualPath[],
 ): Promise<boolean> {
   if (command.preserve) await sendTimes(stream, entry)
   await stream.text(`D${octal(entry.mode)} 0 ${name}\n`)
   if ((await stream.answer()) !== null) return false
   let sent = true
   for await (const inside of session.vfs.list(path)) {
-    // A link to a folder could lead round in a circle.
-    if (inside.kind !== 'file' && inside.kind !== 'directory') continue
-    if (!(await send(session, stream, command, child(path, inside.name), inside.name, depth + 1))) sent = false
+    if (!(await send(session, stream, command, () => child(path, inside.name), inside.name, above))) sent = false
   }
   await stream.text('E\n')
   return (await stream.answer()) === null && sent
