@@ -18,7 +18,7 @@ export function disposeOf(principal: Principal, path: VirtualPath, spool: Uint8A
     const found = place.lstat()
     if (!found || !spooled || !sameFile(found, spooled)) return 'changed'
     if (how === 'delete') translated(() => fs.unlinkSync(place.real))
-    else if (!archive(jail, place, spooled, date)) return 'changed'
+    else if (!archive(jail, place, parentOf(path), ['archive', date], (real) => sameFile(fs.lstatSync(real), spooled))) return 'changed'
     return 'done'
   } catch (error) {
     if (isMissing(error) || (error as { code?: string }).code === 'path.not_found') return 'changed'
@@ -26,10 +26,23 @@ export function disposeOf(principal: Principal, path: VirtualPath, spool: Uint8A
   }
 }
 
-/** `archive/DATE` in the file's own folder; a taken name gets a number. @returns whether it was the very file */
-function archive(jail: Jail, place: Place, spooled: fs.Stats, date: string): boolean {
-  let folder = parentOf(place.path)
-  for (const name of ['archive', date]) {
+/** What link(2) says of a file of another user that may not be written (fs.protected_hardlinks), and on volumes that have no links. */
+const NO_LINK = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK'])
+
+/**
+ * Moves what stands at `place` into folders of the jail, made where they are missing; a taken name gets a number. Where link(2), which refuses a taken name in one
+ * step, may not be used, a small race is left.
+ * @returns whether it was the very file
+ */
+function archive(
+  jail: Jail,
+  place: Place,
+  from: VirtualPath,
+  into: readonly string[],
+  isTheOne: (real: Place['real']) => boolean,
+): boolean {
+  let folder = from
+  for (const name of into) {
     folder = child(folder, name)
     using made = jail.resolve(folder, true)
     if (made.name !== null && !made.lstat()) translated(() => fs.mkdirSync(made.real, { mode: 0o755 }))
@@ -40,17 +53,18 @@ function archive(jail: Jail, place: Place, spooled: fs.Stats, date: string): boo
     try {
       fs.linkSync(place.real, target.real)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue
-      throw fromErrno(error)
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'EEXIST') continue
+      if (!NO_LINK.has(code ?? '')) throw fromErrno(error)
+      if (target.lstat()) continue
+      if (!isTheOne(place.real)) return false
+      translated(() => fs.renameSync(place.real, target.real))
+      return true
     }
     // the name may have changed hands since it was looked at
-    const archived = fs.lstatSync(target.real)
-    if (!sameFile(archived, spooled)) {
-      fs.unlinkSync(target.real)
-      return false
-    }
-    translated(() => fs.unlinkSync(place.real))
-    return true
+    const same = isTheOne(target.real)
+    translated(() => fs.unlinkSync(same ? place.real : target.real))
+    return same
   }
 }
 
@@ -71,34 +85,13 @@ export function disposeOfWatched(
     const found = fs.lstatSync(place.real, { bigint: true, throwIfNoEntry: false })
     if (!found?.isFile() || !isTheOne(found)) return 'changed'
     if (how === 'delete') translated(() => fs.unlinkSync(place.real))
-    else if (!archiveIn(jail, place, ['archive', date, ...split(parentOf(path))], isTheOne)) return 'changed'
+    else {
+      const into = ['archive', date, ...split(parentOf(path))]
+      if (!archive(jail, place, ROOT, into, (real) => isTheOne(fs.lstatSync(real, { bigint: true })))) return 'changed'
+    }
     return 'done'
   } catch (error) {
     if (isMissing(error) || (error as { code?: string }).code === 'path.not_found') return 'changed'
     throw error
-  }
-}
-
-/** Moves what stands at `place` into a folder of the jail, made where it is missing; a taken name gets a number. @returns whether it was the very file */
-function archiveIn(jail: Jail, place: Place, into: readonly string[], isTheOne: (stats: fs.BigIntStats) => boolean): boolean {
-  let folder = ROOT
-  for (const name of into) {
-    folder = child(folder, name)
-    using made = jail.resolve(folder, true)
-    if (made.name !== null && !made.lstat()) translated(() => fs.mkdirSync(made.real, { mode: 0o755 }))
-  }
-  const name = baseOf(place.path)
-  for (let n = 0; ; n++) {
-    using target = jail.resolve(child(folder, n === 0 ? name : `${name}.${n}`), false)
-    try {
-      fs.linkSync(place.real, target.real)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue
-      throw fromErrno(error)
-    }
-    // the name may have changed hands since it was looked at
-    const same = isTheOne(fs.lstatSync(target.real, { bigint: true }))
-    fs.unlinkSync(same ? place.real : target.real)
-    return same
   }
 }

@@ -176,6 +176,34 @@ test('after its last delivery only the very file is deleted or archived', async 
   t.equal(disposeOf(who, v('/gone/x'), trapped, 'delete', '2026-11-24'), 'changed')
 })
 
+test('a file of another user in a watched folder, which must not be linked, is archived as well; a taken name gets a number', (t) => {
+  const folder = fs.mkdtempSync(join(tmpdir(), 'fileflow-others-'))
+  t.teardown(() => fs.rmSync(folder, { recursive: true, force: true }))
+  fs.chmodSync(folder, 0o777)
+  const disposal = new URL('../../src/files/disposal.ts', import.meta.url)
+  const asNobody = (...command: string[]) =>
+    spawnSync('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', ...command], {
+      encoding: 'utf8',
+      cwd: '/',
+      env: { ...process.env, NODE_OPTIONS: '' },
+    })
+  if (asNobody('test', '-r', disposal.pathname, '-a', '-w', folder).status !== 0) {
+    t.comment('skipped: this process cannot be another user, or that one may not be here')
+    return t.end()
+  }
+  const script = `import { disposeOfWatched } from '${disposal}'
+    process.stdout.write(disposeOfWatched(process.argv[1], '/a', () => true, 'archive', '2026-11-24'))`
+  for (const content of ['first', 'second']) {
+    fs.writeFileSync(join(folder, 'a'), content)
+    const done = asNobody(process.execPath, '--input-type=module', '-e', script, folder)
+    t.equal(done.stdout, 'done', done.stderr)
+  }
+  t.equal(fs.readFileSync(join(folder, 'archive/2026-11-24/a'), 'utf8'), 'first')
+  t.equal(fs.readFileSync(join(folder, 'archive/2026-11-24/a.1'), 'utf8'), 'second')
+  t.notOk(fs.existsSync(join(folder, 'a')))
+  t.end()
+})
+
 function tried(work: () => string): string {
   try {
     return work()
