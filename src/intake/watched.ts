@@ -25,6 +25,8 @@ export interface WatchedOptions {
   readonly completed: (transferId: string) => void
 }
 
+/** What comes before the slash of everything below the folder itself. */
+const NO_BYTES = new Uint8Array()
 const PREFIX = 'watch:'
 /** Who a file taken in belongs to, in lists: no user can have such a name. */
 export const ownerOf = (folder: string): string => PREFIX + folder
@@ -64,7 +66,7 @@ export function createWatched({ store, clock, log, rules, queue, settleMs, kick,
     const path = nameToBytes(file.path)
     const known = watched.file(folder, path)
     if (known?.identity === file.identity) {
-      if (scan !== null && known.scan !== scan) watched.seen(folder, path, scan)
+      if (scan !== null && known.scan !== scan) watched.seen(folder, path, scan, row.inode)
       return false
     }
     if (wants(folder, file.path).length === 0) return false
@@ -77,6 +79,7 @@ export function createWatched({ store, clock, log, rules, queue, settleMs, kick,
       state: baseline === 'skip' ? 'skipped' : 'held',
       transfer_id: null,
       scan: row.scan,
+      root: row.inode,
     })
     return false
   }
@@ -119,7 +122,7 @@ export function createWatched({ store, clock, log, rules, queue, settleMs, kick,
     )
     transfers.publish(id, at)
     queue.release(id, at)
-    watched.put(folder, path, { identity: file.identity, state: 'taken', transfer_id: id, scan: row.scan })
+    watched.put(folder, path, { identity: file.identity, state: 'taken', transfer_id: id, scan: row.scan, root: row.inode })
     audit.append({
       at,
       actor: 'gateway',
@@ -135,15 +138,20 @@ export function createWatched({ store, clock, log, rules, queue, settleMs, kick,
   const door: WatchDoor = {
     enter: (folder, inode) =>
       store.group.run(() => {
-        const row = watched.enter(folder, inode)
-        if (row && row.inode !== inode)
+        const before = watched.folder(folder)?.inode ?? inode
+        if (before !== inode)
           log.warn('watch.other_folder', `${folder} is not the folder it was: what is known of its files is kept.`, { folder })
-        return row?.scan ?? 0
+        return watched.enter(folder, inode)?.scan ?? 0
       }, false),
     sift: (folder, scan, files) => store.group.run(() => files.flatMap((file, i) => (isNew(folder, file, scan) ? [i] : [])), false),
-    scanned: (folder, scan, inode) =>
+    scanned: (folder, scan, inode, unread) =>
       store.group.run(() => {
-        watched.prune(folder, scan, inode)
+        watched.prune(
+          folder,
+          scan,
+          inode,
+          unread.map((path) => (path === ROOT ? NO_BYTES : nameToBytes(path))),
+        )
         if (watched.folder(folder)?.reconciled !== 0) return
         watched.reconciled(folder)
         const held = watched.countHeld(folder)

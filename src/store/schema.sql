@@ -272,7 +272,7 @@ CREATE TABLE watched_files (
   identity    TEXT NOT NULL, -- inode:size:mtime in ns
   state       TEXT NOT NULL CHECK (state IN ('taken', 'skipped', 'held')),
   transfer_id TEXT,
-  scan        INTEGER NOT NULL,
+  scan        INTEGER NOT NULL, root TEXT,
   PRIMARY KEY (folder, path)
 ) STRICT, WITHOUT ROWID;
 

@@ -15,6 +15,8 @@ export interface WatchedFileRow {
   state: 'taken' | 'skipped' | 'held'
   transfer_id: string | null
   scan: number
+  /** The inode of the folder that it was seen in. */
+  root: string | null
 }
 
 export function createWatchedRows(db: Sqlite) {
@@ -23,15 +25,16 @@ export function createWatchedRows(db: Sqlite) {
     folder: db.prepare('SELECT * FROM watched_folders WHERE folder = ?'),
     addFolder: db.prepare('INSERT INTO watched_folders (folder, since) VALUES (?, ?) ON CONFLICT DO NOTHING'),
     removeFolder: db.prepare('DELETE FROM watched_folders WHERE folder = ?'),
-    enter: db.prepare('UPDATE watched_folders SET scan = scan + 1, inode = coalesce(inode, @inode) WHERE folder = @folder RETURNING *'),
-    reconciled: db.prepare('UPDATE watched_folders SET reconciled = 1 WHERE folder = ?'),
-    prune: db.prepare(
-      'DELETE FROM watched_files WHERE folder = @folder AND scan < @scan AND EXISTS (SELECT 1 FROM watched_folders WHERE folder = @folder AND inode = @inode)',
+    enter: db.prepare(
+      'UPDATE watched_folders SET scan = scan + 1, reconciled = CASE WHEN inode = @inode THEN reconciled ELSE 0 END, inode = @inode WHERE folder = @folder RETURNING *',
     ),
-    file: db.prepare('SELECT identity, state, transfer_id, scan FROM watched_files WHERE folder = ? AND path = ?'),
-    put: db.prepare(`INSERT INTO watched_files VALUES (@folder, @path, @identity, @state, @transfer_id, @scan)
-      ON CONFLICT (folder, path) DO UPDATE SET identity = @identity, state = @state, transfer_id = @transfer_id, scan = @scan`),
-    seen: db.prepare('UPDATE watched_files SET scan = ? WHERE folder = ? AND path = ?'),
+    reconciled: db.prepare('UPDATE watched_folders SET reconciled = 1 WHERE folder = ?'),
+    prune: db.prepare('DELETE FROM watched_files WHERE folder = @folder AND root = @root AND scan < @scan'),
+    spare: db.prepare('UPDATE watched_files SET scan = @scan WHERE folder = @folder AND root = @root AND path >= @from AND path < @to'),
+    file: db.prepare('SELECT identity, state, transfer_id, scan, root FROM watched_files WHERE folder = ? AND path = ?'),
+    put: db.prepare(`INSERT INTO watched_files VALUES (@folder, @path, @identity, @state, @transfer_id, @scan, @root)
+      ON CONFLICT (folder, path) DO UPDATE SET identity = @identity, state = @state, transfer_id = @transfer_id, scan = @scan, root = @root`),
+    seen: db.prepare('UPDATE watched_files SET scan = ?, root = ? WHERE folder = ? AND path = ?'),
     forget: db.prepare('DELETE FROM watched_files WHERE folder = ? AND path = ? AND transfer_id = ?'),
     skipHeld: db.prepare("UPDATE watched_files SET state = 'skipped' WHERE folder = ? AND state = 'held'"),
     freeHeld: db.prepare("DELETE FROM watched_files WHERE folder = ? AND state = 'held'"),
@@ -43,14 +46,18 @@ export function createWatchedRows(db: Sqlite) {
     addFolder: (folder: string, since: number) => void q.addFolder.run(folder, since),
     /** With all that is known of its files. */
     removeFolder: (folder: string) => void q.removeFolder.run(folder),
-    /** A scan begins. `inode` is kept from the first time. */
+    /** A scan begins. In another folder than the last time, what lies there is history again. */
     enter: (folder: string, inode: string) => q.enter.get({ folder, inode }) as WatchedFolderRow | undefined,
     reconciled: (folder: string) => void q.reconciled.run(folder),
-    /** Forgets what the scan did not see, where it looked into the very folder that is on record. @returns how many */
-    prune: (folder: string, scan: number, inode: string) => q.prune.run({ folder, scan, inode }).changes,
+    /** Forgets what was seen in the very folder that the scan looked into and is there no more; `unread`: folders that it could not look into. @returns how many */
+    prune(folder: string, scan: number, root: string, unread: readonly Uint8Array[]): number {
+      // all that is below a path is between these two: `0` comes after `/`
+      for (const path of unread) q.spare.run({ folder, root, scan, from: Buffer.from([...path, 0x2f]), to: Buffer.from([...path, 0x30]) })
+      return q.prune.run({ folder, scan, root }).changes
+    },
     file: (folder: string, path: Uint8Array) => q.file.get(folder, path) as WatchedFileRow | undefined,
     put: (folder: string, path: Uint8Array, row: WatchedFileRow) => void q.put.run({ folder, path, ...row }),
-    seen: (folder: string, path: Uint8Array, scan: number) => void q.seen.run(scan, folder, path),
+    seen: (folder: string, path: Uint8Array, scan: number, root: string | null) => void q.seen.run(scan, root, folder, path),
     /** That file, taken in as that transfer, has left its name. */
     forget: (folder: string, path: Uint8Array, transferId: string) => void q.forget.run(folder, path, transferId),
     skipHeld: (folder: string) => void q.skipHeld.run(folder),

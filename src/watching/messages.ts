@@ -32,8 +32,8 @@ export interface WatchDoor {
   enter(folder: string, inode: string): Promise<number>
   /** Which of these are to be taken in: new, and wanted by a rule. Indices. `scan` null: seen by an event. */
   sift(folder: string, scan: number | null, files: readonly Seen[]): Promise<readonly number[]>
-  /** The scan has shown all that is there. */
-  scanned(folder: string, scan: number, inode: string): Promise<void>
+  /** The scan has shown all that is there, but for what is below `unread`: folders that it could not look into. */
+  scanned(folder: string, scan: number, inode: string, unread: readonly VirtualPath[]): Promise<void>
   /** Durable before it resolves. @returns for each whether it was recorded; the others are owed to nobody any more */
   record(folder: string, files: readonly TakenIn[]): Promise<readonly boolean[]>
 }

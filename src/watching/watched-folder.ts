@@ -102,10 +102,8 @@ export class WatchedFolder {
     let inode: string
     try {
       real = await fs.promises.realpath(folder)
-      const stats = await fs.promises.stat(real, { bigint: true })
-      if (!stats.isDirectory()) throw new FileFlowError('path.not_directory')
+      inode = await this.#inodeOf(real)
       await fs.promises.access(real, fs.constants.R_OK | fs.constants.X_OK)
-      inode = `${stats.dev}:${stats.ino}`
     } catch (error) {
       this.#complain('watch.unavailable', `The watched folder ${folder} cannot be entered; it is tried again.`, errorFields(error))
       return this.#leave()
@@ -127,6 +125,12 @@ export class WatchedFolder {
     this.#rescanAt = 0
     this.#pruneAt = 0
     this.#options.log.info('watch.started', `${folder} is watched.`)
+  }
+
+  async #inodeOf(real: string): Promise<string> {
+    const stats = await fs.promises.stat(real, { bigint: true })
+    if (!stats.isDirectory()) throw new FileFlowError('path.not_directory')
+    return `${stats.dev}:${stats.ino}`
   }
 
   async #leave(): Promise<void> {
@@ -161,19 +165,24 @@ export class WatchedFolder {
     // the volume's number may change with each mount; the folder's own does not
     const own = inode.slice(inode.indexOf(':') + 1)
     const scan = due ? await door.enter(folder, own) : null
-    await this.#offerBelow(ROOT, scan)
+    const unread = await this.#offerBelow(ROOT, scan)
     if (this.#closed) return
-    if (scan !== null) {
-      await door.scanned(folder, scan, own)
+    // a volume that went meanwhile looks like a folder that was emptied
+    if (scan !== null && (await this.#inodeOf(this.#entered!.real)) === inode) {
+      await door.scanned(folder, scan, own, unread)
       this.#pruneAt = monotonic() + PRUNE_MS
     }
     this.#complaints.delete('watch.failed')
     this.#rescanAt = Math.min(this.#rescanAt, monotonic() + Math.max(RESCAN_MS, 20 * (monotonic() - began)))
   }
 
-  async #offerBelow(from: VirtualPath, scan: number | null): Promise<void> {
-    const unreadable = (path: VirtualPath, error: unknown): void =>
+  /** @returns the folders that cannot be read */
+  async #offerBelow(from: VirtualPath, scan: number | null): Promise<VirtualPath[]> {
+    const unread: VirtualPath[] = []
+    const unreadable = (path: VirtualPath, error: unknown): void => {
+      unread.push(path)
       this.#complain('watch.unreadable', `A folder below ${this.#options.folder} cannot be read.`, { path, ...errorFields(error) })
+    }
     let batch: Seen[] = []
     for await (const group of filesBelow(this.#entered!.real, from, unreadable)) {
       batch.push(...group)
@@ -184,9 +193,10 @@ export class WatchedFolder {
         await this.#takeSettled()
         await this.#nap(HELD_MS)
       }
-      if (this.#closed) return
+      if (this.#closed) return unread
     }
     if (batch.length > 0) await this.#offer(batch, scan)
+    return unread
   }
 
   async #offer(files: readonly Seen[], scan: number | null): Promise<void> {

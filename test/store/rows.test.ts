@@ -244,6 +244,26 @@ const event = (object: string, actor = ADMIN.name) => ({
   detail: { n: 1 },
 })
 
+test('of watched files only those are forgotten that a scan of their very folder misses, and none below what it could not look into', (t) => {
+  const { watched } = tempStore(t).store
+  watched.addFolder('/out', START)
+  const scan = (root: string): number => watched.enter('/out', root)!.scan
+  const put = (path: string, root: string): void =>
+    watched.put('/out', Buffer.from(path), { identity: '1:2:3', state: 'taken', transfer_id: null, scan: scan(root), root })
+  const known = () =>
+    ['/a', '/locked', '/locked/b', '/locked/deep/c', '/locked0', '/other'].filter((path) => watched.file('/out', Buffer.from(path)))
+  for (const path of ['/a', '/locked', '/locked/b', '/locked/deep/c', '/locked0']) put(path, 'volume')
+  put('/other', 'mount point')
+  t.equal(watched.prune('/out', scan('volume'), 'volume', [new Uint8Array()]), 0, 'the folder itself cannot be looked into')
+  t.equal(watched.prune('/out', scan('volume'), 'volume', [Buffer.from('/locked')]), 3)
+  t.same(known(), ['/locked/b', '/locked/deep/c', '/other'])
+  watched.reconciled('/out')
+  t.equal(watched.prune('/out', scan('mount point'), 'mount point', []), 1)
+  t.same(known(), ['/locked/b', '/locked/deep/c'])
+  t.match(watched.folder('/out'), { inode: 'mount point', reconciled: 0 }, 'what lies in another folder is history again')
+  t.end()
+})
+
 test('an untouched audit log verifies, whatever text came in', (t) => {
   const { store } = tempStore(t)
   t.same(store.audit.verify(), { ok: true, rows: 0, broken: null, first: 1 })

@@ -1,7 +1,7 @@
 // A watched folder in bad hands: odd names, things that are no files, files that vanish or change under the gateway’s hands, the folder itself gone and back.
 // Must not ask how: real gateways, real files, and a look at the far folder.
 import { execFileSync } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
@@ -118,6 +118,41 @@ test('a watched folder that is removed and made again is watched again: what was
   await mkdir(join(s.out, 'deep'))
   await writeFile(join(s.out, 'deep/third'), 'third')
   await until('third arrives', async () => (await s.arrived())['deep/third'] === 'third', 60_000)
+  await s.gateway.stop()
+})
+
+test('an empty folder in the place of the watched one (a volume that is not mounted) is no removal of all files: what is there when it is back is sent once, and history is asked about', async (t) => {
+  const s = await stage(t)
+  const [volume, mountPoint] = [join(s.folder, 'volume'), join(s.folder, 'mount-point')]
+  await mkdir(join(volume, 'deep'), { recursive: true })
+  await writeFile(join(volume, 'deep/history'), 'history')
+  const { ctimeMs } = await stat(join(volume, 'deep/history'))
+  // what came within the kernel's tick before the rule counts as new
+  await until('it is history', () => Date.now() > ctimeMs + 100)
+  /** Each start of the watcher looks at once, and at all. */
+  const exchange = async (aside: string, next: string) => {
+    await s.gateway.api('POST', '/services/watcher/stop')
+    await rename(s.out, aside)
+    await rename(next, s.out)
+    await s.gateway.api('POST', '/services/watcher/start')
+  }
+  await writeFile(join(s.out, 'NOT-MOUNTED'), 'the volume is not mounted')
+  await declare(s.gateway, s.into, [{ name: 'r', source: { watch: s.out, path: '**' }, exclude: ['NOT-MOUNTED'] }])
+  await s.marker('before')
+  await exchange(mountPoint, volume)
+  await s.marker('first')
+  t.ok(
+    s.gateway.log.some(({ event, files }) => event === 'watch.held' && files === 1),
+    'somebody is asked about what lay there before the rule',
+  )
+  for (let n = 0; n < 2; n++) {
+    await exchange(volume, mountPoint)
+    await s.marker(`unmounted-${n}`)
+    await exchange(mountPoint, volume)
+    await s.marker(`mounted-${n}`)
+  }
+  const sent = (await s.gateway.deliveries()).map(({ path }) => path).sort()
+  t.same(sent, ['/before', '/first', '/mounted-0', '/mounted-1', '/unmounted-0', '/unmounted-1'])
   await s.gateway.stop()
 })
 
