@@ -1,7 +1,7 @@
 // FTPS as real clients meet it: implicit TLS over several threads, resumed sessions, client certificates, a certificate renewed while sessions live.
 // Must not use the gateway's own TLS code to look.
 import { randomBytes } from 'node:crypto'
-import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect as tlsConnect } from 'node:tls'
@@ -100,7 +100,7 @@ f.storbinary('STOR ${version}', io.BytesIO(b'x' * 1000)); f.retrbinary('RETR ${v
   }
 })
 
-test('where data connections must resume the session (require_ssl_reuse), lftp and curl transfer, and ftplib, which does not resume, is told 522', async (t) => {
+test('where data connections must resume the session (require_ssl_reuse), lftp transfers over TLS 1.2 and 1.3, curl does, and ftplib, which does not resume, is told 522', async (t) => {
   const folder = await folderFor(t)
   const gateway = await startGateway(t, { env: { FILEFLOW_FTP_TLS_REQUIRE_SSL_REUSE: 'true', FILEFLOW_THREADS_FTP: '1' } })
   await gateway.apply({ users: [{ username: 'partner', password: PASSWORD }] })
@@ -112,23 +112,26 @@ test('where data connections must resume the session (require_ssl_reuse), lftp a
   t.ok(CONTENT.equals(await readFile(join(gateway.files, 'partner', 'curl'))))
   t.match(await curl('-o', join(folder, 'down'), `${url}/curl`), { code: 0 })
   t.ok(CONTENT.equals(await readFile(join(folder, 'down'))))
-  const lftp = await run('lftp', [
-    '--norc',
-    '-c',
-    [
-      'set ssl:verify-certificate no',
-      'set ftp:ssl-force yes',
-      'set ftp:ssl-protect-data yes',
-      'set cmd:fail-exit yes',
-      'set net:max-retries 1',
-      `open -u partner,${PASSWORD} ${url}`,
-      `put ${join(folder, 'up')} -o lftp`,
-      `get lftp -o ${join(folder, 'lftp')}`,
-      'ls',
-    ].join('\n'),
-  ])
-  t.equal(lftp.code, 0, lftp.stderr)
-  t.ok(CONTENT.equals(await readFile(join(folder, 'lftp'))))
+  for (const version of ['1.2', '1.3']) {
+    const lftp = await run('lftp', [
+      '--norc',
+      '-c',
+      [
+        `set ssl:priority "NORMAL:-VERS-ALL:+VERS-TLS${version}"`,
+        'set ssl:verify-certificate no',
+        'set ftp:ssl-force yes',
+        'set ftp:ssl-protect-data yes',
+        'set cmd:fail-exit yes',
+        'set net:max-retries 1',
+        `open -u partner,${PASSWORD} ${url}`,
+        `put ${join(folder, 'up')} -o lftp-${version}`,
+        `get lftp-${version} -o ${join(folder, `lftp-${version}`)}`,
+        'ls',
+      ].join('\n'),
+    ])
+    t.equal(lftp.code, 0, `${version} ${lftp.stderr}`)
+    t.ok(CONTENT.equals(await readFile(join(folder, `lftp-${version}`))), version)
+  }
   const script = `
 import ftplib, ssl, io
 context = ssl._create_unverified_context()
@@ -215,9 +218,9 @@ test('a renewed certificate is shown to new sessions after SIGHUP; one that live
   for (const client of [before, after]) client.socket.destroy()
 })
 
-test('the page of sessions shows the command in flight and how fast it goes', async (t) => {
+test('the page of sessions shows the command in flight, up, down and at a digest, and how fast it goes', async (t) => {
   const folder = await folderFor(t)
-  await gateway.apply({ users: [{ username: 'slow', password: PASSWORD, limits: { upload_rate: 50_000 } }] })
+  await gateway.apply({ users: [{ username: 'slow', password: PASSWORD, limits: { upload_rate: 100_000, download_rate: 100_000 } }] })
   const upload = run('curl', [
     ...['-sS', '--insecure', '--ssl-reqd', '--user', `slow:${PASSWORD}`, '-T', join(folder, 'up')],
     `ftp://127.0.0.1:${gateway.ports.ftp}/f`,
@@ -229,4 +232,25 @@ test('the page of sessions shows the command in flight and how fast it goes', as
   })
   t.match(seen, { doing: 'STOR', transfers: [{ path: '/f' }] })
   t.match(await upload, { code: 0, stderr: '' })
+  const download = run('curl', [
+    ...['-sS', '--insecure', '--ssl-reqd', '--user', `slow:${PASSWORD}`, '-o', join(folder, 'down')],
+    `ftp://127.0.0.1:${gateway.ports.ftp}/f`,
+  ])
+  await until('RETR with a rate', async () => {
+    const { items } = await gateway.api<Sessions>('GET', '/sessions')
+    return items.find((session) => session.doing === 'RETR' && (session.transfers[0]?.rate ?? 0) > 0)
+  })
+  t.match(await download, { code: 0, stderr: '' })
+  await truncate(join(gateway.files, 'slow/f'), 1e12)
+  const client = await RawClient.open(gateway.ports.ftp)
+  await client.ask('AUTH TLS')
+  await client.startTls()
+  for (const line of ['USER slow', `PASS ${PASSWORD}`]) await client.ask(line)
+  client.send('HASH f')
+  await until('HASH', async () => (await gateway.api<Sessions>('GET', '/sessions')).items.find(({ doing }) => doing === 'HASH'))
+  client.send('ABOR')
+  t.match(await client.reply(), /^426 /)
+  t.match(await client.reply(), /^226 /)
+  await until('nothing', async () => (await gateway.api<Sessions>('GET', '/sessions')).items.find(({ doing }) => doing === null))
+  client.socket.destroy()
 })

@@ -70,6 +70,11 @@ test('several ABORs at once end a transfer once, and each has its reply', async 
     data.destroy()
   }
   t.notOk(existsSync(join(gateway.files, 'partner/up')))
+  const port = await client.passivePort()
+  t.match(await client.ask('LIST'), /^150 /)
+  t.match(await client.ask('ABOR'), /^426 /, 'a listing, too')
+  t.match(await client.reply(), /^226 /)
+  await new Promise((resolve) => connect(port, '127.0.0.1').once('error', resolve))
 })
 
 test('PROT C and CCC amid a TLS transfer change nothing of it: the data stays in TLS and the control connection too', async (t) => {

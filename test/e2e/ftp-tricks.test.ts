@@ -1,6 +1,7 @@
 // Tricks against FTP in a whole gateway: forged lines, points that outlive their transfer, renegotiation, an account that ends in each phase.
 // Must not look only at replies where a file can be looked at.
-import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { t as root, type Test, test } from 'tap'
 import { RawClient, received } from '../listeners/ftp/support.ts'
@@ -37,6 +38,42 @@ test('where a link leads never makes a line of its own, in a listing or among th
   await client.ask('LIST')
   await client.reply()
   t.equal((await lines).toString().split('\r\n').length, 3)
+})
+
+test('no link leads a command out of the home', async (t) => {
+  const gateway = await apart(whole, USERS)
+  const client = await login(t, gateway)
+  const outside = mkdtempSync(join(tmpdir(), 'fileflow-outside-'))
+  t.teardown(() => rmSync(outside, { recursive: true }))
+  writeFileSync(join(outside, 'secret'), 'secret')
+  const home = join(gateway.files, 'partner')
+  writeFileSync(join(home, 'own'), 'own')
+  const up = '../'.repeat(20)
+  for (const target of [outside, join(up, outside)]) {
+    for (const [name, leads] of [
+      ['folder', target],
+      ['file', join(target, 'secret')],
+    ] as const) {
+      rmSync(join(home, name), { force: true })
+      symlinkSync(leads, join(home, name))
+    }
+    for (const path of ['folder/secret', 'file', `${up}${outside}/secret`, `folder/${up}${outside}/secret`]) {
+      for (const command of ['SIZE', 'MDTM', 'MLST', 'HASH', 'XMD5', 'CWD', 'DELE', 'STAT', 'SITE CHMOD 777', 'MFMT 20200102030405']) {
+        if (command === 'DELE' && path === 'file') continue
+        t.match(await client.ask(`${command} ${path}`), /^55[0-3] /, `${command} ${path}`)
+      }
+      for (const command of ['RETR', 'APPE', 'LIST', 'NLST', 'MLSD']) t.match(await client.put(`${command} ${path}`, 'x'), /^55[0-3] /)
+    }
+    for (const command of ['STOR folder/new', 'STOU folder/new', 'LIST folder/', 'MLSD folder', 'NLST folder/*'])
+      t.match(await client.put(command, 'x'), /^55[0-3] /, command)
+    for (const command of ['CWD folder', 'MKD folder/new', 'RMD folder/new', 'RNFR folder/secret'])
+      t.match(await client.ask(command), /^55[0-3] /, command)
+    t.match(await client.ask('RNFR own'), /^350 /)
+    t.match(await client.ask('RNTO folder/own'), /^55[0-3] /)
+  }
+  t.same(readdirSync(outside), ['secret'])
+  t.equal(readFileSync(join(outside, 'secret'), 'utf8'), 'secret')
+  t.equal(readFileSync(join(home, 'own'), 'utf8'), 'own')
 })
 
 test('REST, RANG and ALLO count for one transfer, also when it is refused for its name', async (t) => {

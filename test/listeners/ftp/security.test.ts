@@ -25,11 +25,45 @@ async function secured(raw: Socket, session?: Buffer): Promise<TLSSocket> {
   return socket
 }
 
-test('without a certificate TLS is neither offered nor begun', async (t) => {
-  const { port } = await startFtp(t)
-  const client = await RawClient.open(port)
-  t.notMatch(await client.ask('FEAT'), /TLS/)
-  t.match(await client.ask('AUTH TLS'), /^502 /)
+test('without a certificate, and where it is off, TLS is neither offered nor begun', async (t) => {
+  for (const options of [{}, { tls: true, ftp: { tls: { mode: 'off' } } }]) {
+    const { port } = await startFtp(t, options)
+    const client = await RawClient.open(port)
+    t.notMatch(await client.ask('FEAT'), /TLS|PBSZ|PROT/)
+    t.match(await client.ask('AUTH TLS'), /^502 /)
+  }
+})
+
+test('min_version TLSv1.3 refuses TLS 1.2', async (t) => {
+  const { port } = await startFtp(t, { tls: true, ftp: { tls: { min_version: 'TLSv1.3' } } })
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const client = await RawClient.open(port)
+    await client.ask('AUTH TLS')
+    const socket = tlsConnect({ socket: client.socket, rejectUnauthorized: false, maxVersion })
+    const spoken = await once(socket, 'secureConnect').then(
+      () => socket.getProtocol(),
+      () => null,
+    )
+    t.equal(spoken, maxVersion === 'TLSv1.3' ? 'TLSv1.3' : null)
+    socket.destroy()
+  }
+})
+
+test('REIN in TLS ends the login, not the encryption: the next one goes over it, and its data is as private as before', async (t) => {
+  const { port, root, calls } = await startFtp(t, { tls: true })
+  const client = await overTls(port)
+  t.match(await client.ask('REIN'), /^220 /)
+  t.match(await client.ask('PWD'), /^530 /)
+  t.match(await client.ask('AUTH TLS'), /^503 /)
+  await client.ask('USER partner')
+  t.match(await client.ask('PASS secret'), /^230 /)
+  t.equal(calls.authenticated.at(-1)?.secure, true)
+  const raw = await client.data()
+  t.match(await client.ask('STOR f'), /^150 /)
+  const data = await secured(raw)
+  data.end('private')
+  t.match(await client.reply(), /^226 /)
+  t.equal(readFileSync(`${root}/f`, 'utf8'), 'private')
 })
 
 test('the control plane hears of the end of each connection, whether TLS was begun on it or not: those that do not log in hold no place for ever', async (t) => {
@@ -255,6 +289,17 @@ test('a session holds one data port at a time and gives it back', async (t) => {
   await t.rejects(once(connect(second, '127.0.0.1'), 'connect'))
 })
 
+test('data ports are of the range, and nobody can tell the next one', async (t) => {
+  const { port } = await startFtp(t, { ftp: { passive: { ports: '30000-30099' } } })
+  const client = await RawClient.login(port)
+  const ports: number[] = []
+  for (let i = 0; i < 100; i++) ports.push(await client.passivePort())
+  t.ok(ports.every((one) => one >= 30_000 && one <= 30_099))
+  t.ok(new Set(ports).size > 30, 'any of them')
+  const steps = ports.slice(1).map((one, i) => one - ports[i]!)
+  t.ok(new Set(steps).size > 30, 'in no order')
+})
+
 test('when all data ports are taken the client hears 425', async (t) => {
   const blocker = createServer().listen(0, '127.0.0.1')
   await once(blocker, 'listening')
@@ -269,6 +314,8 @@ test('PASV names the configured public address; EPSV ALL forbids all else', asyn
   const { port } = await startFtp(t, { ftp: { active: true, passive: { address: '203.0.113.7' } } })
   const client = await RawClient.login(port)
   t.match(await client.ask('PASV'), /^227 .*\(203,0,113,7,\d+,\d+\)/)
+  const named = await startFtp(t, { ftp: { passive: { address: 'localhost' } } })
+  t.match(await (await RawClient.login(named.port)).ask('PASV'), /^227 .*\(127,0,0,1,\d+,\d+\)/, 'or the address of the configured name')
   t.match(await client.ask('EPSV 2'), /^522 .*\(1\)/)
   t.match(await client.ask('EPSV ALL'), /^200 /)
   for (const command of ['PASV', 'PORT 127,0,0,1,200,1', 'EPRT |1|127.0.0.1|50000|']) t.match(await client.ask(command), /^501 /)

@@ -377,6 +377,23 @@ test('commands sent during a transfer run after it, in order', async (t) => {
   t.match(await client.reply(), /^257 /)
 })
 
+test('QUIT during a transfer is answered after it (RFC 959 §4.1.1), and the file is whole', async (t) => {
+  const { port, root, calls } = await startFtp(t)
+  const client = await RawClient.login(port)
+  const data = await client.data()
+  await client.ask('STOR f')
+  data.write('12')
+  client.send('QUIT')
+  t.match(await client.ask('NOOP'), /^200 /)
+  data.end('345')
+  t.match(await client.reply(), /^226 /)
+  t.match(await client.reply(), /^221 /)
+  await client.closed()
+  t.equal(readFileSync(`${root}/f`, 'utf8'), '12345')
+  await until(() => calls.closed.length === 1)
+  t.same(calls.closed, [{ id: 's1', reason: 'quit' }])
+})
+
 test('every data connection is given back, however it ended', async (t) => {
   const { port, root } = await startFtp(t)
   writeFileSync(`${root}/f`, 'content')
