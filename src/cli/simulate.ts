@@ -11,7 +11,7 @@ export const simulate: Command = {
   usage: `Usage: fileflow simulate --user USER --path PATH [--rules FILE] [--json] [--config FILE]
        fileflow simulate --days N [--rules FILE] [--json] [--config FILE]
 
-PATH is the file as the user sees it (/filescma/a.xml). --rules takes the rules of a state file instead of those in force.
+PATH is the file as the user sees it (/filescma/a.xml). For a watched folder USER is watch:/srv/outbox, and PATH is seen from that folder. --rules takes the rules of a state file instead of those in force.
 Ends with 1 when no rule matches. --days goes through the uploads of the last N days; with --rules it prints what would newly be sent (+),
 no longer be sent (-) or be named differently (~) under these rules, and ends with 0.`,
   async run(args, io) {
@@ -46,7 +46,11 @@ no longer be sent (-) or be named differently (~) under these rules, and ends wi
     }
     if (result.rules.length === 0) io.stdout.write('There are no rules.\n')
     for (const rule of result.rules) {
-      io.stdout.write(rule.matched ? `match     ${rule.rule}\n` : `no match  ${rule.rule}: ${printable(rule.reason ?? '')}\n`)
+      io.stdout.write(
+        rule.matched
+          ? `match     ${rule.rule}${rule.mode === 'shadow' ? ' (shadow: recorded, not sent)' : ''}\n`
+          : `no match  ${rule.rule}: ${printable(rule.reason ?? '')}\n`,
+      )
       for (const { destination, remote_path, error } of rule.deliveries)
         io.stdout.write(`          → ${destination}: ${error === undefined ? printable(remote_path) : `no name: ${printable(error)}`}\n`)
     }

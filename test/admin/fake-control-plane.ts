@@ -222,7 +222,7 @@ export function fakeControlPlane(data: Partial<FakeControlPlane['data']> = {}): 
         rules: (rules ?? []).map((rule) => ({
           rule: rule.name,
           matched: true,
-          mode: 'live',
+          mode: rule.mode ?? 'live',
           reason: null,
           because: null,
           deliveries: rule.deliver.map((d) => ({ destination: d.to, remote_path: path })),

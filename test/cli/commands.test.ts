@@ -194,6 +194,8 @@ test('simulate prints matches and remote names', async (t) => {
   const { run, file } = await console(t)
   const rules = file('rules.yaml', 'rules:\n  - name: r1\n    source: { path: "/in/**" }\n    deliver: [{ to: hq }]\n')
   t.match(await run(['simulate', '--user', 'a', '--path', '/in/x', '--rules', rules]), { code: 0, out: /match +r1\n +→ hq: \/in\/x/ })
+  const shadow = file('shadow.yaml', 'rules:\n  - { name: r1, source: { path: "/in/**" }, deliver: [{ to: hq }], mode: shadow }\n')
+  t.match(await run(['simulate', '--user', 'a', '--path', '/in/x', '--rules', shadow]), { out: /match +r1 \(shadow: recorded, not sent\)/ })
   t.match(await run(['simulate', '--user', 'a', '--path', '/in/x']), { code: 1, out: /no rules/ })
   t.match(await run(['simulate', '--days', '7']), { code: 0, out: /1 of 3 uploads of 7 days match/ })
   t.match(await run(['simulate', '--days', '7', '--rules', rules]), { code: 0, out: /\+ u \/in\/a → hq: a\nOf 3 uploads.* 1 newly sent/ })

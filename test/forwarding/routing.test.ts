@@ -282,7 +282,7 @@ test('an exclude that is no pattern is refused and leaves the rules as they were
   t.same([takes('/in/a.tmp'), takes('/in/a.bak')], [2, 0])
 })
 
-test('a simulation says which rules match, the names that result, and why the others do not', async (t) => {
+test('a simulation says which rules match an upload or a dropped file, the names that result, and why the others do not', async (t) => {
   const { destinations, rules, simulator } = setUp(t)
   await destinations.create(ADMIN, HQ)
   await rules.create(ADMIN, { ...RULE, deliver: [{ to: 'hq', path: '/{partner}/{user}/{path}' }] })
@@ -297,4 +297,8 @@ test('a simulation says which rules match, the names that result, and why the ot
   t.match(simulator.path({ user: 'u', path: '/in/a', rules: [{ ...RULE, name: 'draft', enabled: false }] }).rules, [
     { rule: 'draft', matched: false, reason: /disabled/ },
   ])
+  const watching = { name: 'w', source: { watch: '/srv/out/', path: '*.csv' }, deliver: [{ to: 'hq' }] }
+  const [u, w] = ['watch:/srv//out', 'watch:/srv/other'].map((user) => simulator.path({ user, path: 'a.csv', rules: [watching] }))
+  t.match(u, { user: 'watch:/srv/out', rules: [{ rule: 'w', matched: true, deliveries: [{ remote_path: 'a.csv' }] }] })
+  t.match(w, { rules: [{ rule: 'w', matched: false, reason: /not about the watched folder \/srv\/other/ }] })
 })

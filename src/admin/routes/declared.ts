@@ -84,7 +84,11 @@ export function declaredRoutes(app: App, { control }: RouteContext): void {
       schema: described('rules', 'Which rules would match a file, and why the others do not', {
         body: Type.Union([
           Type.Object(
-            { user: Type.String({ minLength: 1, maxLength: 64 }), path: Type.String({ minLength: 1, maxLength: 4096 }), ...Draft },
+            {
+              user: Type.String({ minLength: 1, maxLength: 4096, description: 'or watch:/a/folder, from which path is seen' }),
+              path: Type.String({ minLength: 1, maxLength: 4096 }),
+              ...Draft,
+            },
             { additionalProperties: false },
           ),
           Type.Object(
