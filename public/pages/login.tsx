@@ -10,7 +10,7 @@ import { strings } from '../strings.ts'
 
 export function Login({ onDone }: { onDone: (me: Me) => void }) {
   const form = useForm({ mode: 'uncontrolled', initialValues: { username: '', password: '', totp: '' } })
-  const [codeWanted, setCodeWanted] = useState(false)
+  const [asked, setCode] = useState<'asked' | 'offered' | null>(null)
   const login = useMutation({
     mutationFn: async ({ username, password, totp }: { username: string; password: string; totp: string }) => {
       const me = await logIn(username, password, totp.trim())
@@ -18,21 +18,25 @@ export function Login({ onDone }: { onDone: (me: Me) => void }) {
     },
     onSuccess: onDone,
     onError: (error) => {
-      // The password was right: only the code is asked for now.
-      if (error instanceof ApiError && error.code === 'auth.totp_required') setCodeWanted(true)
-      else form.setFieldValue('password', '')
+      const wanted = error instanceof ApiError ? error.code : undefined
+      // With the first the password was right, and only the code is missing; with the second a code opens the way for who has one.
+      if (wanted === 'auth.totp_required') setCode('asked')
+      else if (wanted === 'limit.rate') setCode((before) => (before === 'asked' ? before : 'offered'))
+      if (wanted !== 'auth.totp_required') form.setFieldValue('password', '')
       form.setFieldValue('totp', '')
     },
   })
   const code = login.error instanceof ApiError ? login.error.code : undefined
   const problem =
     code === 'auth.failed'
-      ? codeWanted
+      ? asked
         ? strings.login.failedWithCode
         : strings.login.failed
       : code === 'auth.totp_required'
         ? undefined
-        : ((code === undefined || code === 'network' ? undefined : strings.codes[code]) ?? login.error?.message)
+        : code === 'limit.rate'
+          ? login.error?.message
+          : ((code === undefined || code === 'network' ? undefined : strings.codes[code]) ?? login.error?.message)
   return (
     <main className="login">
       <Paper withBorder shadow="sm" p={{ base: 'lg', sm: 32 }} w="100%" maw={400}>
@@ -77,16 +81,16 @@ export function Login({ onDone }: { onDone: (me: Me) => void }) {
               key={form.key('password')}
               {...form.getInputProps('password')}
             />
-            {codeWanted ? (
+            {asked ? (
               <TextInput
                 label={strings.login.code}
                 description={strings.login.codeHint}
                 autoComplete="one-time-code"
                 autoCapitalize="none"
                 spellCheck={false}
-                required
+                required={asked === 'asked'}
                 withAsterisk={false}
-                autoFocus
+                autoFocus={asked === 'asked'}
                 size="md"
                 key={form.key('totp')}
                 {...form.getInputProps('totp')}

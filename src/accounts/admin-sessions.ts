@@ -2,10 +2,13 @@
 // Must not keep a cookie or recovery code in clear: only their hashes are stored; TOTP secrets are sealed.
 import { type Clock, newSecret } from '../core/clock.ts'
 import { FileFlowError } from '../core/errors.ts'
+import { householdOf } from '../core/network.ts'
+import { formatDuration } from '../core/units.ts'
 import type { Actor, Role } from '../core/views.ts'
 import type { AdminRow } from '../store/admins.ts'
 import type { Store } from '../store/store.ts'
 import type { LoginGuard } from './login-guard.ts'
+import { createNewcomers } from './newcomers.ts'
 import { checkNewPassword, hashPassword, verifyPassword } from './passwords.ts'
 import { FEW, GUESSES, NOBODY, ONE, type Refusals } from './refusals.ts'
 import { newRecoveryCodes, newTotpSecret, plainCode, recoveryHash, totpStep, totpUri } from './second-factor.ts'
@@ -17,6 +20,8 @@ const SLIDE_MS = 60_000
 /** Wrong codes after a right password, from wherever: six digits must not be guessed by many addresses together. */
 const MOST_WRONG_CODES = 10
 const WRONG_CODES_WINDOW_MS = 10 * 60_000
+/** Places remembered of an admin. */
+const MOST_PLACES = 50
 
 export interface AdminLogin {
   readonly username: string
@@ -29,7 +34,8 @@ export interface AdminLogin {
 const contextOf = (username: string): string => `admin ${username}`
 
 export function createAdminSessions(store: Store, guard: LoginGuard, refusals: Refusals, clock: Clock) {
-  const { admins, adminSessions, recoveryCodes } = store.accounts
+  const { admins, adminPlaces, adminSessions, recoveryCodes } = store.accounts
+  const newcomers = createNewcomers(clock)
   /** Only of admins that exist and whose password was known. */
   const wrongCodes = new Map<string, { count: number; since: number }>()
 
@@ -41,10 +47,10 @@ export function createAdminSessions(store: Store, guard: LoginGuard, refusals: R
     detail: Record<string, unknown> = {},
   ): void => store.audit.append({ at: clock.now(), actor: actor.name, address: actor.address, action, object, outcome, detail })
 
-  /** A wrong password or code: so many of them bring a ban. */
-  const fail = async (username: string, address: string, reason: string): Promise<never> => {
+  /** A wrong password or code: so many of them bring a ban. @param slowed it was the last one of newcomers for a while */
+  const fail = async (username: string, address: string, reason: string, slowed = false): Promise<never> => {
     const banned = guard.failed(address)
-    const detail = banned ? { reason, banned } : { reason }
+    const detail = { reason, ...(banned ? { banned } : {}), ...(slowed ? { slowed } : {}) }
     await refusals.add({ action: 'admin.login', actor: username.slice(0, 64), address, object: 'session', detail }, GUESSES)
     throw new FileFlowError('auth.failed')
   }
@@ -65,6 +71,12 @@ export function createAdminSessions(store: Store, guard: LoginGuard, refusals: R
     if (step !== null) return admins.takeStep(row.username, step) ? 'totp' : null
     return recoveryCodes.use(row.username, recoveryHash(typed)) ? 'recovery code' : null
   }
+
+  /** Where nobody who owns this name logged in before. */
+  const isNew = (username: string, address: string): boolean => !guard.trusts(address) && !adminPlaces.has(username, householdOf(address))
+  /** Whoever brings a code of the phone is no guesser: one try of a password takes them a third of a million codes. */
+  const hasCode = ({ username, totp_secret }: AdminRow, totp = ''): boolean =>
+    totp_secret !== null && totpStep(store.secrets.open(totp_secret, contextOf(username)) as string, plainCode(totp), clock.now()) !== null
 
   const countWrongCode = (username: string): void => {
     const now = clock.now()
@@ -94,14 +106,27 @@ export function createAdminSessions(store: Store, guard: LoginGuard, refusals: R
   return {
     /**
      * @param totp a code of the authenticator, or a recovery code
-     * @throws FileFlowError `auth.failed`, `auth.banned`; `auth.totp_required` when only the code is missing; `limit.rate` after many wrong codes
+     * @throws FileFlowError `auth.failed`, `auth.banned`; `auth.totp_required` when only the code is missing; `limit.rate` after many wrong codes, and
+     * from a new place after many wrong passwords from such places
      */
     async login(username: string, password: string, address: string, totp?: string): Promise<AdminLogin> {
       await refuseBanned('admin.login', username, address)
       const row = admins.get(username)
+      const newcomer = isNew(username, address) && !(row && hasCode(row, totp))
+      const wait = newcomer ? newcomers.wait(username) : 0
+      if (wait > 0) {
+        await refused(username, address, 'too many guesses')
+        throw new FileFlowError(
+          'limit.rate',
+          `Too many wrong passwords for this account from new addresses. Wait ${formatDuration(wait)}, or log in with a code of the second factor or from where you did before.`,
+          { detail: { retry_after: Math.ceil(wait / 1000) } },
+        )
+      }
+      const slowed = newcomer && newcomers.tries(username)
       const fits = await verifyPassword(password, row?.password_hash ?? null)
-      if (!row) return fail(username, address, 'unknown admin')
-      if (!fits) return fail(username, address, 'wrong password')
+      if (newcomer && fits) newcomers.wasRight(username)
+      if (!row) return fail(username, address, 'unknown admin', slowed)
+      if (!fits) return fail(username, address, 'wrong password', slowed)
       if (row.enabled !== 1) return fail(username, address, 'disabled')
       if (row.totp_secret !== null) {
         if (totp === undefined || totp.trim() === '') {
@@ -111,7 +136,7 @@ export function createAdminSessions(store: Store, guard: LoginGuard, refusals: R
         }
         if (tooManyWrongCodes(username)) {
           await refused(username, address, 'too many wrong codes')
-          throw new FileFlowError('limit.rate', 'Too many wrong codes. Wait ten minutes.')
+          throw new FileFlowError('limit.rate', 'Too many wrong codes. Wait ten minutes.', { detail: { retry_after: 600 } })
         }
       }
       const session = newSecret(32)
@@ -128,6 +153,7 @@ export function createAdminSessions(store: Store, guard: LoginGuard, refusals: R
         adminSessions.expire(now)
         adminSessions.insert({ id_hash: digest(session), username, csrf, created_at: now, expires_at: expiresAt })
         admins.loggedIn(username, now)
+        adminPlaces.note(username, householdOf(address), now, MOST_PLACES)
         audit({ name: username, address }, 'admin.login', 'session', 'ok', factor === 'none' ? {} : { second_factor: factor })
         return true
       })
@@ -191,7 +217,8 @@ export function createAdminSessions(store: Store, guard: LoginGuard, refusals: R
       if (!row) throw new FileFlowError('auth.required')
       const { username } = row
       if (row.totp_pending === null) throw new FileFlowError('state.conflict', 'Ask for a secret first.')
-      if (tooManyWrongCodes(username)) throw new FileFlowError('limit.rate', 'Too many wrong codes. Wait ten minutes.')
+      if (tooManyWrongCodes(username))
+        throw new FileFlowError('limit.rate', 'Too many wrong codes. Wait ten minutes.', { detail: { retry_after: 600 } })
       const secret = store.secrets.open(row.totp_pending, contextOf(username)) as string
       const step = totpStep(secret, plainCode(code), clock.now())
       if (step === null) {

@@ -37,6 +37,8 @@ export interface Ban {
 export interface LoginGuard {
   /** Why the address may not try now, or null. */
   refusal(address: string): { reason: 'denied' | 'banned'; until: number | null } | null
+  /** Whether the address is on the list of those that are never banned. */
+  trusts(address: string): boolean
   /** @returns true when this failure brought a ban. */
   failed(address: string): boolean
   succeeded(address: string): void
@@ -62,6 +64,7 @@ export function createLoginGuard(initial: DefencePolicy, clock: Clock, banned: (
       const record = records.get(householdOf(address))
       return record && record.until > clock.now() && !allowed(address) ? { reason: 'banned', until: record.until } : null
     },
+    trusts: (address) => allowed(address),
     failed(address) {
       if (allowed(address)) return false
       const now = clock.now()

@@ -32,7 +32,7 @@ export interface Refusal {
   readonly address: string
   /** The protocol, `session` or `token`. */
   readonly object: string
-  readonly detail: { readonly reason: string; readonly method?: string; readonly banned?: true }
+  readonly detail: { readonly reason: string; readonly method?: string; readonly banned?: true; readonly slowed?: true }
 }
 
 export interface Refusals {

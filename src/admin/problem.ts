@@ -39,6 +39,9 @@ const REFUSALS: Readonly<Record<number, string>> = {
   415: 'The body must be application/json.',
 }
 
+/** After which what is busy may have room again. */
+const SOON_S = 5
+
 export function errorHandler(log: Logger) {
   return (error: FastifyError | FileFlowError, request: FastifyRequest, reply: FastifyReply): void => {
     if (reply.raw.headersSent) {
@@ -49,6 +52,8 @@ export function errorHandler(log: Logger) {
     if (error instanceof FileFlowError) {
       if (ERRORS[error.code].http >= 500) log.warn('http.failed', error.message, { method: request.method, ...errorFields(error) })
       const extra = error.detail ? { fields: error.detail } : {}
+      // whoever must wait is told how long: the limiter of requests says it by itself
+      if (error.code === 'limit.rate' && !reply.hasHeader('retry-after')) reply.header('retry-after', error.detail?.retry_after ?? SOON_S)
       sendProblem(reply, toProblem(error.code, error.message, undefined, extra))
       return
     }

@@ -1,4 +1,4 @@
-// Rows of admins, their second factors, browser sessions and API tokens.
+// Rows of admins, their second factors, known places, browser sessions and API tokens.
 // Must not hash, check or decide; accounts/ does.
 import type { Role } from '../core/views.ts'
 import type { Sqlite } from './database.ts'
@@ -58,6 +58,13 @@ export function createAdminRows(db: Sqlite) {
     clear: db.prepare('DELETE FROM admin_recovery_codes WHERE username = ?'),
     count: db.prepare('SELECT count(*) FROM admin_recovery_codes WHERE username = ?').pluck(),
   }
+  const places = {
+    has: db.prepare('SELECT 1 FROM admin_places WHERE username = ? AND place = ?').pluck(),
+    put: db.prepare('INSERT INTO admin_places VALUES (?, ?, ?) ON CONFLICT (username, place) DO UPDATE SET last_at = excluded.last_at'),
+    trim: db.prepare(
+      'DELETE FROM admin_places WHERE username = @username AND place NOT IN (SELECT place FROM admin_places WHERE username = @username ORDER BY last_at DESC LIMIT @most)',
+    ),
+  }
   const sessions = {
     insert: db.prepare('INSERT INTO admin_sessions VALUES (@id_hash, @username, @csrf, @created_at, @expires_at)'),
     get: db.prepare(
@@ -103,6 +110,14 @@ export function createAdminRows(db: Sqlite) {
       /** @returns whether there was such a code; there is none any more. */
       use: (username: string, hash: string) => codes.use.run(username, hash).changes === 1,
       count: (username: string) => codes.count.get(username) as number,
+    },
+    adminPlaces: {
+      has: (username: string, place: string) => places.has.get(username, place) !== undefined,
+      /** The latest `most` stay. */
+      note: (username: string, place: string, now: number, most: number): void => {
+        places.put.run(username, place, now)
+        places.trim.run({ username, most })
+      },
     },
     adminSessions: {
       insert: (row: AdminSessionRow) => void sessions.insert.run(row),

@@ -36,6 +36,13 @@ CREATE TRIGGER delivery_lines_order INSTEAD OF INSERT ON delivery_lines BEGIN
         SELECT min(rowid) FROM deliveries WHERE destination = NEW.destination AND remote_path = NEW.remote_path AND waits = 1 AND state IN ('pending', 'retrying', 'running'))));
 END;
 
+CREATE TABLE admin_places (
+  username TEXT NOT NULL REFERENCES admins (username) ON DELETE CASCADE,
+  place    TEXT NOT NULL, -- an IPv4 address, or the /64 of an IPv6 one
+  last_at  INTEGER NOT NULL,
+  PRIMARY KEY (username, place)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE admin_recovery_codes (
   username TEXT NOT NULL REFERENCES admins (username) ON DELETE CASCADE,
   hash     TEXT NOT NULL, -- SHA-256 of the code

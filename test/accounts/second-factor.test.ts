@@ -15,6 +15,8 @@ const HERE = '192.0.2.9'
 const ADMIN = { name: 'console', address: 'local', role: 'admin' } as const
 const PASSWORD = 'first password'
 
+const POLICY = { max_failures: 100, window: 600_000, ban: 900_000, ban_growth: 2, ban_max: 86_400_000, allow: [], deny: [] }
+
 async function make(t: Test) {
   const dir = mkdtempSync(join(tmpdir(), 'fileflow-2fa-'))
   const store = openStore(dir, 'process')
@@ -24,10 +26,7 @@ async function make(t: Test) {
   })
   let now = Date.parse('2026-11-24T10:00:00Z')
   const clock = { now: () => now }
-  const guard = createLoginGuard(
-    { max_failures: 100, window: 600_000, ban: 900_000, ban_growth: 2, ban_max: 86_400_000, allow: [], deny: [] },
-    clock,
-  )
+  const guard = createLoginGuard(POLICY, clock)
   const admins = createAdmins(store, guard, createRefusals(store, clock, recordedLog().log), clock)
   await admins.ensureFirst(PASSWORD)
   const codeOf = (secret: string, offset = 0) => generateSync({ secret, epoch: Math.floor(now / 1000) + offset })
@@ -41,7 +40,7 @@ async function make(t: Test) {
     advance(60_000)
     return { session, secret, uri, recovery_codes }
   }
-  return { dir, store, admins, codeOf, advance, turnOn, clock }
+  return { dir, store, admins, guard, codeOf, advance, turnOn, clock }
 }
 
 test('with a second factor the password alone lets nobody in', async (t) => {
@@ -90,6 +89,49 @@ test('codes cannot be guessed from many addresses', async (t) => {
   await t.rejects(admins.login('admin', PASSWORD, '198.51.100.1', codeOf(secret)), { code: 'limit.rate' })
   advance(11 * 60_000)
   t.ok(await admins.login('admin', PASSWORD, '198.51.100.1', codeOf(secret)))
+})
+
+test('a password cannot be guessed from many addresses, and who knows the account is never shut out by those who try', async (t) => {
+  const { admins, store, advance } = await make(t)
+  const HOME = '198.51.100.7'
+  const { session } = await admins.login('admin', PASSWORD, HOME)
+  const slow = { code: 'limit.rate', detail: { retry_after: 900 } }
+  for (const name of ['admin', 'nobody']) {
+    const tries = Array.from({ length: 30 }, (_, n) => admins.login(name, `guess ${n}`, `192.0.2.${n}`).catch(({ code }) => code as string))
+    const said = await Promise.all(tries)
+    t.equal(said.filter((code) => code === 'auth.failed').length, 20, `${name}: twenty are looked at, however many come at once`)
+    t.equal(said.filter((code) => code === 'limit.rate').length, 10)
+    await t.rejects(admins.login(name, PASSWORD, '203.0.113.1'), slow, 'not even the right one is, from a new address')
+  }
+  t.match(
+    store.audit.list({ limit: 100, action: 'admin.login' }).filter(({ detail }) => (detail as { slowed?: true }).slowed),
+    [{ actor: 'nobody' }, { actor: 'admin', detail: { reason: 'wrong password' } }],
+    'the log says when it began',
+  )
+  t.ok(admins.bySession(session), 'who is there stays')
+  t.ok(await admins.login('admin', PASSWORD, HOME), 'and comes in again from where it was before')
+  await t.rejects(admins.login('admin', 'mistyped', HOME), { code: 'auth.failed' })
+  advance(14 * 60_000)
+  await t.rejects(
+    admins.login('admin', PASSWORD, '203.0.113.1'),
+    { code: 'limit.rate', detail: { retry_after: 60 } },
+    'going on does not make it last',
+  )
+  advance(60_000)
+  t.ok(await admins.login('admin', PASSWORD, '203.0.113.1'))
+})
+
+test('a newcomer with a code of the phone need not wait, and addresses that are never banned do not either', async (t) => {
+  const { admins, turnOn, codeOf, guard } = await make(t)
+  const { secret } = await turnOn()
+  const attack = () => Promise.allSettled(Array.from({ length: 21 }, (_, n) => admins.login('admin', 'guess', `192.0.2.${n + 10}`)))
+  await attack()
+  await t.rejects(admins.login('admin', PASSWORD, '203.0.113.1'), { code: 'limit.rate' })
+  await t.rejects(admins.login('admin', PASSWORD, '203.0.113.1', '000000'), { code: 'limit.rate' })
+  await t.rejects(admins.login('admin', 'guess', '203.0.113.1', codeOf(secret)), { code: 'auth.failed' }, 'the code alone opens nothing')
+  t.ok(await admins.login('admin', PASSWORD, '203.0.113.1', codeOf(secret)))
+  guard.setPolicy({ ...POLICY, allow: ['198.51.100.0/24'] })
+  await t.rejects(admins.login('admin', PASSWORD, '198.51.100.9'), { code: 'auth.totp_required' })
 })
 
 test('it takes the password to turn it on or off, and a code of the new secret', async (t) => {

@@ -98,6 +98,9 @@ export const recorded = {
       'code missing': 'the code is missing',
       'wrong code': 'wrong code',
       'too many wrong codes': 'too many wrong codes',
+      'too many guesses': 'too many wrong passwords for this account, and a new address',
+      'unknown token': 'unknown token',
+      'expired token': 'the token has expired',
     } as Record<string, string>,
     /** How a session ended. */
     ends: {

@@ -96,6 +96,9 @@ export const recorded = {
       'code missing': 'manca il codice',
       'wrong code': 'codice errato',
       'too many wrong codes': 'troppi codici errati',
+      'too many guesses': 'troppe password errate per questo account, e indirizzo nuovo',
+      'unknown token': 'token sconosciuto',
+      'expired token': 'il token è scaduto',
     },
     ends: {
       quit: 'il client ha salutato',
