@@ -1,11 +1,10 @@
 // The audit log: who did what, searched and exported, and whether its chain is whole.
 // Must not change a row; nobody can.
-import { Alert, Button, TextInput } from '@mantine/core'
+import { Alert, Button } from '@mantine/core'
 import { useMutation } from '@tanstack/react-query'
 import { Download, ShieldCheck } from 'lucide-react'
 import type { AuditView } from '../../src/core/views.ts'
 import { api } from '../api.ts'
-import { visible } from '../format.ts'
 import { FilterBar } from '../parts/filters.tsx'
 import { Refusal } from '../parts/form.tsx'
 import { PageHead } from '../parts/page-head.tsx'
@@ -15,6 +14,7 @@ import { Moment, State, Word } from '../parts/words.tsx'
 import { useFilters } from '../router.tsx'
 import { strings } from '../strings.ts'
 import '../manage.css'
+import { What } from './audit/detail.tsx'
 
 const words = strings.audit
 const FILTERS = ['q', 'actor', 'action', 'outcome', 'since', 'until'] as const
@@ -67,50 +67,22 @@ function Action({ name }: { name: string }) {
   )
 }
 
-function What({ object, detail }: Pick<AuditView, 'object' | 'detail'>) {
-  const facts = Object.entries(detail)
-  return (
-    <div>
-      <Word>{object}</Word>
-      {facts.length === 0 ? null : (
-        <details className="quiet">
-          <summary>{words.detail}</summary>
-          <dl className="detail">
-            {facts.map(([key, value]) => (
-              <div key={key}>
-                <dt>{visible(key)}</dt>
-                <dd>
-                  <Word>{typeof value === 'string' ? value : JSON.stringify(value)}</Word>
-                </dd>
-              </div>
-            ))}
-          </dl>
-        </details>
-      )}
-    </div>
-  )
+/** The beginning of the viewer's own day, or of the one `later`; what is no day goes as it is, so that the gateway says so. */
+function dayAt(value: string, later: number): string {
+  const day = new Date(`${value}T00:00:00`)
+  return Number.isNaN(day.getTime()) ? value : new Date(day.setDate(day.getDate() + later) - later).toISOString()
 }
 
 export function Audit() {
-  const [filters, change] = useFilters()
+  const [filters] = useFilters()
   const asked = new URLSearchParams({ limit: '100' })
   for (const key of FILTERS) {
     const value = filters.get(key)
-    if (value) asked.set(key, key === 'until' ? `${value}T23:59:59.999Z` : value)
+    if (value) asked.set(key, key === 'since' ? dayAt(value, 0) : key === 'until' ? dayAt(value, 1) : value)
   }
   const query = usePages<AuditView>(['audit', asked.toString()], `/audit?${asked}`)
   const verify = useMutation({ mutationFn: () => api<Verdict>('GET', '/audit/verify') })
   const verdict = verify.data
-  const date = (key: 'since' | 'until') => (
-    <TextInput
-      type="date"
-      size="sm"
-      className="filter date"
-      label={words[key]}
-      value={filters.get(key) ?? ''}
-      onChange={({ currentTarget }) => change({ [key]: currentTarget.value })}
-    />
-  )
   return (
     <>
       <PageHead title={words.title} note={words.note}>
@@ -141,20 +113,18 @@ export function Audit() {
         ) : null}
         <Refusal error={verify.error} />
       </div>
-      <div className="filter-row">
-        <FilterBar
-          search={words.search}
-          texts={[
-            { key: 'actor', label: words.actor },
-            { key: 'action', label: words.action },
-          ]}
-          choices={[{ key: 'outcome', label: words.outcome, options: words.outcomes }]}
-        />
-        <div className="filters">
-          {date('since')}
-          {date('until')}
-        </div>
-      </div>
+      <FilterBar
+        search={words.search}
+        texts={[
+          { key: 'actor', label: words.actor },
+          { key: 'action', label: words.action },
+        ]}
+        choices={[{ key: 'outcome', label: words.outcome, options: words.outcomes }]}
+        dates={[
+          { key: 'since', label: words.since },
+          { key: 'until', label: words.until },
+        ]}
+      />
       <section className="sheet" aria-label={words.title}>
         <Paged query={query} empty={<Empty title={[...filters.keys()].length === 0 ? words.empty : strings.table.nothing} />}>
           {(rows) => <Table label={words.title} columns={COLUMNS} rows={rows} keyOf={({ seq }) => String(seq)} />}

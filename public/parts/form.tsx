@@ -55,7 +55,11 @@ export function Refusal({ error }: { error: unknown }) {
   if (!error) return null
   const text = error instanceof ApiError && error.code !== 'network' ? strings.codes[error.code] : undefined
   const detail =
-    error instanceof ApiError && text !== undefined ? visible(error.said) : error instanceof Error ? visible(error.message) : ''
+    error instanceof ApiError && text !== undefined
+      ? visible(strings.said(error.said))
+      : error instanceof Error
+        ? visible(error.message)
+        : ''
   return (
     <Alert color="red" variant="light" role="alert" title={text ?? strings.errors.title} className="refusal">
       {detail === '' || detail === text ? null : <bdi>{detail}</bdi>}

@@ -111,6 +111,18 @@ test('a manager sets up a partner, a destination and a rule without a shell, and
     await page.getByText('Delivered', { exact: true }).nth(1).waitFor()
   })
 
+  await t.test('what lies on the disk is counted anew by a click, which says what it found', async (t) => {
+    await writeFile(join(gateway.files, 'customer1/outgoing/by-hand.bin'), Buffer.alloc(2048))
+    await open('/users/customer1')
+    await button('Recount').click()
+    await page.getByText('Counted on the disk: 2 files, 2.0 KiB.').waitFor()
+    await page.locator('.usage').filter({ hasText: '2 files' }).waitFor()
+    await rm(join(gateway.files, 'customer1/outgoing/by-hand.bin'))
+    t.match(await gateway.api('GET', '/audit?action=user.recount'), {
+      items: [{ actor: 'admin', object: 'customer1', detail: { files: 2 } }],
+    })
+  })
+
   await t.test('a changed rule is compared with what really came, before it is saved', async (t) => {
     await open('/rules/customer1-to-hq')
     await page.getByRole('textbox', { name: 'Path pattern', exact: true }).fill('/outgoing/*.csv')

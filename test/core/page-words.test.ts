@@ -9,7 +9,11 @@ import { keys } from '../../public/languages/it/keys.ts'
 import { recorded as italian } from '../../public/languages/it/recorded.ts'
 import { KNOWN, said } from '../../public/languages/it/said.ts'
 import { CONFIG_KEYS } from '../../src/config/keys.ts'
+import { DestinationSpec } from '../../src/core/destination.ts'
 import { ERRORS } from '../../src/core/errors.ts'
+import { RuleSpec } from '../../src/core/rule.ts'
+import { checker } from '../../src/core/schema.ts'
+import { UserSpec } from '../../src/core/user.ts'
 
 const SRC = join(import.meta.dirname, '../../src')
 
@@ -42,10 +46,51 @@ test('what Italian knows to say of our own errors is what the gateway says, with
   const sources = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'))
     .map((name) => readFileSync(join(SRC, name), 'utf8'))
-  const spoken = KNOWN.filter((text) => !sources.some((source) => text.split('{}').every((part) => source.includes(part))))
+  const spoken = KNOWN.filter((text) => !sources.some((source) => text.split(/\{\+?\}/).every((part) => source.includes(part))))
   t.same(spoken, [])
   t.equal(said('There is no user $& {} \u202e.'), 'L’utente $& {} \u202e non esiste.')
   t.equal(said('User a was changed in the meantime. Try again.'), 'L’utente a è stato cambiato nel frattempo. Riprova.')
   t.equal(said('550 What a far server says. There is no user x.'), '550 What a far server says. There is no user x.', 'stays as it came')
-  for (const text of KNOWN) t.not(said(text.replaceAll('{}', 'X')), text.replaceAll('{}', 'X'), text)
+  for (const text of KNOWN) {
+    const spoken = text.replaceAll('{}', 'X').replaceAll('{+}', 'is missing')
+    t.not(said(spoken), spoken, text)
+  }
+})
+
+test('what is wrong with a form is said in Italian, whatever field of a user, destination or rule it is', async (t) => {
+  const described = (schema: unknown): string[] =>
+    schema === null || typeof schema !== 'object'
+      ? []
+      : Object.entries(schema).flatMap(([key, value]) => (key === 'description' && typeof value === 'string' ? [value] : described(value)))
+  const forms = { UserSpec, DestinationSpec, RuleSpec }
+  for (const [name, spec] of Object.entries(forms))
+    t.same(
+      described(spec).filter((text) => said(text) === text),
+      [],
+      name,
+    )
+
+  const user = checker(UserSpec)
+  const wrong = (fields: object): string => {
+    try {
+      user.parse({ username: 'u', ...fields }, 'body')
+      return ''
+    } catch (error) {
+      return said((error as Error).message)
+    }
+  }
+  t.equal(wrong({ quota: { bytes: 'much' } }), 'quota.bytes: byte: un numero, o con un’unità (10GiB) (ora è "much")')
+  t.equal(wrong({ limits: { sessions: 'many' } }), 'limits.sessions: un numero da 1 a ∞ (ora è "many")')
+  t.equal(wrong({ partner: 'x'.repeat(201) }).slice(0, 50), 'partner: deve avere al massimo 200 caratteri (ora ')
+  t.equal(wrong({ protocols: ['smtp'] }), 'protocols.0: ammessi: sftp, ftp (ora è "smtp")')
+  t.match(wrong({ nonsense: 1 }), /^nonsense: chiave sconosciuta; qui si conoscono: username, /)
+  t.equal(
+    said('destination hq: host_keys: insecure accepts any key, so it stands alone'),
+    'destinazione hq: host_keys: insecure accetta qualunque chiave, perciò sta da solo',
+  )
+  t.equal(
+    said('user joe: what a far server says (it is so)'),
+    'user joe: what a far server says (it is so)',
+    'half of it would be worse than none',
+  )
 })

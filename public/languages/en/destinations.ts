@@ -102,7 +102,7 @@ export const destinations = {
     running: 'Running',
     retrying: 'Retrying',
     dead: 'Dead',
-    oldest: 'Oldest waits since',
+    oldest: 'Oldest since',
     lastError: 'Last error',
     noError: 'none',
     breaker: {

@@ -1,5 +1,6 @@
 // Every word the page says, in English, one file per area. This is the model: another language is a folder of this shape.
 // Must not hold words itself.
+import { facts } from './facts.ts'
 import { keys } from './keys.ts'
 import { manage } from './manage.ts'
 import { movements } from './movements.ts'
@@ -13,6 +14,7 @@ export const en = {
   ...movements,
   ...manage,
   ...recorded,
+  ...facts,
   ...keys,
 }
 

@@ -125,6 +125,7 @@ export const movements = {
   deliveryList: {
     note: 'What rules owe to destinations, newest first.',
     state: 'State',
+    all: 'All',
     deadLetters: 'Dead letters',
     search: 'File name or path',
     destination: 'Destination',

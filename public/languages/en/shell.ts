@@ -61,6 +61,7 @@ export const shell = {
     title: 'Sign in',
     username: 'Username',
     password: 'Password',
+    show: 'Show what is typed',
     submit: 'Sign in',
     hint: 'The first start prints the password of the user admin once to the terminal.',
     failed: 'Username or password is wrong.',

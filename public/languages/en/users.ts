@@ -111,6 +111,10 @@ export const users = {
     files: (n: number, said: string) => (n === 1 ? '1 file' : `${said} files`),
     filesOf: (n: string, most: string) => `${n} of ${most} files`,
     of: (used: string, most: string) => `${used} of ${most}`,
+    recount: 'Recount',
+    recountHint: 'Counts on the disk what counts for the quota, as after files were moved by hand. No file is touched.',
+    recounted: (files: number, said: string, bytes: string) =>
+      files === 1 ? `Counted on the disk: 1 file, ${bytes}.` : `Counted on the disk: ${said} files, ${bytes}.`,
     created: 'Created',
     danger: 'Take away',
     dangerNote: 'Disabling keeps everything. A deleted user can be restored for 30 minutes; deleted files are gone.',

@@ -104,7 +104,7 @@ export const destinations = {
     running: 'In corso',
     retrying: 'Da ritentare',
     dead: 'Fallite',
-    oldest: 'La più vecchia attende da',
+    oldest: 'La più vecchia da',
     lastError: 'Ultimo errore',
     noError: 'nessuno',
     breaker: {

@@ -1,6 +1,7 @@
 // Ogni parola della pagina, in italiano: la stessa forma dell'inglese, un file per area.
 // Must not hold words itself.
 import type { Strings } from '../en/index.ts'
+import { facts } from './facts.ts'
 import { keys } from './keys.ts'
 import { manage } from './manage.ts'
 import { movements } from './movements.ts'
@@ -14,5 +15,6 @@ export const it: Strings = {
   ...movements,
   ...manage,
   ...recorded,
+  ...facts,
   ...keys,
 }

@@ -128,6 +128,7 @@ export const movements = {
   deliveryList: {
     note: 'Ciò che le regole devono alle destinazioni, dal più recente.',
     state: 'Stato',
+    all: 'Tutte',
     deadLetters: 'Fallite',
     search: 'Nome o percorso del file',
     destination: 'Destinazione',

@@ -58,6 +58,7 @@ export const shell = {
     title: 'Accedi',
     username: 'Nome utente',
     password: 'Password',
+    show: 'Mostra ciò che si scrive',
     submit: 'Accedi',
     hint: "Il primo avvio stampa una volta nel terminale la password dell'utente admin.",
     failed: 'Nome utente o password errati.',

@@ -17,7 +17,7 @@ import { strings } from '../../strings.ts'
 import { EMPTY_USER, toDraft, toPatch, toSpec } from './draft.ts'
 import { Removal } from './removal.tsx'
 import { Sheet } from './sheet.tsx'
-import { Usage } from './usage.tsx'
+import { Recount, Usage } from './usage.tsx'
 import { UserForm } from './user-form.tsx'
 
 const words = strings.users
@@ -88,7 +88,7 @@ function Account({ user, me }: { user: UserView; me: PageProps['me'] }) {
   })
   return (
     <div className="form">
-      <Facts user={user} />
+      <Facts user={user} mayAct={may(me, 'operator')} />
       <UserForm
         draft={draft}
         set={set}
@@ -104,7 +104,7 @@ function Account({ user, me }: { user: UserView; me: PageProps['me'] }) {
   )
 }
 
-function Facts({ user }: { user: UserView }) {
+function Facts({ user, mayAct }: { user: UserView; mayAct: boolean }) {
   const { last_login_from: from } = user
   return (
     <dl className="fact-list">
@@ -131,6 +131,7 @@ function Facts({ user }: { user: UserView }) {
         <dt>{words.usage}</dt>
         <dd>
           <Usage user={user} />
+          {mayAct ? <Recount username={user.username} /> : null}
         </dd>
       </div>
       <div>

@@ -1,8 +1,12 @@
 // What a user's files take, and how much of the quota that is.
 // Must not decide what counts; the gateway does.
+import { Button } from '@mantine/core'
+import { RefreshCw } from 'lucide-react'
 import { parseSize } from '../../../src/core/units.ts'
 import type { UserView } from '../../../src/core/views.ts'
+import { api } from '../../api.ts'
 import { formatCount, formatSize } from '../../format.ts'
+import { useAct } from '../../parts/act.ts'
 import { strings } from '../../strings.ts'
 
 const words = strings.users
@@ -25,5 +29,25 @@ export function Usage({ user: { usage, quota } }: { user: UserView }) {
       )}
       <div className="quiet">{files}</div>
     </div>
+  )
+}
+
+/** Counts what is there anew: for when a number and the disk may differ, as after files were moved by hand. */
+export function Recount({ username }: { username: string }) {
+  const recount = useAct(() => api<{ files: number; bytes: number }>('POST', `/users/${encodeURIComponent(username)}/recount`), {
+    touches: ['users'],
+    done: ({ files, bytes }) => words.recounted(files, formatCount(files), formatSize(bytes)),
+  })
+  return (
+    <Button
+      size="compact-xs"
+      variant="default"
+      title={words.recountHint}
+      leftSection={<RefreshCw size={12} aria-hidden="true" />}
+      loading={recount.isPending}
+      onClick={() => recount.mutate()}
+    >
+      {words.recount}
+    </Button>
   )
 }

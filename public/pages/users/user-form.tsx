@@ -44,7 +44,7 @@ export function UserForm({
         save.run()
       }}
     >
-      <fieldset disabled={readOnly} className="plain">
+      <fieldset disabled={readOnly} className="bare">
         {readOnly ? <p className="quiet">{strings.form.readOnly}</p> : null}
         <Section title={words.identity} note={words.identityNote}>
           {user === null ? (
