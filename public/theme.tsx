@@ -2,6 +2,7 @@
 // Must not hold what only one page needs.
 import { createTheme } from '@mantine/core'
 import type { ComponentProps, MouseEvent } from 'react'
+import { strings } from './strings.ts'
 
 /** The head of a dialog is no banner of the page. */
 const PLAIN_HEADER = { attributes: { header: { role: 'presentation' } } }
@@ -29,8 +30,12 @@ export const theme = createTheme({
   respectReducedMotion: true,
   components: {
     Modal: { defaultProps: { ...PLAIN_HEADER, ...STILL } },
+    // the keyboard goes to the first choice, not to an empty box before it
+    Menu: { defaultProps: { withInitialFocusPlaceholder: false } },
     Drawer: { defaultProps: PLAIN_HEADER },
     Button: { defaultProps: AT_WORK },
     ActionIcon: { defaultProps: AT_WORK },
+    // for the keyboard, too
+    PasswordInput: { defaultProps: { visibilityToggleButtonProps: { tabIndex: 0, 'aria-label': strings.login.show } } },
   },
 })

@@ -63,7 +63,7 @@ function StateTabs({ state, choose }: { state: DeliveryState | undefined; choose
         value={state ?? ''}
         onChange={(next) => choose(next === '' ? null : next)}
         data={[
-          { value: '', label: strings.table.all },
+          { value: '', label: words.all },
           ...TABS.map((one) => {
             const n = count(one)
             const label = one === 'dead' ? words.deadLetters : strings.deliveries.states[one]
@@ -204,7 +204,7 @@ function columnsFor(mayAct: boolean, confirm: (question: Question) => void): rea
     {
       key: 'to',
       label: words.to,
-      width: '24%',
+      width: '21%',
       render: ({ destination, remote_path, receipt, rule }) => (
         <>
           <strong>{destination}</strong> <Word>{receipt?.remote_path ?? remote_path}</Word>
@@ -217,7 +217,7 @@ function columnsFor(mayAct: boolean, confirm: (question: Question) => void): rea
     {
       key: 'state',
       label: words.state,
-      width: '26%',
+      width: '24%',
       render: (delivery) => (
         <>
           <DeliveryBadge {...delivery} />
@@ -243,11 +243,7 @@ function columnsFor(mayAct: boolean, confirm: (question: Question) => void): rea
             key: 'acts',
             label: '',
             width: '12.5rem',
-            render: (delivery: DeliveryView) => (
-              <div className="row-acts">
-                <DeliveryActs delivery={delivery} confirm={confirm} />
-              </div>
-            ),
+            render: (delivery: DeliveryView) => <DeliveryActs delivery={delivery} confirm={confirm} />,
           },
         ]
       : []),

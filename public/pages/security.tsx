@@ -1,6 +1,7 @@
 // Who may use this page, who is shut out, and what the gateway proves itself with: one part under each tab.
 // Must not hold the parts.
 import { Tabs } from '@mantine/core'
+import { useEffect, useRef } from 'react'
 import { may } from '../pages.ts'
 import { PageHead } from '../parts/page-head.tsx'
 import type { PageProps } from '../registry/page.ts'
@@ -21,11 +22,16 @@ const PARTS = Object.keys(words.parts) as Part[]
 
 export function Security({ me, params }: PageProps) {
   const part = PARTS.find((one) => one === params.part) ?? 'bans'
+  const tabs = useRef<HTMLDivElement>(null)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: whenever another part is shown
+  useEffect(() => {
+    tabs.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
+  }, [part])
   return (
     <>
       <PageHead title={words.title} note={words.note} />
       <Tabs value={part} onChange={(to) => go(`/security/${to}`)} keepMounted={false}>
-        <Tabs.List className="tabs-gap">
+        <Tabs.List className="tabs-gap" ref={tabs}>
           {PARTS.filter((one) => one !== 'tokens' || may(me, 'admin')).map((one) => (
             <Tabs.Tab key={one} value={one}>
               {words.parts[one]}

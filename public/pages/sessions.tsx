@@ -61,7 +61,7 @@ export function Sessions({ me }: PageProps) {
     {
       key: 'by',
       label: words.by,
-      width: '20%',
+      width: '18%',
       render: ({ protocol, method, client }) => (
         <>
           <Badge variant="default" radius="sm" tt="uppercase" size="sm">
@@ -79,7 +79,7 @@ export function Sessions({ me }: PageProps) {
     {
       key: 'from',
       label: words.address,
-      width: '16%',
+      width: '15%',
       render: ({ address }) => (
         <span className="copyable">
           <Word>{address}</Word>
@@ -91,7 +91,7 @@ export function Sessions({ me }: PageProps) {
     {
       key: 'moves',
       label: words.moves,
-      width: '34%',
+      width: '30%',
       render: ({ transfers }) => (transfers.length === 0 ? <span className="quiet">{words.idle}</span> : <Moving transfers={transfers} />),
     },
   ]

@@ -57,13 +57,13 @@ const COLUMNS: Column<SettingView>[] = [
   {
     key: 'value',
     label: words.value,
-    width: '28%',
+    width: '24%',
     render: (setting) => (shown(setting) === '' ? <span className="quiet">{words.empty}</span> : <Word>{shown(setting)}</Word>),
   },
   {
     key: 'source',
     label: words.source,
-    width: '26%',
+    width: '22.5rem',
     render: ({ source, file, line, variable, needs_restart }) => (
       <div>
         <State state={source === 'default' ? 'default' : 'running'} label={words.sources[source]} />

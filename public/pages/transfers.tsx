@@ -32,7 +32,7 @@ export function Transfers() {
           { key: 'protocol', label: words.protocol, options: { sftp: 'SFTP', ftp: 'FTP', watch: strings.services.names.watcher } },
           { key: 'within', label: words.within, options: words.spans },
         ]}
-        date={{ key: 'day', label: words.day }}
+        dates={[{ key: 'day', label: words.day }]}
         hidden={[{ key: 'session', label: words.ofSession }]}
       />
       <section className="sheet" aria-label={strings.nav.transfers}>

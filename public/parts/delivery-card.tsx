@@ -27,8 +27,9 @@ export function DeliveryActs({ delivery, confirm }: { delivery: DeliveryView; co
   const name = visible(delivery.path)
   // never sent, whatever is done
   if (delivery.shadow) return null
+  if (!RETRYABLE.has(delivery.state) && !(confirm && CANCELLABLE.has(delivery.state))) return null
   return (
-    <>
+    <span className="row-acts">
       {RETRYABLE.has(delivery.state) ? (
         <Button
           size="compact-xs"
@@ -61,7 +62,7 @@ export function DeliveryActs({ delivery, confirm }: { delivery: DeliveryView; co
           {words.cancel}
         </Button>
       ) : null}
-    </>
+    </span>
   )
 }
 
@@ -119,7 +120,7 @@ export function DeliveryCard({
         {delivery.error && delivery.state !== 'delivered' && !delivery.shadow ? <Trouble error={delivery.error} /> : null}
         {!delivery.shadow && (RETRYABLE.has(delivery.state) || (confirm && CANCELLABLE.has(delivery.state))) ? (
           <div className="facts">
-            <span>{words.tries(delivery.attempts)}</span>
+            {delivery.attempts > 0 ? <span>{words.tries(delivery.attempts)}</span> : null}
             {delivery.state === 'retrying' && delivery.next_at ? (
               <span>
                 {words.next} <Moment at={delivery.next_at} />

@@ -1,14 +1,24 @@
 // A failed load in words, with a way to try again; and notices of acts that worked or did not.
 // Must not show more than the problem's detail.
-import { Alert, Button, Group, Stack } from '@mantine/core'
+import { Alert, Button, Group, Stack, Text } from '@mantine/core'
 import { notifications } from '@mantine/notifications'
+import { ApiError } from '../api.ts'
+import { visible } from '../format.ts'
 import { strings } from '../strings.ts'
 
 export function Failure({ error, retry }: { error: unknown; retry: () => void }) {
+  const words = error instanceof Error ? error.message : strings.errors.load
+  // asked again, it would not be there either
+  if (error instanceof ApiError && error.code === 'resource.not_found')
+    return (
+      <div className="empty" role="alert">
+        <Text fw={600}>{visible(words)}</Text>
+      </div>
+    )
   return (
     <Alert color="red" title={strings.errors.load} variant="light" role="alert">
       <Stack align="start" gap="sm">
-        {error instanceof Error ? error.message : strings.errors.load}
+        {visible(words)}
         <Button size="xs" variant="default" onClick={retry}>
           {strings.errors.again}
         </Button>

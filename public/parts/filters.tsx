@@ -26,14 +26,14 @@ export interface FilterBarProps {
   readonly search?: string
   readonly texts?: readonly Field[]
   readonly choices?: readonly Choice[]
-  readonly date?: Field
+  readonly dates?: readonly Field[]
   /** Filters that a link may set: shown as words, with a way to take them off. */
   readonly hidden?: readonly Field[]
 }
 
-export function FilterBar({ search, texts = NONE, choices = NONE, date, hidden = NONE }: FilterBarProps) {
+export function FilterBar({ search, texts = NONE, choices = NONE, dates = NONE, hidden = NONE }: FilterBarProps) {
   const [present, change] = useFilters()
-  const keys = [...(search === undefined ? [] : ['q']), ...[...texts, ...choices, ...hidden, ...(date ? [date] : [])].map(({ key }) => key)]
+  const keys = [...(search === undefined ? [] : ['q']), ...[...texts, ...choices, ...hidden, ...dates].map(({ key }) => key)]
   const [open, { toggle }] = useDisclosure(false)
   const any = keys.some((key) => present.has(key))
   return (
@@ -55,22 +55,23 @@ export function FilterBar({ search, texts = NONE, choices = NONE, date, hidden =
           className="filter"
           placeholder={strings.table.all}
           clearable
-          clearButtonProps={{ 'aria-label': `${label}: ${strings.table.all}` }}
+          clearButtonProps={{ 'aria-label': `${label}: ${strings.table.all}`, tabIndex: 0 }}
           data={Object.entries(options).map(([value, text]) => ({ value, label: text }))}
           value={present.get(key)}
           onChange={(value) => change({ [key]: value })}
         />
       ))}
-      {date ? (
+      {dates.map(({ key, label }) => (
         <TextInput
+          key={key}
           type="date"
-          label={date.label}
+          label={label}
           size="sm"
           className="filter date"
-          value={present.get(date.key) ?? ''}
-          onChange={(event) => change({ [date.key]: event.currentTarget.value })}
+          value={present.get(key) ?? ''}
+          onChange={(event) => change({ [key]: event.currentTarget.value })}
         />
-      ) : null}
+      ))}
       {hidden.map(({ key, label }) =>
         present.has(key) ? (
           <Button

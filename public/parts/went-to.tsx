@@ -7,12 +7,17 @@ import { strings } from '../strings.ts'
 import { TONE } from './words.tsx'
 
 const words = strings.deliveries
+/** What needs a look comes first; else by name, so that the eye finds the same one in each row. */
+const RANK = { dead: 0, retrying: 1, cancelled: 2, running: 3, pending: 4, delivered: 5 } as const
 const ICON = { delivered: Check, dead: X, cancelled: X, retrying: RotateCw, pending: Clock, running: Clock } as const
+
+const inOrder = (deliveries: TransferView['deliveries']): TransferView['deliveries'] =>
+  deliveries.toSorted((a, b) => RANK[a.state] - RANK[b.state] || a.destination.localeCompare(b.destination))
 
 export function WentTo({ deliveries }: { deliveries: TransferView['deliveries'] }) {
   return (
     <ul className="went-to">
-      {deliveries.map(({ id, destination, state, shadow }) => {
+      {inOrder(deliveries).map(({ id, destination, state, shadow }) => {
         const label = shadow ? words.shadow : words.states[state]
         const Icon = shadow ? Eye : ICON[state]
         return (

@@ -72,9 +72,13 @@ export function Trouble({ error }: { error: ErrorRecord }) {
   const words = strings.codes[error.code] ?? error.message
   // the catalogue's own English adds nothing to its words in another language
   const more = error.message === ERRORS[error.code]?.text ? words : strings.said(error.message)
+  // what a system calls by a short name, said in words before its own
+  const code = /\bE[A-Z]{4,}\b/.exec(error.message)?.[0]
+  const cause = code !== undefined && Object.hasOwn(strings.causes, code) ? ` ${strings.causes[code]}` : ''
   return (
     <p className="trouble">
       {words}
+      {cause}
       {more === words ? null : (
         <span className="said">
           {' '}

@@ -1,8 +1,7 @@
 // The pages of set-up and guarding: no fault that axe-core finds in either scheme, nothing over the edge at 390 px, and Italian words.
 // Must not wait by the clock.
-import type { Page } from 'playwright-core'
 import { test } from 'tap'
-import { launchBrowser, noBrowser, signedIn, wcagFaultsInBoth } from '../support/browser.ts'
+import { keyboardFaults, launchBrowser, layoutFaults, noBrowser, signedIn, wcagFaultsInBoth } from '../support/browser.ts'
 import { startGateway } from '../support/gateway.ts'
 
 const STATE = {
@@ -40,38 +39,32 @@ const PAGES = [
   ['/settings?only=set', 'Settings', 'Impostazioni'],
 ] as const
 
-/** As a link does it, without starting the page anew each time. */
-async function visit(page: Page, path: string, title: string): Promise<void> {
-  await page.evaluate(`history.pushState(null, '', ${JSON.stringify(path)}); dispatchEvent(new Event('fileflow:moved'))`)
-  await page.getByRole('heading', { level: 1, name: title, exact: true }).waitFor()
-  await page.locator('[aria-busy="true"]:visible').first().waitFor({ state: 'detached' })
-}
-
 test('the pages of set-up and guarding are for everybody', { skip: noBrowser }, async (t) => {
   const gateway = await startGateway(t)
   await gateway.apply(STATE)
   const browser = await launchBrowser(t)
 
   await t.test('in English at 1440 px, light and dark', async (t) => {
-    const { page, complaints } = await signedIn(browser, gateway)
+    const { page, visit, complaints } = await signedIn(browser, gateway)
     for (const [path, title] of PAGES) {
-      await visit(page, path, title)
+      await visit(path, title)
       t.same(await wcagFaultsInBoth(page), [], path)
+      t.same(await keyboardFaults(page), [], `${path}: by keyboard`)
     }
     t.same(complaints, [])
     await page.context().close()
   })
 
   await t.test('in Italian at 390 px', async (t) => {
-    const { page, complaints } = await signedIn(browser, gateway, { locale: 'it-IT', viewport: { width: 390, height: 844 } })
+    const { page, visit, complaints } = await signedIn(browser, gateway, { locale: 'it-IT', viewport: { width: 390, height: 844 } })
     for (const [path, , title] of PAGES) {
-      await visit(page, path, title)
+      await visit(path, title)
       t.equal(await page.evaluate('document.documentElement.scrollWidth'), 390, `${path}: nothing runs over the edge`)
-      t.same(await wcagFaultsInBoth(page), [], path)
+      t.same(await layoutFaults(page), [], path)
     }
-    await visit(page, '/users', 'Utenti')
+    await visit('/users', 'Utenti')
     await page.getByText('Müller \\u202eGmbH').waitFor()
-    await visit(page, '/settings', 'Impostazioni')
+    await visit('/settings', 'Impostazioni')
     await page.getByText('la porta SSH; 0 ne sceglie una libera').waitFor()
     t.same(complaints, [])
   })

@@ -42,8 +42,10 @@ export interface AdminPage {
   readonly page: Page
   /** Errors of scripts and of the content security policy so far. */
   readonly complaints: readonly string[]
-  /** Goes to a path of the admin page. */
+  /** Goes to a path of the admin page, which starts anew. */
   open(path: string): Promise<void>
+  /** As a link does it, until the page of that title has read what it shows. */
+  visit(path: string, title: string): Promise<void>
 }
 
 /** A browser window of its own, signed in. Without `as`, as the gateway's first admin. */
@@ -75,15 +77,24 @@ export async function signedIn(
       await page.goto(`${base}${path}`)
       await page.locator('#content h1').waitFor()
     },
+    async visit(path, title) {
+      await page.evaluate(`history.pushState(null, '', ${JSON.stringify(path)}); dispatchEvent(new Event('fileflow:moved'))`)
+      await page.getByRole('heading', { level: 1, name: title, exact: true }).waitFor()
+      await page.locator('[aria-busy="true"]:visible').first().waitFor({ state: 'detached' })
+    },
   }
 }
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
+const ALL = { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] } as const
+
 /** What axe-core finds against WCAG 2.2 AA in what is shown now, or in the part `within` (a selector): a line for each fault. */
-export function wcagFaults(page: Page, within = 'html'): Promise<readonly string[]> {
-  return faultsOf(page, within, { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
-}
+export const wcagFaults = (page: Page, within = 'html'): Promise<readonly string[]> => faultsOf(page, within, ALL)
+
+/** As {@link wcagFaults} without the colours, for what was looked at in its colours at another width. */
+export const layoutFaults = (page: Page): Promise<readonly string[]> =>
+  faultsOf(page, 'html', ALL, { 'color-contrast': { enabled: false } })
 
 /** As {@link wcagFaults}, in the light and the dark: those differ in their colours alone. */
 export async function wcagFaultsInBoth(page: Page, within = 'html'): Promise<readonly string[]> {
@@ -98,11 +109,12 @@ async function faultsOf(
   page: Page,
   within: string,
   runOnly: { readonly type: string; readonly values: readonly string[] },
+  rules: Readonly<Record<string, { readonly enabled: boolean }>> = {},
 ): Promise<readonly string[]> {
   // The page's policy forbids scripts from outside; the debugger's door is not bound by it.
-  await page.evaluate(AXE)
+  if (!(await page.evaluate<boolean>("typeof axe === 'object'"))) await page.evaluate(AXE)
   return page.evaluate(
-    async ([part, runOnly]) => {
+    async ([part, runOnly, rules]) => {
       const { axe } = globalThis as unknown as {
         axe: {
           run(
@@ -111,9 +123,26 @@ async function faultsOf(
           ): Promise<{ violations: { id: string; help: string; nodes: { target: string[]; failureSummary: string }[] }[] }>
         }
       }
-      const { violations } = await axe.run(part, { runOnly })
+      // what is in order is not listed, nor are style sheets fetched once more
+      const { violations } = await axe.run(part, { runOnly, rules, resultTypes: ['violations'], preload: false })
       return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(' ')}: ${node.failureSummary}`))
     },
-    [within, runOnly] as const,
+    [within, runOnly, rules] as const,
   )
+}
+
+const WALK = readFileSync(join(import.meta.dirname, 'keyboard-walk.mjs'), 'utf8')
+
+/**
+ * What somebody without a mouse cannot reach in what is shown now, or reaches without seeing where they are or hearing what it is: a line for each fault.
+ * Walks the page by Tab, from its beginning until it comes round.
+ */
+export async function keyboardFaults(page: Page): Promise<readonly string[]> {
+  await page.evaluate(WALK)
+  const wanted = await page.evaluate<number>('walk.begin()')
+  // the frame around the page may take the focus for a step when it comes round
+  // what comes live meanwhile makes the way longer
+  for (let n = 0; n < wanted * 2 + 10 && !(await page.evaluate<boolean>('walk.round')); n += 10)
+    for (let step = 0; step < 10; step++) await page.keyboard.press('Tab')
+  return page.evaluate<string[]>('walk.end()')
 }

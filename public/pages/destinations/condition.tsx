@@ -7,7 +7,7 @@ import { ERRORS, type ErrorCode } from '../../../src/core/errors.ts'
 import type { DeliveryView, DestinationHealth, DestinationView, Page, StatsView } from '../../../src/core/views.ts'
 import type { ProbeReport } from '../../../src/forwarding/connector.ts'
 import { api } from '../../api.ts'
-import { formatDuration, formatSize } from '../../format.ts'
+import { formatCount, formatDuration, formatSize } from '../../format.ts'
 import { Copy } from '../../parts/copy.tsx'
 import { Refusal } from '../../parts/form.tsx'
 import { Empty, Loaded, Panel } from '../../parts/panel.tsx'
@@ -60,13 +60,13 @@ function Figures({ destination, health }: { destination: DestinationView; health
         </div>
         <div>
           <dt>{words.delivered}</dt>
-          <dd>{health?.delivered ?? 0}</dd>
+          <dd>{formatCount(health?.delivered ?? 0)}</dd>
         </div>
         {counts.map(([key, count]) =>
           count === undefined ? null : (
             <div key={key}>
               <dt>{words[key]}</dt>
-              <dd>{count}</dd>
+              <dd>{formatCount(count)}</dd>
             </div>
           ),
         )}

@@ -42,7 +42,7 @@ export function DestinationForm({
         save.run()
       }}
     >
-      <fieldset disabled={readOnly} className="plain">
+      <fieldset disabled={readOnly} className="bare">
         {readOnly ? <p className="quiet">{strings.form.readOnly}</p> : null}
         <Section title={words.where} note={type === 'local' ? undefined : words.whereNote}>
           {stored === null ? (

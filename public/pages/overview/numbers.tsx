@@ -5,7 +5,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { RotateCw } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { api } from '../../api.ts'
-import { formatAge, formatDuration, formatSize } from '../../format.ts'
+import { formatAge, formatCount, formatDuration, formatSize } from '../../format.ts'
 import { failed, worked } from '../../parts/failure.tsx'
 import { strings } from '../../strings.ts'
 import { useStats } from './figures.ts'
@@ -25,12 +25,12 @@ export function Numbers({ mayAct }: { mayAct: boolean }) {
   const oldest = queue && queue.oldest_pending_ms !== null ? words.oldest(formatAge(queue.oldest_pending_ms)) : ''
   return (
     <dl className="numbers" id="numbers">
-      <Tile label={words.pending} value={queue?.pending} note={oldest} />
-      <Tile label={words.running} value={queue?.running} />
-      <Tile label={words.retrying} value={queue?.retrying} tone={queue && queue.retrying > 0 ? 'warn' : undefined} />
+      <Tile label={words.pending} value={queue && formatCount(queue.pending)} note={oldest} />
+      <Tile label={words.running} value={queue && formatCount(queue.running)} />
+      <Tile label={words.retrying} value={queue && formatCount(queue.retrying)} tone={queue && queue.retrying > 0 ? 'warn' : undefined} />
       <Tile
         label={words.dead}
-        value={queue?.dead}
+        value={queue && formatCount(queue.dead)}
         tone={queue && queue.dead > 0 ? 'bad' : undefined}
         note={
           queue && queue.dead > 0 && mayAct ? (
@@ -49,7 +49,11 @@ export function Numbers({ mayAct }: { mayAct: boolean }) {
           )
         }
       />
-      <Tile label={words.today} value={data?.transfers.completed_today} note={data ? words.open(data.transfers.open) : ''} />
+      <Tile
+        label={words.today}
+        value={data && formatCount(data.transfers.completed_today)}
+        note={data ? words.open(data.transfers.open) : ''}
+      />
       <Tile label={words.disk} value={data && formatSize(data.disk.free)} note={data ? words.of(formatSize(data.disk.total)) : ''} />
       <Tile
         label={words.uptime}

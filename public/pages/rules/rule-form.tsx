@@ -62,7 +62,7 @@ export function RuleForm({
         save.run()
       }}
     >
-      <fieldset disabled={readOnly} className="plain">
+      <fieldset disabled={readOnly} className="bare">
         {readOnly ? <p className="quiet">{strings.form.readOnly}</p> : null}
         <Section title={words.identity}>
           {fresh ? (

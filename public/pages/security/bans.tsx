@@ -33,7 +33,7 @@ export function Bans({ me }: { me: Me }) {
         </span>
       ),
     },
-    { key: 'failures', label: words.failures, width: '9rem', render: ({ failures }) => failures },
+    { key: 'failures', label: words.failures, width: '9rem', align: 'end', render: ({ failures }) => failures },
     { key: 'since', label: words.since, width: '10rem', render: ({ since }) => <Moment at={since} /> },
     { key: 'until', label: words.until, width: '10rem', render: ({ until }) => <Moment at={until} /> },
   ]

@@ -24,7 +24,8 @@ const COLUMNS: Column<AuditView>[] = [
     label: words.by,
     render: ({ object, detail }) => (
       <>
-        <Word>{object.toUpperCase()}</Word> <Named of={strings.recorded.methods} name={text(detail.method)} />
+        <Word>{object.toUpperCase()}</Word>{' '}
+        {detail.method === 'none' ? null : <Named of={strings.recorded.methods} name={text(detail.method)} />}
       </>
     ),
   },

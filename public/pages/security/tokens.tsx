@@ -13,7 +13,7 @@ import { Refusal, Section } from '../../parts/form.tsx'
 import { Empty, Loaded } from '../../parts/panel.tsx'
 import { useSave } from '../../parts/save.ts'
 import { type Column, Table } from '../../parts/table.tsx'
-import { Moment } from '../../parts/words.tsx'
+import { Moment, State } from '../../parts/words.tsx'
 import { strings } from '../../strings.ts'
 import { RoleSelect } from './admins.tsx'
 
@@ -35,7 +35,21 @@ export function Tokens({ me }: { me: Me }) {
     { key: 'name', label: words.name, render: ({ name }) => <strong>{name}</strong> },
     { key: 'role', label: words.role, render: ({ role }) => strings.account.role[role] },
     { key: 'created', label: words.created, width: '10rem', render: ({ created_at }) => <Moment at={created_at} /> },
-    { key: 'expires', label: words.expires, width: '10rem', render: ({ expires_at }) => <Moment at={expires_at} /> },
+    {
+      key: 'expires',
+      label: words.expires,
+      width: '10rem',
+      render: ({ expires_at }) => (
+        <>
+          <Moment at={expires_at} />
+          {expires_at !== null && Date.parse(expires_at) < Date.now() ? (
+            <div>
+              <State state="suspect" label={strings.users.expired} />
+            </div>
+          ) : null}
+        </>
+      ),
+    },
     { key: 'used', label: words.lastUsed, width: '10rem', render: ({ last_used_at }) => <Moment at={last_used_at} /> },
     {
       key: 'revoke',
