@@ -6,6 +6,7 @@ import { FileFlowError } from '../core/errors.ts'
 import type { Obligations, TransferLedger } from '../core/transfer.ts'
 import type { VirtualPath } from '../core/virtual-path.ts'
 import { type Access, REQUIRED } from './access.ts'
+import { entryAt } from './attributes.ts'
 import { type Arrivals, Beginnings, takenRecord } from './beginnings.ts'
 import { DigestDesk, digestOf } from './digest.ts'
 import { OpenDownload } from './download.ts'
@@ -13,6 +14,7 @@ import { fromErrno, translated } from './file-io.ts'
 import { FolderSync } from './folder-sync.ts'
 import type { Hasher } from './hasher.ts'
 import type { Place } from './jail.ts'
+import { JoinedUpload } from './joined-upload.ts'
 import { keptPartials, MOST_PARTIALS } from './kept-partials.ts'
 import { PartialOverlay } from './partials.ts'
 import { openPlain } from './plain-file.ts'
@@ -38,6 +40,10 @@ export class SessionTransfers {
   readonly partials: PartialOverlay
   readonly #options: TransfersOptions
   readonly #uploads = new Set<StagedUpload>()
+  /** By name: what one more handle may go on with. */
+  readonly #joined = new Map<VirtualPath, JoinedUpload>()
+  /** By name: what is being begun to be gone on with. */
+  readonly #beginning = new Map<VirtualPath, Promise<void>>()
   readonly #downloads = new Set<OpenDownload>()
   readonly #upRate: RateLimiter
   readonly #downRate: RateLimiter
@@ -132,9 +138,53 @@ export class SessionTransfers {
   }
 
   async beginUpload(path: VirtualPath, options: UploadOptions): Promise<Upload> {
-    const { access, vaults } = this.#options
+    const { access } = this.#options
     // O_EXCL does not follow a link, not even one that leads nowhere
     using place = access.reach(path, REQUIRED.upload, options.mode !== 'create')
+    if (options.mode !== 'resume' || options.truncateTo !== undefined) return await this.#first(place, options)
+    // of several that are asked for at once, all but one join
+    for (let first = this.#beginning.get(place.path); first; first = this.#beginning.get(place.path)) await first
+    const going = this.#joined.get(place.path)
+    if (going?.going) {
+      access.need(REQUIRED.resume, place.path)
+      return going.handle()
+    }
+    const first = this.#first(place, options)
+    const begun = first.then(
+      () => {},
+      () => {},
+    )
+    this.#beginning.set(place.path, begun)
+    try {
+      return await first
+    } finally {
+      this.#beginning.delete(place.path)
+    }
+  }
+
+  async #first(place: Place, options: UploadOptions): Promise<Upload> {
+    const { path } = place
+    const joined: JoinedUpload = new JoinedUpload(await this.#stage(place, options), {
+      again: async () => {
+        using again = this.#options.access.reach(path, REQUIRED.upload, false)
+        return await this.#stage(again, { mode: 'resume', mustExist: true })
+      },
+      stat: () => {
+        using now = this.#options.access.reach(path, REQUIRED.upload, false)
+        const found = translated(() => now.lstat())
+        if (!found) throw new FileFlowError('path.not_found')
+        return entryAt(path, found)
+      },
+      gone: () => {
+        if (this.#joined.get(path) === joined) this.#joined.delete(path)
+      },
+    })
+    this.#joined.set(path, joined)
+    return joined.handle()
+  }
+
+  async #stage(place: Place, options: UploadOptions): Promise<StagedUpload> {
+    const { access, vaults } = this.#options
     if (options.mode === 'resume') await this.endHanging(place)
     // a lock that another handle of the session holds
     if (options.mode === 'create' && this.partials.openAt(place.path)) throw new FileFlowError('path.exists')

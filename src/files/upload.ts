@@ -33,6 +33,8 @@ export class StagedUpload implements Upload {
   #attributes: Attributes = {}
   #busy: Promise<unknown> = Promise.resolve()
   #failure: FileFlowError | undefined
+  /** One after the other: each begins where the one before ended. */
+  #appending: Promise<void> = Promise.resolve()
   /** Length without a hole: what a client may go on from. */
   #whole: number
   /** Changes of the content that were begun, and those of them that have not ended. */
@@ -65,6 +67,11 @@ export class StagedUpload implements Upload {
     return this.#size
   }
 
+  /** It may still be written. */
+  get going(): boolean {
+    return this.#state === 'open'
+  }
+
   /** Where its content is until it is published. */
   get staging(): string {
     return this.#file.staging
@@ -78,6 +85,12 @@ export class StagedUpload implements Upload {
     let total = 0
     for (const chunk of chunks) total += chunk.length
     await this.#store(total, at, () => writevAt(this.#file.fd, chunks, at), chunks)
+  }
+
+  append(chunks: readonly Uint8Array[]): Promise<void> {
+    const appended = this.#appending.then(() => this.writev(chunks, this.#size))
+    this.#appending = appended.catch(() => {})
+    return appended
   }
 
   async #store(length: number, at: number, write: () => Promise<void>, chunks: readonly Uint8Array[]): Promise<void> {

@@ -28,7 +28,7 @@ export interface FileEntry {
 export interface UploadOptions {
   /**
    * `replace`: a new file takes the name at commit (STOR, O_TRUNC).
-   * `resume`: goes on from the user's partial (an upload to that name that hangs in another session of the user is ended first), or else from a copy of the published file (REST+STOR, O_WRONLY without O_TRUNC, `reput`).
+   * `resume`: joins the upload that this session has going on under that name, as one more handle of it (each that ends publishes what is there by then); or goes on from the user's partial (an upload to that name that hangs in another session of the user is ended first), or else from a copy of the published file (REST+STOR, O_WRONLY without O_TRUNC, `reput`).
    * `create`: as replace, but the name must be free (O_EXCL).
    */
   readonly mode: 'replace' | 'resume' | 'create'
@@ -75,6 +75,8 @@ export interface Upload {
   write(chunk: Uint8Array, at: number): Promise<void>
   /** As {@link write} for adjoining buffers: one system call. */
   writev(chunks: readonly Uint8Array[], at: number): Promise<void>
+  /** As {@link writev}, behind all that was written so far: what several append at once stays apart. */
+  append(chunks: readonly Uint8Array[]): Promise<void>
   /** Bytes read into `into` from `at`; 0 is the end. For handles opened for reading too. */
   read(into: Uint8Array, at: number): Promise<number>
   /** Of the staged content as it is once every write before it has ended; needs `download`, as reading does. @throws `limit.rate` */

@@ -251,6 +251,44 @@ test('two handles of one session on one name are two uploads; EXCL is refused wh
   t.equal(readFileSync(join(home, 'f'), 'utf8'), 'from the second, and more')
 })
 
+test('a handle that is opened without TRUNC while another one writes goes on with the same file, over each channel: every CLOSE publishes what is there, no write is lost', async (t) => {
+  const { home, login, uploads } = await open(t)
+  const client = await login()
+  const [raw, other] = [await RawSftp.open(client), await RawSftp.open(client)]
+  const write = async (on: RawSftp, handle: Buffer, at: number, text: string) =>
+    t.equal(statusOf(await on.ask(6, handle, u64(at), str(text))), 0)
+  const [one, content] = [await raw.file('/f', READ | WRITE | CREAT | TRUNC), () => readFileSync(join(home, 'f'), 'utf8')]
+  await write(raw, one, 0, 'first')
+  const two = await other.file('/f', WRITE)
+  await write(other, two, 5, ' second')
+  t.equal((await raw.ask(5, one, u64(0), u32(100))).body.subarray(4).toString(), 'first second')
+  t.notOk(existsSync(join(home, 'f')))
+  t.equal(statusOf(await other.ask(4, two)), 0)
+  t.equal(content(), 'first second', 'what was acknowledged is there')
+  await write(raw, one, 12, ' third')
+  t.equal(content(), 'first second')
+  t.equal(statusOf(await raw.ask(4, one)), 0)
+  t.equal(content(), 'first second third')
+  const appending = await Promise.all([raw, other].map((on) => on.file('/log', WRITE | CREAT | APPEND)))
+  for (let line = 0; line < 50; line++)
+    await Promise.all([raw, other].map((on, n) => write(on, appending[n]!, 0, `${`line ${line} of ${n} `.repeat(200)}\n`)))
+  other.channel.close()
+  await other.closed
+  t.equal(statusOf(await raw.ask(4, appending[0]!)), 0)
+  const lines = readFileSync(join(home, 'log'), 'utf8').split('\n')
+  for (const n of [0, 1]) t.equal(lines.filter((line) => /^(line \d+ of \d )+$/.test(line) && line.includes(` of ${n} `)).length, 50)
+  for (const [path, count] of [
+    ['/f', 2],
+    ['/log', 1],
+  ] as const)
+    t.match(
+      await uploads(path),
+      Array.from({ length: count }, () => ({ state: 'completed' })),
+      path,
+    )
+  t.same(readdirSync(join(gateway.folder, 'data', 'staging')), [])
+})
+
 test('a quota is the size of the disk that a client sees, and holds for what the journal has not told yet', async (t) => {
   const { limited, session } = await open(t)
   const raw = await session(limited)

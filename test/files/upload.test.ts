@@ -441,6 +441,74 @@ test('a name that an upload of the session holds is read as far as it came, and 
   t.equal(d.read('a'), 'half')
 })
 
+test('what a session writes to one file by several handles is one file: each that ends publishes all that is there, and none loses what another wrote', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  const resume = () => session.beginUpload(v('/a'), { mode: 'resume' })
+  const text = async (from: { read(into: Uint8Array, at: number): Promise<number> }): Promise<string> => {
+    const into = Buffer.alloc(100)
+    return into.toString('utf8', 0, await from.read(into, 0))
+  }
+  const a = await session.beginUpload(v('/a'), { mode: 'replace' })
+  await a.write(Buffer.from('aaaa'), 0)
+  const b = await resume()
+  t.equal(b.size, 4)
+  await b.write(Buffer.from('bbbb'), 4)
+  t.equal(await text(a), 'aaaabbbb')
+  await b.commit(SURE)
+  t.equal(d.read('a'), 'aaaabbbb')
+  const inode = fs.statSync(join(d.home, 'a')).ino
+  t.equal((await a.stat()).size, 8)
+  await a.write(Buffer.from('cc'), 0)
+  t.equal(d.read('a'), 'aaaabbbb', 'what is published stays as it is')
+  await a.commit(SURE)
+  t.equal(d.read('a'), 'ccaabbbb')
+  t.not(fs.statSync(join(d.home, 'a')).ino, inode)
+  t.not(await outcome(b.write(Buffer.from('x'), 0)), 'ok', 'an ended handle is over')
+
+  const [c, e, f] = [await resume(), await resume(), await resume()]
+  await c.write(Buffer.from('dd'), 2)
+  const before = d.ledger.committed.length
+  await e.commit(SURE)
+  t.equal(d.read('a'), 'ccddbbbb')
+  for (const one of [f, c]) await one.commit(SURE)
+  t.equal(d.ledger.committed.length, before + 1, 'what is published already is not published again')
+
+  const appending = await Promise.all([1, 2, 3].map(() => session.beginUpload(v('/log'), { mode: 'resume' })))
+  const piece = (n: number): Buffer => Buffer.alloc(300_000, `${n}`)
+  await Promise.all(appending.flatMap((one, n) => [one.append([piece(n)]), one.append([piece(n), piece(n)])]))
+  for (const one of appending) await one.commit(SURE)
+  const log = d.read('log')
+  t.equal(log.length, 2_700_000)
+  t.same(
+    [0, 1, 2].map((n) => log.split(`${n}`).length - 1),
+    [900_000, 900_000, 900_000],
+  )
+
+  const [k, l] = [await session.beginUpload(v('/two'), { mode: 'replace' }), await session.beginUpload(v('/two'), { mode: 'resume' })]
+  await l.write(Buffer.from('from l'), 0)
+  d.ledger.meanwhile.commitUpload = () => {
+    throw new Error('not taken')
+  }
+  t.same(await Promise.all([k, l].map((one) => outcome(one.commit(SURE)))), ['storage.failed', 'storage.failed'], 'both or neither')
+  d.ledger.meanwhile = {}
+  t.notOk(d.has('two'))
+  await session.remove(v('/two'))
+
+  const [g, h] = [await session.beginUpload(v('/cut'), { mode: 'replace' }), await session.beginUpload(v('/cut'), { mode: 'resume' })]
+  await g.write(Buffer.from('from g'), 0)
+  await g.abort(new Error('its channel was closed'))
+  await h.write(Buffer.from(', from h'), 6)
+  await h.commit(SURE)
+  t.equal(d.read('cut'), 'from g, from h', 'one that is aborted takes nothing from the other')
+  const [i, j] = [await session.beginUpload(v('/gone'), { mode: 'replace' }), await session.beginUpload(v('/gone'), { mode: 'resume' })]
+  await i.write(Buffer.from('half'), 0)
+  for (const one of [i, j]) await one.abort(new Error('cut'))
+  t.notOk(d.has('gone'))
+  t.equal((await session.stat(v('/gone'))).size, 3, 'of all that were cut the partial is kept')
+  t.same(d.kept('staging'), [])
+})
+
 test('setting the size of a partial leaves it a partial; that of a running upload is that upload’s', async (t) => {
   const d = disk(t)
   const session = d.session()

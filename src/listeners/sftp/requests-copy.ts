@@ -42,7 +42,8 @@ export async function copyData(channel: SftpChannel, request: Request): Promise<
       return channel.status(request, SFTP_STATUS.EOF, 'End of file')
     }
     try {
-      await file.upload.write(piece.subarray(0, got), file.append ? file.upload.size : to + done)
+      if (file.append) await file.upload.append([piece.subarray(0, got)])
+      else await file.upload.write(piece.subarray(0, got), to + done)
     } catch (error) {
       file.failure = error
       throw error

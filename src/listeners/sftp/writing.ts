@@ -13,9 +13,10 @@ export async function writeData(channel: SftpChannel, requests: readonly Request
     for (const piece of data) pieces.push(piece)
     bytes += length
   }
-  const at = file.append ? file.upload.size : requests[0]!.offset
+  const at = requests[0]!.offset
   try {
-    if (pieces.length === 1) await file.upload.write(pieces[0]!, at)
+    if (file.append) await file.upload.append(pieces)
+    else if (pieces.length === 1) await file.upload.write(pieces[0]!, at)
     else if (pieces.length > 1) await file.upload.writev(pieces, at)
   } catch (error) {
     file.failure = error

@@ -103,6 +103,7 @@ export function fakeFiles(
         await handle.writev([...chunks], at)
         size = Math.max(size, at + bytes)
       },
+      append: (chunks) => upload.writev(chunks, upload.size),
       read: async (into, at) => (await handle.read(into, 0, into.length, at)).bytesRead,
       digest: (algorithm, options = {}) => digestOf(handle.fd, size, algorithm, options, open),
       truncate: (length) => handle.truncate(length),

@@ -157,6 +157,7 @@ export class FakeFiles implements VirtualFilesystem {
         const { bytesWritten } = await file.writev([...chunks], at)
         size = Math.max(size, at + bytesWritten)
       },
+      append: (chunks) => upload.writev(chunks, upload.size),
       read: async (into, at) => (await file.read(into, 0, into.length, at)).bytesRead,
       digest: (algorithm, options = {}) => digestOf(file.fd, size, algorithm, options, alive),
       truncate: async (to) => {

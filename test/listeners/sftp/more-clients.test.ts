@@ -95,6 +95,7 @@ test('sshfs mounts the folder: files are copied, edited in place, appended and r
       'head -c 3000000 /dev/urandom > big; cp big copy; cmp big copy',
       "printf 'first line\\nsecond line\\n' > text; sed -i 's/second/2nd/' text; printf 'third\\n' >> text",
       "printf 'X' | dd of=text bs=1 seek=0 conv=notrunc status=none",
+      "printf '2nd handle\\n' 3> both >> both; exec 3> more; printf 'one ' >&3; printf 'two ' >> more; cat more > seen; printf 'three' >> more; exec 3>&-",
       'mkdir -p a/b; mv text a/b/moved; truncate -s 1000 copy; ln -s big link; chmod 600 copy',
     ]
     const ran = await run('sh', ['-c', script.join('\n')])
@@ -104,6 +105,12 @@ test('sshfs mounts the folder: files are copied, edited in place, appended and r
   }
   t.equal(readFileSync(join(home, 'a/b/moved'), 'utf8'), 'Xirst line\n2nd line\nthird\n')
   t.equal(statSync(join(home, 'copy')).size, 1000)
+  for (const [name, content] of [
+    ['both', '2nd handle\n'],
+    ['more', 'one two three'],
+    ['seen', 'one two '],
+  ] as const)
+    t.equal(readFileSync(join(home, name), 'utf8'), content, name)
   t.ok(
     readFileSync(join(home, 'big'))
       .subarray(0, 1000)
