@@ -45,6 +45,12 @@ export interface GatekeeperOptions {
   ) => void
 }
 
+const TOO_MANY = {
+  inAll: 'Too many sessions on this server.',
+  ofAddress: 'Too many sessions from this address.',
+  ofUser: 'Too many sessions of this user.',
+} as const
+
 /** The gatekeeper as one worker sees it; `owner` is that worker. */
 export function createGatekeeper(
   options: GatekeeperOptions,
@@ -102,7 +108,7 @@ export function createGatekeeper(
       const { max_sessions, max_sessions_per_ip } = limits()
       const full = live.count() + arrivals.count() >= max_sessions
       if (full || live.countFrom(peer.address) + arrivals.countFrom(peer.address) >= max_sessions_per_ip)
-        return turnAway(peer, { reason: 'too many sessions', until: null })
+        return turnAway(peer, { reason: 'too many sessions', until: null, text: full ? TOO_MANY.inAll : TOO_MANY.ofAddress })
       waiting.enter(peer)
       return { allowed: true }
     },
@@ -121,9 +127,15 @@ export function createGatekeeper(
         throw new FileFlowError('auth.failed')
       const { max_sessions, max_sessions_per_user, max_sessions_per_ip } = limits()
       const most = Math.min(max_sessions_per_user, standing.limits.sessions ?? Number.POSITIVE_INFINITY)
-      if (live.count() >= max_sessions || live.countFrom(peer.address) >= max_sessions_per_ip || live.countOfUser(username) >= most) {
+      const full =
+        live.count() >= max_sessions
+          ? TOO_MANY.inAll
+          : live.countFrom(peer.address) >= max_sessions_per_ip
+            ? TOO_MANY.ofAddress
+            : live.countOfUser(username) >= most && TOO_MANY.ofUser
+      if (full) {
         await recordRefused({ peer, username, reason: 'too many sessions', method })
-        throw new FileFlowError('limit.sessions')
+        throw new FileFlowError('limit.sessions', full)
       }
       const at = clock.now()
       const id = newId(at)

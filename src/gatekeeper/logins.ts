@@ -10,16 +10,18 @@ import type { GatekeeperOptions } from './control-side.ts'
 import type { Admission, Gatekeeper, LoginAttempt } from './messages.ts'
 import type { WaitingRoom } from './waiting-room.ts'
 
-const refused = (code: 'auth.banned' | 'limit.sessions' | 'auth.tls_required'): Admission => ({
+const refused = (code: 'auth.banned' | 'limit.sessions' | 'auth.tls_required', message: string = ERRORS[code].text): Admission => ({
   allowed: false,
   code,
-  message: ERRORS[code].text,
+  message,
 })
 
 /** Why somebody is not even asked for a credential; ms. */
 interface TurnedAway {
   readonly reason: 'denied' | 'banned' | 'too many sessions' | 'too many connections'
   readonly until: number | null
+  /** What the client hears, when the usual words say too little. */
+  readonly text?: string
 }
 
 interface RefusedLogin {
@@ -49,10 +51,10 @@ export function createLogins(
     waiting.tried(refused.peer, () => {
       record(refused).catch(failed)
     })
-  const turnAway = ({ protocol, address }: Peer, { reason, until }: TurnedAway, username?: string): Admission => {
+  const turnAway = ({ protocol, address }: Peer, { reason, until, text }: TurnedAway, username?: string): Admission => {
     const actor = username === undefined ? NOBODY : actorOf(username)
     refusals.note({ action: 'login', actor, address, object: protocol, detail: { reason } }, ONE, until)
-    return refused(reason === 'denied' || reason === 'banned' ? 'auth.banned' : 'limit.sessions')
+    return refused(reason === 'denied' || reason === 'banned' ? 'auth.banned' : 'limit.sessions', text)
   }
 
   return {

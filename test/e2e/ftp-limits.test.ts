@@ -100,7 +100,7 @@ test('at a limit a client hears 421 and why, per user, per address and in all; w
   const clients = [await login(), await login()]
   const third = await RawClient.open(gateway.ports.ftp)
   await third.ask('USER partner')
-  t.match(await third.ask(`PASS ${PASSWORD}`), /^421 Too many sessions/, 'the user has two')
+  t.match(await third.ask(`PASS ${PASSWORD}`), /^421 Too many sessions of this user/, 'the user has two')
   await third.closed()
   const greeted = async (localAddress = '127.0.0.1') => {
     const socket = connect({ port: gateway.ports.ftp, host: '127.0.0.1', localAddress })
@@ -113,10 +113,10 @@ test('at a limit a client hears 421 and why, per user, per address and in all; w
     const { socket, text } = await greeted()
     return text.startsWith('220') && socket
   })
-  t.match((await greeted()).text, /^421 Too many sessions/, 'the address has three')
+  t.match((await greeted()).text, /^421 Too many sessions from this address/, 'the address has three')
   const other = await greeted('127.0.0.2')
   t.match(other.text, /^220 /, 'another has none')
-  t.match((await greeted('127.0.0.3')).text, /^421 Too many sessions/, 'there are four in all')
+  t.match((await greeted('127.0.0.3')).text, /^421 Too many sessions on this server/, 'there are four in all')
   for (const { socket } of [...clients, { socket: last }, other]) socket.destroy()
   const room = (who: () => Promise<RawClient>) =>
     until('there is room again', async () => {
@@ -126,7 +126,7 @@ test('at a limit a client hears 421 and why, per user, per address and in all; w
   const only = await room(single.login)
   const second = await RawClient.open(gateway.ports.ftp)
   await second.ask('USER single')
-  t.match(await second.ask(`PASS ${PASSWORD}`), /^421 Too many sessions/, 'this user may have one')
+  t.match(await second.ask(`PASS ${PASSWORD}`), /^421 Too many sessions of this user/, 'this user may have one')
   await second.closed()
   only.socket.destroy()
   for (let n = 0; n < 10; n++) {

@@ -400,16 +400,22 @@ test('the numbers of sessions are bounded in all, for a user and for an address'
   await users.create(ADMIN, { username: 'w' })
   const door = worker()
   const from = (address: string): Peer => ({ ...PEER, address })
-  const full = { code: 'limit.sessions' }
+  const code = 'limit.sessions'
+  const full = { code, message: 'Too many sessions of this user.' }
   const { id } = await door.openSession('u', PEER, '', '')
   await door.openSession('u', PEER, '', '')
   await t.rejects(door.openSession('u', PEER, '', ''), full, 'of the user')
   await door.openSession('v', PEER, '', '')
   await t.rejects(door.openSession('v', from('203.0.113.8'), '', ''), full, 'of the user by its own limit')
-  t.match(await door.admit(PEER), { allowed: false, code: 'limit.sessions' }, 'of the address')
+  t.match(await door.admit(PEER), { allowed: false, code, message: 'Too many sessions from this address.' }, 'of the address')
+  await t.rejects(
+    door.openSession('w', PEER, '', ''),
+    { code, message: 'Too many sessions from this address.' },
+    'also if it was let in before',
+  )
   t.match(await door.admit(from('203.0.113.8')), { allowed: true })
   await door.openSession('w', from('203.0.113.8'), '', '')
-  t.match(await door.admit(from('203.0.113.9')), { allowed: false, code: 'limit.sessions' }, 'in all')
+  t.match(await door.admit(from('203.0.113.9')), { allowed: false, code, message: 'Too many sessions on this server.' }, 'in all')
   door.closeSession(id, '')
   t.match(await door.admit(from('203.0.113.9')), { allowed: true }, 'a place that becomes free is free')
 })

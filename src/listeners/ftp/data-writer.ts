@@ -34,10 +34,10 @@ export class DataWriter {
     })
   }
 
-  /** Sends the end; resolves when the kernel has all of it. The socket goes once the client has read it, or after a while. */
+  /** Sends the end; resolves when the kernel has all of it. The socket goes once the client has read it, or after a while. @throws as {@link write} */
   async finish(): Promise<void> {
     const socket = this.#socket
-    socket.setTimeout(0)
+    this.#writing = true
     await new Promise<void>((resolve, reject) => {
       const lost = () => reject(new FileFlowError('transfer.aborted', 'The client closed the data connection.'))
       socket.once('close', lost)
@@ -47,6 +47,8 @@ export class DataWriter {
       })
       if (socket.destroyed) lost()
     })
+    this.#writing = false
+    socket.setTimeout(0)
     const linger = setTimeout(() => socket.destroy(), LINGER_MS)
     linger.unref()
     socket.once('close', () => clearTimeout(linger))

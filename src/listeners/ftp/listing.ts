@@ -135,4 +135,5 @@ export async function sendLines(connection: FtpConnection, transfer: RunningTran
   }
   await flush()
   await writer.finish()
+  if (transfer.signal.aborted) throw transfer.signal.reason
 }

@@ -28,6 +28,7 @@ export async function sendDownload(connection: FtpConnection, transfer: RunningT
     transfer.watchStall(socket, connection.gateway.config.limits.transfer_stall_timeout, () => writer.busy)
     await pump(connection, transfer, download, writer, offset, end)
     await writer.finish()
+    if (transfer.signal.aborted) throw transfer.signal.reason
     await download.end(transfer.bytes)
   } catch (error) {
     const why = transfer.reason(error)

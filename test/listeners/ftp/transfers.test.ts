@@ -1,10 +1,13 @@
 // What is kept and what is not of files that come and go, looked at on disk.
 // Must not trust a reply alone.
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
+import { DataWriter } from '../../../src/listeners/ftp/data-writer.ts'
+import { RunningTransfer } from '../../../src/listeners/ftp/transfer.ts'
 import { RawClient, received, startFtp, until } from './support.ts'
 
 test('an acknowledged upload is whole under its name, and its commit was over before 226', async (t) => {
@@ -276,6 +279,22 @@ test('a download that nobody reads ends with 426', async (t) => {
   data.pause()
   await client.ask('RETR f')
   t.match(await client.reply(), /^426 /)
+})
+
+test('the end of a download that nobody reads is waited for no longer than its bytes are', async (t) => {
+  const server = createServer((socket) => socket.on('error', () => undefined).pause()).listen(0, '127.0.0.1')
+  t.teardown(() => server.close())
+  await once(server, 'listening')
+  const socket = connect((server.address() as { port: number }).port, '127.0.0.1')
+  await once(socket, 'connect')
+  const transfer = new RunningTransfer('RETR')
+  transfer.governs(socket)
+  const writer = new DataWriter(socket)
+  transfer.watchStall(socket, 100, () => writer.busy)
+  // more than the kernel takes, so that the end (over TLS a message of its own) stays behind it
+  socket.write(Buffer.alloc(50_000_000))
+  await writer.finish().catch(() => undefined)
+  t.match(transfer.signal.reason, { code: 'transfer.stalled' })
 })
 
 test('a stop lets a running upload finish, then says 421', async (t) => {
