@@ -20,6 +20,7 @@ import {
 import { startFarProxy } from '../../support/far-proxy.ts'
 import { type FarSshd, startFarSshd } from '../../support/far-sshd.ts'
 import { until } from '../../support/gateway.ts'
+import { hurry } from '../../support/quick-clock.ts'
 import { sshKeyPair } from '../../support/ssh-keys.ts'
 
 const destinationOf = (far: FarSshd) => ({
@@ -117,16 +118,25 @@ test('a private key that cannot be read is remote.auth and stays out of the mess
   t.notMatch(failure.message, /BEGIN|b3Blbn/)
 })
 
-test('connections are used again, and no more of them than allowed', async (t) => {
+test('connections are used again, no more of them than allowed, and idle ones are closed', async (t) => {
   const far = await startFarSshd(t)
   const connector = createConnector({ ...destinationOf(far), max_connections: 2 })
   const deliveries = await Promise.all(
     Array.from({ length: 8 }, (_, i) => deliveryOf(t, Buffer.from(`${i}`), { remotePath: `f${i}`, tempName: `t${i}` })),
   )
   await Promise.all(deliveries.map((delivery) => connector.put(delivery, never())))
-  await connector.close()
   t.equal((await namesBelow(far.root)).length, 8)
-  t.ok(far.process.output().match(/Accepted publickey/g)!.length <= 2)
+  const logins = () => far.process.output().match(/Accepted publickey/g)!.length
+  t.ok(logins() <= 2)
+  hurry(t, { 30000: 1 })
+  const before = logins()
+  // two that were kept, and one more
+  for (const n of [1, 2, 3]) {
+    await connector.put(await deliveryOf(t, Buffer.from('x')), never())
+    await until('the idle one is closed', () => (far.process.output().match(/Received disconnect/g)?.length ?? 0) >= n)
+  }
+  t.ok(logins() > before, 'and then a file gets a new one')
+  await connector.close()
 })
 
 test('where the server runs sha256sum the receipt says hash, and strange names do not confuse its shell', async (t) => {
