@@ -182,6 +182,30 @@ test('a destination that is away gets the file when it is back, and an operator 
     await until('both', async () => (await gateway.deliveries('&state=delivered')).length === 3)
     t.same((await readdir(sshd.root)).sort(), ['after.txt', 'next.txt', 'order.txt'])
   })
+
+  await t.test(
+    'a file that is overwritten while it waits goes out as it was and as it is, in that order; what is downloaded does not',
+    async (t) => {
+      await gateway.api('POST', '/destinations/hq/disable')
+      await gateway.api('PATCH', '/rules/all', { deliver: [{ to: 'hq', path: '/{counter:6}-{filename}' }] })
+      for (const content of ['as it was', 'as it is now']) {
+        await writeFile(join(folder, 'same.txt'), content)
+        const twice = [`put ${join(folder, 'same.txt')}`, `get same.txt ${join(folder, 'back.txt')}`]
+        t.equal((await sftp(gateway, 'customer1', PASSWORD, twice)).code, 0)
+      }
+      t.equal((await lftp(gateway, 'customer1', PASSWORD, [`get same.txt -o ${join(folder, 'again.txt')}`])).code, 0)
+      t.equal(await readFile(join(folder, 'again.txt'), 'utf8'), 'as it is now')
+      await gateway.api('POST', '/destinations/hq/enable')
+      const sent = await until('both', async () => {
+        const found = await gateway.deliveries('&q=same.txt')
+        return found.length > 0 && found.every(({ state }) => state === 'delivered') && found
+      })
+      t.equal(sent.length, 2)
+      const names = (await readdir(sshd.root)).filter((name) => name.endsWith('-same.txt')).sort()
+      t.same(await Promise.all(names.map((name) => readFile(join(sshd.root, name), 'utf8'))), ['as it was', 'as it is now'])
+      t.equal((await gateway.deliveries()).length, 5, 'nothing else was sent')
+    },
+  )
 })
 
 test('a wrong password at the destination is dead at once, keeps the content, and goes out after the operator mends it', async (t) => {
