@@ -17,7 +17,7 @@ import {
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Client } from 'ssh2'
+import { Client, type ClientChannel } from 'ssh2'
 import { t as root, type Test, test } from 'tap'
 import { PERMISSIONS } from '../../src/core/permission.ts'
 import { RawSftp, statusOf, str, u32, u64 } from '../listeners/sftp/raw-client.ts'
@@ -305,4 +305,56 @@ test('a name with a slash behind it is a folder’s: nothing is put, moved or re
   t.equal((await s.scp('-r f HOST:moved/')).code, 0)
   t.equal((await s.scp(`-r ${s.folder} HOST:made/`)).code, 0, 'scp -r makes the folder')
   t.equal(readFileSync(join(s.home, 'made/f'), 'utf8'), 'content')
+})
+
+test('a user who is disabled is gone from every session at once: logged in, reading, listing, uploading, copying by scp either way, having something hashed; nothing is published', async (t) => {
+  const { gateway, home } = await open()
+  writeFileSync(join(home, 'there'), randomBytes(300_000))
+  const exec = (client: Client, command: string): Promise<ClientChannel> =>
+    new Promise((resolve, reject) => client.exec(command, (error, channel) => (error ? reject(error) : resolve(channel))))
+  const answered = (channel: ClientChannel): Promise<unknown> => new Promise((resolve) => channel.once('data', resolve))
+  const phases: Record<string, (client: Client) => Promise<unknown>> = {
+    'logged in': async () => {},
+    'a channel': (client) => RawSftp.open(client),
+    reading: async (client) => {
+      const raw = await RawSftp.open(client)
+      return raw.ask(5, await raw.file('/there', READ), u64(0), u32(1000))
+    },
+    listing: async (client) => (await RawSftp.open(client)).ask(11, str('/')),
+    opened: async (client) => (await RawSftp.open(client)).file('/opened', WRITE | CREAT | TRUNC),
+    uploading: async (client) => {
+      const raw = await RawSftp.open(client)
+      const handle = await raw.file('/uploading', WRITE | CREAT | TRUNC)
+      return raw.ask(6, handle, u64(0), str(randomBytes(200_000)))
+    },
+    'scp up': async (client) => {
+      const channel = await exec(client, 'scp -t up')
+      await answered(channel)
+      channel.write('C0644 300000 up\n')
+      await answered(channel)
+      return channel.write(randomBytes(200_000))
+    },
+    'scp down': async (client) => {
+      const channel = await exec(client, 'scp -f there')
+      channel.write('\0')
+      return answered(channel)
+    },
+    hashing: async (client) => (await exec(client, 'md5sum')).write(randomBytes(1000)),
+  }
+  const ended = new Map<string, Promise<void>>()
+  for (const [name, begin] of Object.entries(phases)) {
+    const client = await login(t, gateway)
+    ended.set(name, new Promise((resolve) => client.once('close', () => resolve())))
+    await begin(client)
+  }
+  await gateway.api('POST', '/users/partner/disable')
+  for (const [name, end] of ended) {
+    await end
+    t.pass(name)
+  }
+  await noSessions(gateway)
+  t.same(readdirSync(home), ['there'])
+  await t.rejects(login(t, gateway), 'no new login')
+  for (const { path, state } of await gateway.transfers()) t.equal(state, 'aborted', path)
+  t.same(readdirSync(join(gateway.folder, 'data', 'staging')), [])
 })

@@ -104,6 +104,19 @@ test('hard links, file systems by handle, homes and names of owners are answered
   t.same([limits.readBigUInt64BE(0), limits.readBigUInt64BE(24)], [262144n, 1000n])
   const owners = await ask('users-groups-by-id@openssh.com', str(Buffer.concat([u32(1), u32(2)])), str(u32(9)))
   t.ok(owners.body.includes('partner'))
+  const ids = (count: number): Buffer => str(Buffer.alloc(4 * count))
+  t.equal((await ask('users-groups-by-id@openssh.com', ids(1000), ids(1000))).type, 201)
+  for (const [what, ...fields] of [
+    ['users-groups-by-id@openssh.com', str('odd'), ids(0)],
+    ['users-groups-by-id@openssh.com', ids(1001), ids(0)],
+    ['users-groups-by-id@openssh.com', ids(1)],
+    ['home-directory'],
+    ['expand-path@openssh.com', str('n'.repeat(5000))],
+    ['copy-data', str('none')],
+    ['posix-rename@openssh.com', str('/f')],
+    ['check-file-name', str('/f'), str('md5')],
+  ] as const)
+    t.equal(statusOf(await ask(what, ...fields)), 5, `${what}, too short or too much`)
 })
 
 test('rclone compares by the hashes it asks for, with the shell it thinks is there', async (t) => {
