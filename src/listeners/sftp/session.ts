@@ -32,6 +32,9 @@ export class Session {
   readonly #onIdle: () => void
   readonly #moving = new Set<Moving>()
   #handles = 0
+  /** Bytes that the channels have been asked for and that are not taken. */
+  #held = 0
+  readonly #starved = new Set<() => void>()
   #draining = false
   #lastProgress = 0
 
@@ -78,6 +81,24 @@ export class Session {
     } catch (error) {
       if (codeOf(error) !== 'permission.denied') throw error
     }
+  }
+
+  /** Of a channel: so many bytes more (or less, where negative) that it was asked for or has not sent yet. */
+  hold(bytes: number): void {
+    this.#held += bytes
+    if (bytes >= 0 || this.#starved.size === 0 || this.#held >= this.tuning.maxHeld) return
+    const waiting = [...this.#starved]
+    this.#starved.clear()
+    process.nextTick(() => {
+      for (const go of waiting) go()
+    })
+  }
+
+  /** Whether a channel that holds `own` has to wait for the others; `go` is called when it need not any more. */
+  mustWait(own: number, go: () => void): boolean {
+    if (own < this.tuning.leastHeld || this.#held < this.tuning.maxHeld) return false
+    this.#starved.add(go)
+    return true
   }
 
   /** @throws FileFlowError `limit.handles` */

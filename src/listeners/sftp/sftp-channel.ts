@@ -58,6 +58,7 @@ export class SftpChannel {
   /** Uploads whose CLOSE is under way, by the lane it is in. */
   readonly #ending = new Map<Lane<Request>, VirtualPath>()
   readonly #barriers = new Set<() => void>()
+  readonly #again = (): void => this.pump()
   #gone = false
   #ended: Promise<void> = Promise.resolve()
   #inputEnded = false
@@ -153,6 +154,7 @@ export class SftpChannel {
     if (!this.#over) {
       // what closed the connection afterwards is not what ended these
       why = this.#gone && codeOf(why) === 'transfer.aborted' ? leftOpen() : why
+      this.session.hold(-this.#outstanding - this.#unsent)
       this.#end.abort(why)
       for (const pass of this.#barriers) pass()
       this.#ended = this.#abandon(why)
@@ -163,7 +165,7 @@ export class SftpChannel {
   /** The client closed the channel: replies have nowhere to go. What is under way comes to its end; what nobody waits for an answer to is not begun. */
   gone(): void {
     this.#gone = true
-    this.#unsent = 0
+    this.#keep(-this.#unsent)
     this.pump()
   }
 
@@ -188,7 +190,18 @@ export class SftpChannel {
 
   #full(): boolean {
     const { maxOutstanding, maxUnsent } = this.session.tuning
-    return this.#outstanding >= maxOutstanding || this.#unsent + this.#socketUnsent() >= maxUnsent
+    if (this.#outstanding >= maxOutstanding || this.#unsent + this.#socketUnsent() >= maxUnsent) return true
+    return this.session.mustWait(this.#outstanding + this.#unsent, this.#again)
+  }
+
+  #owe(bytes: number): void {
+    this.#outstanding += bytes
+    if (!this.#over) this.session.hold(bytes)
+  }
+
+  #keep(bytes: number): void {
+    this.#unsent += bytes
+    if (!this.#over) this.session.hold(bytes)
   }
 
   #pause(): void {
@@ -205,9 +218,9 @@ export class SftpChannel {
 
   #send(bytes: Buffer, taken?: () => void): void {
     if (this.#gone || !this.#channel.writable) return
-    this.#unsent += bytes.length
+    this.#keep(bytes.length)
     this.#channel.write(bytes, () => {
-      this.#unsent = Math.max(0, this.#unsent - bytes.length)
+      this.#keep(-Math.min(this.#unsent, bytes.length))
       taken?.()
       if (this.#paused) this.pump()
     })
@@ -241,7 +254,7 @@ export class SftpChannel {
       this.#status(id, ERRORS[code].sftp, error instanceof FileFlowError ? error.message : ERRORS.internal.text)
       return
     }
-    this.#outstanding += request.cost
+    this.#owe(request.cost)
     const lane = request.handle?.lane ?? this.#paths
     const source = row.after?.(new Fields(packet.body, 4))
     if (source) request.after = this.#passed(this.handles.get(source).lane, request)
@@ -305,7 +318,7 @@ export class SftpChannel {
       } catch (error) {
         for (const request of taken) this.fail(request, error)
       }
-      for (const request of taken) this.#outstanding -= request.cost
+      for (const request of taken) this.#owe(-request.cost)
       this.session.touch()
       if (this.#paused || this.#inputEnded) this.pump()
     }

@@ -15,6 +15,9 @@ export interface Tuning {
   readonly maxOutstanding: number
   /** Bytes of replies a client has not taken, of one channel, before its input pauses. */
   readonly maxUnsent: number
+  /** Of all channels of a connection together, asked for and not taken: beyond it, a channel that has its {@link leastHeld} waits for the others. */
+  readonly maxHeld: number
+  readonly leastHeld: number
   /** Bytes of one read or write to a file. */
   readonly maxBatch: number
   /** New keys after this many bytes both ways, or this long (RFC 4253 §9). */
@@ -40,6 +43,8 @@ export const TUNING: Tuning = {
   maxHandles: 1000,
   maxOutstanding: 4 * 2 ** 20,
   maxUnsent: 2 * 2 ** 20,
+  maxHeld: 12 * 2 ** 20,
+  leastHeld: 512 * 1024,
   maxBatch: 2 ** 20,
   rekeyBytes: 2 ** 32,
   rekeyMs: 3600e3,

@@ -99,6 +99,14 @@ export class FakeFiles implements VirtualFilesystem {
     return true
   }
 
+  /** Of all downloads. */
+  bytesRead = 0
+
+  #count(bytes: number): number {
+    this.bytesRead += bytes
+    return bytes
+  }
+
   async openDownload(path: VirtualPath): Promise<Download> {
     this.alive()
     if ((await this.stat(path)).kind !== 'file') throw new FileFlowError('path.not_regular')
@@ -110,8 +118,8 @@ export class FakeFiles implements VirtualFilesystem {
       transferId: `down-${++this.#serial}`,
       path,
       size,
-      read: async (into, at) => (await file.read(into, 0, into.length, at)).bytesRead,
-      readv: async (into, at) => (await file.readv([...into], at)).bytesRead,
+      read: async (into, at) => this.#count((await file.read(into, 0, into.length, at)).bytesRead),
+      readv: async (into, at) => this.#count((await file.readv([...into], at)).bytesRead),
       digest: (algorithm, options = {}) => digestOf(file.fd, size, algorithm, options, () => this.alive()),
       stat: () => this.stat(path),
       async end(sent, error) {

@@ -332,3 +332,31 @@ test('a connection beyond those that a thread keeps without a login is dropped, 
   t.match(s.gatekeeper.dropped, [{ protocol: 'sftp', address: '127.0.0.1' }])
   t.equal(s.gatekeeper.dropped.length, 1)
 })
+
+test('sixteen channels that ask for much and take nothing hold little more than one; all is answered once they take it', async (t) => {
+  const s = await setup(t)
+  writeFileSync(join(s.home, 'big'), randomBytes(8 * 2 ** 20))
+  const client = await connect(s.port)
+  const channels = await Promise.all(Array.from({ length: 16 }, () => RawSftp.open(client)))
+  const handles = await Promise.all(channels.map((sftp) => sftp.file('/big', READ)))
+  const length = 255 * 1024
+  const asked = 40
+  for (const [n, sftp] of channels.entries()) {
+    sftp.channel.pause()
+    for (let i = 0; i < asked; i++) sftp.send(5, handles[n]!, u64((i % 30) * length), u32(length))
+  }
+  const read = (): number => s.files[0]!.bytesRead
+  let before = -1
+  while (before !== read()) {
+    before = read()
+    await new Promise((resolve) => setTimeout(resolve, 300))
+  }
+  // 2 MiB are on their way to each channel, as far as its window goes
+  t.ok(read() < 16 * 2 * 2 ** 20 + 24 * 2 ** 20, `${Math.round(read() / 2 ** 20)} MiB were read`)
+  const other = await connect(s.port)
+  t.equal((await (await RawSftp.open(other)).ask(16, str('.'))).type, 104, 'other connections do not wait')
+  other.end()
+  for (const { channel } of channels) channel.resume()
+  for (const sftp of channels) for (let i = 0; i < asked; i++) t.equal((await sftp.next()).body.length, 4 + length)
+  client.end()
+})
