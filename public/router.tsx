@@ -4,11 +4,52 @@ import { type AnchorHTMLAttributes, type MouseEvent, useCallback, useMemo, useSy
 
 const MOVED = 'fileflow:moved'
 
-export function go(path: string, replace = false): void {
+/** Asks before what is shown is left, and calls `leave` when it may be. */
+type Guard = (leave: () => void) => void
+let guard: Guard | null = null
+const here = (): string => location.pathname + location.search
+let shown = here()
+
+/** From now on; null: nothing is asked any more. */
+export const guardLeaving = (next: Guard | null): void => {
+  guard = next
+}
+
+/** Does what takes away what is shown, at once or when the guard has its answer. */
+export function leaving(act: () => void): void {
+  const asks = guard
+  if (asks === null) act()
+  else
+    asks(() => {
+      guard = null
+      act()
+    })
+}
+
+function move(path: string, replace: boolean): void {
   if (replace) history.replaceState(null, '', path)
   else history.pushState(null, '', path)
+  shown = here()
   dispatchEvent(new Event(MOVED))
 }
+
+/** @param replace for what follows an act of this very page: nothing is asked, and Back does not come here */
+export function go(path: string, replace = false): void {
+  if (replace) move(path, true)
+  else leaving(() => move(path, false))
+}
+
+// Before anybody else hears of it: Back and Forward have moved already.
+addEventListener('popstate', (event) => {
+  const wanted = here()
+  if (guard === null || wanted === shown) {
+    shown = wanted
+    return
+  }
+  event.stopImmediatePropagation()
+  history.pushState(null, '', shown)
+  leaving(() => move(wanted, false))
+})
 
 function subscribe(listener: () => void): () => void {
   addEventListener('popstate', listener)

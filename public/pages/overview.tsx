@@ -32,7 +32,7 @@ export function Overview({ me }: PageProps) {
       <>
         <PageHead title={strings.overview} />
         <Stack gap="md" aria-busy="true">
-          <Skeleton h={78} />
+          <Skeleton h={80} />
           <Skeleton h={104} />
           <Skeleton h={480} />
         </Stack>

@@ -5,7 +5,9 @@ import { Plus, X } from 'lucide-react'
 import { type ReactNode, useEffect, useId, useRef, useState } from 'react'
 import { ApiError } from '../api.ts'
 import { visible } from '../format.ts'
+import { guardLeaving } from '../router.tsx'
 import { strings } from '../strings.ts'
+import { Confirm, type Question } from './confirm.tsx'
 import { same } from './same.ts'
 import '../manage.css'
 
@@ -67,7 +69,7 @@ export function Refusal({ error }: { error: unknown }) {
   )
 }
 
-/** The end of a form: save and put back. Leaving the page with unsaved changes asks first. */
+/** The end of a form: save and put back. Leaving it with unsaved changes asks first. */
 export function SaveBar({
   dirty,
   busy,
@@ -81,14 +83,20 @@ export function SaveBar({
   error: unknown
   onDiscard?: () => void
 }) {
+  const [question, setQuestion] = useState<Question | null>(null)
   useEffect(() => {
     if (!dirty) return
     const ask = (event: BeforeUnloadEvent) => event.preventDefault()
     addEventListener('beforeunload', ask)
-    return () => removeEventListener('beforeunload', ask)
+    guardLeaving((act) => setQuestion({ title: words.leaveTitle, text: words.leaveText, verb: words.leave, danger: true, act }))
+    return () => {
+      removeEventListener('beforeunload', ask)
+      guardLeaving(null)
+    }
   }, [dirty])
   return (
     <div className="save-bar" data-dirty={dirty || undefined}>
+      <Confirm question={question} onClose={() => setQuestion(null)} />
       <Refusal error={error} />
       <div className="save-acts">
         <span className="quiet" role="status">

@@ -11,6 +11,9 @@ export const form = {
   },
   form: {
     unsaved: 'There are unsaved changes.',
+    leaveTitle: 'Leave without saving?',
+    leaveText: 'What you have changed here is not saved and would be lost.',
+    leave: 'Leave',
     discard: 'Discard',
     save: 'Save',
     create: 'Create',

@@ -13,6 +13,9 @@ export const form = {
   },
   form: {
     unsaved: 'Ci sono modifiche non salvate.',
+    leaveTitle: 'Uscire senza salvare?',
+    leaveText: 'Ciò che hai modificato qui non è salvato e andrebbe perso.',
+    leave: 'Esci',
     discard: 'Annulla le modifiche',
     save: 'Salva',
     create: 'Crea',

@@ -16,7 +16,7 @@ import { same } from '../../parts/same.ts'
 import { useSave } from '../../parts/save.ts'
 import { Word } from '../../parts/words.tsx'
 import type { PageProps } from '../../registry/page.ts'
-import { go, useFilters } from '../../router.tsx'
+import { go, leaving, useFilters } from '../../router.tsx'
 import { strings } from '../../strings.ts'
 import { whereabouts } from '../destinations.tsx'
 import { Condition } from './condition.tsx'
@@ -64,7 +64,7 @@ export function OneDestination({ me, params }: PageProps) {
       />
       <Loaded query={query} rows={8}>
         {(destination) => (
-          <Tabs value={tab} onChange={(to) => filter({ tab: to === 'health' ? null : to })} keepMounted={false}>
+          <Tabs value={tab} onChange={(to) => leaving(() => filter({ tab: to === 'health' ? null : to }))} keepMounted={false}>
             <Tabs.List className="tabs-gap">
               <Tabs.Tab value="health">{words.tabs.health}</Tabs.Tab>
               <Tabs.Tab value="settings">{words.tabs.settings}</Tabs.Tab>

@@ -12,7 +12,7 @@ import { same } from '../../parts/same.ts'
 import { useSave } from '../../parts/save.ts'
 import { Moment, Word } from '../../parts/words.tsx'
 import type { PageProps } from '../../registry/page.ts'
-import { go, useFilters } from '../../router.tsx'
+import { go, leaving, useFilters } from '../../router.tsx'
 import { strings } from '../../strings.ts'
 import { EMPTY_USER, toDraft, toPatch, toSpec } from './draft.ts'
 import { Removal } from './removal.tsx'
@@ -59,7 +59,7 @@ export function OneUser({ me, params }: PageProps) {
       <PageHead title={username} note={query.data && query.data.partner !== '' ? <Word>{query.data.partner}</Word> : words.title} />
       <Loaded query={query} rows={8}>
         {(user) => (
-          <Tabs value={tab} onChange={(to) => filter({ tab: to === 'account' ? null : to })} keepMounted={false}>
+          <Tabs value={tab} onChange={(to) => leaving(() => filter({ tab: to === 'account' ? null : to }))} keepMounted={false}>
             <Tabs.List className="tabs-gap no-print">
               <Tabs.Tab value="account">{words.tabs.account}</Tabs.Tab>
               <Tabs.Tab value="sheet">{words.tabs.sheet}</Tabs.Tab>
