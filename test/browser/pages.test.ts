@@ -153,6 +153,14 @@ test('the pages that show what happens are for everybody', { skip: noBrowser }, 
     await small.context().close()
   })
 
+  await t.test('all that are dead are given up by keyboard, after a question that says how many', async (t) => {
+    await visit('/deliveries?state=dead', 'Deliveries')
+    await page.getByRole('button', { name: 'Give up all of these' }).press('Enter')
+    await page.getByRole('dialog', { name: 'Give up the one dead delivery?' }).getByRole('button', { name: 'Give up' }).press('Enter')
+    await page.getByText('No dead letters.').waitFor()
+    t.match(await gateway.deliveries(), [{ state: 'cancelled' }])
+  })
+
   await t.test('while the gateway hangs and when it is gone, pages say so, without a fault', async (t) => {
     const lost = [
       ['/transfers', 'Transfers'],
