@@ -17,7 +17,7 @@ const PASSWORD = 'correct-horse-battery'
 const LARGE = randomBytes(5 * MiB + 1)
 
 /** One for all tests of this file but that of the limits. */
-const open = await startGateway(root, { env: OPEN_LIMITS })
+const open = await startGateway(root, { env: { ...OPEN_LIMITS, FILEFLOW_LIMITS_LOGIN_TIMEOUT: '10m' } })
 
 async function scene(username: string, user: object = {}, gateway: TestGateway = open) {
   await gateway.apply({ users: [{ username, password: PASSWORD, require_tls: false, ...user }] })
