@@ -47,6 +47,10 @@ export class AuditedFilesystem extends SessionFilesystem {
     return this.#watch('stat', path, super.lstat(path))
   }
 
+  override mustBeFolder(path: VirtualPath) {
+    return this.#watch('stat', path, super.mustBeFolder(path))
+  }
+
   override readlink(path: VirtualPath) {
     return this.#watch('stat', path, super.readlink(path))
   }

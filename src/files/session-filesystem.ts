@@ -32,6 +32,9 @@ import type {
   VirtualFilesystem,
 } from './virtual-filesystem.ts'
 
+/** Each of them is reason enough to go into a folder; who has none learns nothing of it. */
+const FOLDER_RIGHTS = [REQUIRED.list, REQUIRED.download, REQUIRED.upload, REQUIRED.mkdir] as const
+
 export interface FilesystemOptions {
   readonly session: { readonly id: string; readonly principal: Principal; readonly hanging?: readonly HangingUpload[] }
   readonly ledger: TransferLedger
@@ -113,6 +116,14 @@ export class SessionFilesystem implements VirtualFilesystem {
 
   async lstat(path: VirtualPath): Promise<FileEntry> {
     return this.#stat(path, false)
+  }
+
+  async mustBeFolder(path: VirtualPath): Promise<void> {
+    const right = FOLDER_RIGHTS.find((each) => this.#access.may(each, path)) ?? REQUIRED.list
+    using place = this.#access.reach(path, right, true)
+    const found = translated(() => place.lstat())
+    if (!found) throw new FileFlowError('path.not_found')
+    if (!found.isDirectory()) throw new FileFlowError('path.not_directory')
   }
 
   #stat(path: VirtualPath, follow: boolean): FileEntry {

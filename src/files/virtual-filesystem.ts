@@ -135,6 +135,8 @@ export interface VirtualFilesystem {
   stat(path: VirtualPath): Promise<FileEntry>
   /** Does not follow a link in the last part. */
   lstat(path: VirtualPath): Promise<FileEntry>
+  /** That a folder stands there: for who may list it, or fetch something from it or put it there. @throws FileFlowError `path.not_found`, `path.not_directory`, `permission.denied` */
+  mustBeFolder(path: VirtualPath): Promise<void>
   /** Whether the table and the place allow it; for MLSD `perm` and cheap early answers. The operations check for themselves. */
   may(permission: Permission, path: VirtualPath): boolean
   openDownload(path: VirtualPath, offset?: number): Promise<Download>

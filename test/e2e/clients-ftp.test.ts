@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { t as root, type Test, test } from 'tap'
+import { RawClient, received } from '../listeners/ftp/support.ts'
 import { MiB, OPEN_LIMITS } from '../support/abuse.ts'
 import { lftp } from '../support/clients.ts'
 import { type Ran, run, startGateway } from '../support/gateway.ts'
@@ -85,6 +86,55 @@ test('curl: ranges, appends, several files, every way to walk folders, active an
   t.match(head.stdout, /Content-Length: 8/i)
   t.match(head.stdout, /Last-Modified: Thu, 02 Jan 2020 03:04:05 GMT/i)
   t.notOk((await readdir(home)).includes('n1'))
+})
+
+test('a folder into which a user may only put files takes them from clients that change into it first, one of known names gives them, and neither tells what is there', async (t) => {
+  const { folder, home, large } = await scene(t, 'dropping')
+  await mkdir(join(home, 'in/below'), { recursive: true })
+  for (const name of ['known', 'shut']) await mkdir(join(home, name))
+  for (const name of ['in', 'known', 'shut']) await writeFile(join(home, name, 'there'), 'there')
+  await gateway.api('PATCH', '/users/dropping', {
+    permissions: [
+      { path: '/', allow: ['list', 'download'] },
+      { path: '/in', allow: ['upload', 'mkdir'] },
+      { path: '/known', allow: ['download'] },
+      { path: '/shut', allow: ['rename'] },
+    ],
+  })
+  const url = `ftp://127.0.0.1:${gateway.ports.ftp}`
+  const curl = (...args: string[]) => run('curl', ['-sS', '--user', `dropping:${PASSWORD}`, ...args])
+  ok(t, await curl('-T', large, `${url}/in/curl`), 'curl')
+  ok(t, await curl('--ftp-create-dirs', '-T', large, `${url}/in/made/curl`), 'curl makes folders')
+  ok(t, await lftp(gateway, 'dropping', PASSWORD, ['cd in/below', `put ${large} -o lftp`]), 'lftp')
+  for (const name of ['in/curl', 'in/made/curl', 'in/below/lftp']) t.ok(LARGE.equals(await readFile(join(home, name))), name)
+  t.not((await curl('-T', large, `${url}/in/there`)).code, 0, 'nothing is overwritten')
+  for (const path of ['in/', 'in/there', 'known/', 'shut/there'])
+    t.not((await curl('-o', join(folder, 'none'), `${url}/${path}`)).code, 0, path)
+  const client = await RawClient.open(gateway.ports.ftp)
+  t.teardown(() => client.socket.destroy())
+  await client.ask('USER dropping')
+  await client.ask(`PASS ${PASSWORD}`)
+  for (const [line, code] of [
+    ['CWD in/there', 550],
+    ['CWD in/none', 550],
+    ['CWD shut', 550],
+    ['MLST in', 550],
+    ['CWD in', 250],
+    ['SIZE there', 550],
+    ['CDUP', 250],
+  ] as const)
+    t.equal(Number((await client.ask(line)).slice(0, 3)), code, line)
+  t.match(await client.ask('CWD known'), /^250 /)
+  const known = await client.data()
+  const bytes = received(known)
+  t.match(await client.ask('RETR there'), /^150 /)
+  t.equal((await bytes).toString(), 'there')
+  t.match(await client.reply(), /^226 /)
+  t.match(await client.ask('CDUP'), /^250 /)
+  const data = await client.data()
+  const lines = received(data)
+  await client.ask('MLSD')
+  t.match((await lines).toString(), /perm=ecm;.* in\r\n/)
 })
 
 test('rclone carries 1,000 small files there and back, checks them, and syncs what changed', async (t) => {

@@ -78,10 +78,11 @@ const PARTIAL_LETTERS: Letters = FILE_LETTERS.map(([letter, ...needed]) => [lett
 const OTHER_LETTERS: Letters = FILE_LETTERS.filter(([letter]) => letter === 'd' || letter === 'f')
 const DIRECTORY_LETTERS: Letters = [
   ['d', 'rmdir'],
-  ['e', 'list'],
   ['f', 'rename', 'list'],
   ['l', 'list'],
 ]
+/** One of them is enough for CWD. */
+const ENTERING: readonly Permission[] = ['list', 'download', 'upload', 'mkdir']
 /** These are about what is in the folder. */
 const INSIDE_LETTERS: Letters = [
   ['c', 'upload'],
@@ -92,7 +93,10 @@ const INSIDE_LETTERS: Letters = [
 function permissionLetters(entry: FileEntry, path: VirtualPath, may: May): string {
   const granted = (letters: Letters, at: VirtualPath): string =>
     letters.map(([letter, ...needed]) => (needed.every((permission) => may(permission, at)) ? letter : '')).join('')
-  if (entry.kind === 'directory') return granted(DIRECTORY_LETTERS, path) + granted(INSIDE_LETTERS, child(path, 'x'))
+  if (entry.kind === 'directory') {
+    const enters = ENTERING.some((permission) => may(permission, path)) ? 'e' : ''
+    return enters + granted(DIRECTORY_LETTERS, path) + granted(INSIDE_LETTERS, child(path, 'x'))
+  }
   if (entry.kind !== 'file') return granted(OTHER_LETTERS, path)
   return granted(entry.partial ? PARTIAL_LETTERS : FILE_LETTERS, path)
 }

@@ -168,6 +168,9 @@ export function fakeFiles(
     },
     stat: (path) => entryOf(path, true),
     lstat: (path) => entryOf(path, false),
+    async mustBeFolder(path) {
+      if ((await entryOf(path, true)).kind !== 'directory') throw new FileFlowError('path.not_directory')
+    },
     may: () => true,
     openDownload,
     beginUpload,

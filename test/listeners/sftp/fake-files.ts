@@ -95,6 +95,9 @@ export class FakeFiles implements VirtualFilesystem {
   lstat(path: VirtualPath): Promise<FileEntry> {
     return this.#entry(path, false)
   }
+  async mustBeFolder(path: VirtualPath): Promise<void> {
+    if ((await this.#entry(path, true)).kind !== 'directory') throw new FileFlowError('path.not_directory')
+  }
   may(): boolean {
     return true
   }

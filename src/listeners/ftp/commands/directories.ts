@@ -2,13 +2,12 @@
 // Must not show a real path.
 import { parentOf } from '../../../core/virtual-path.ts'
 import type { FtpConnection } from '../connection.ts'
-import { quoted, Refusal } from '../replies.ts'
+import { quoted } from '../replies.ts'
 import { type CommandRow, pathOf } from './command.ts'
 
 async function cwd(connection: FtpConnection, argument: string): Promise<void> {
   const path = pathOf(connection, argument)
-  const entry = await connection.files.stat(path)
-  if (entry.kind !== 'directory') throw new Refusal(550, 'Not a directory.')
+  await connection.files.mustBeFolder(path)
   connection.settings.cwd = path
   await connection.reply(250, `${quoted(path)} is the current directory.`)
 }
