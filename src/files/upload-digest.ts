@@ -26,8 +26,8 @@ export class UploadDigest {
   /** And is written up to here. */
   #written: number
   #inOrder = true
-  /** The hashing of what was passed on last. */
-  #passing: Promise<void> | undefined
+  /** The thread has what is being written: it need not be told to read it. */
+  #passed = false
 
   /** @param size what the upload goes on from */
   constructor(hasher: Hasher, fd: number, size: number) {
@@ -38,21 +38,26 @@ export class UploadDigest {
     if (size === 0) this.#small = EMPTY
   }
 
-  /** A write begins. */
-  take(chunks: readonly Uint8Array[], at: number, end: number): void {
-    if (at === end) return
+  /** A write begins. @returns settles when the memory of the chunks is not looked at any more; undefined where that is so already */
+  take(chunks: readonly Uint8Array[], at: number, end: number): Promise<void> | undefined {
+    this.#passed = false
+    if (at === end) return undefined
     if (!this.#inOrder || at !== this.#taken) {
       this.#lose()
-      return
+      return undefined
     }
-    if (this.#small !== null && !this.#goOn(chunks, at, end)) return
+    if (this.#small !== null && !this.#goOn(chunks, at, end)) return undefined
     this.#taken = end
     if (!this.#trail && end > LARGE_BYTES) {
       this.#hash = null
       this.#trail = this.#hasher.follow(this.#fd)
     }
-    if (this.#trail) this.#passing = this.#written === at && areShared(chunks) ? this.#trail.pass(chunks, at, end) : undefined
-    else if (this.#hash) for (const chunk of chunks) this.#hash.update(chunk)
+    if (this.#trail && this.#written === at && areShared(chunks)) {
+      this.#passed = true
+      return this.#trail.pass(chunks, at, end)
+    }
+    if (!this.#trail && this.#hash) for (const chunk of chunks) this.#hash.update(chunk)
+    return undefined
   }
 
   /** What is kept of one short write is all, or gives way to a hash that can be gone on with. @returns whether the chunks are still to be hashed */
@@ -80,7 +85,7 @@ export class UploadDigest {
   wrote(at: number, end: number): Promise<void> | undefined {
     if (at > this.#written || end <= this.#written) return undefined
     this.#written = end
-    return this.#passing ?? this.#trail?.written(end)
+    return this.#passed ? undefined : this.#trail?.written(end)
   }
 
   /** The length changes. @returns what to call once it has, when nothing else went on meanwhile */
@@ -111,7 +116,6 @@ export class UploadDigest {
   drop(): void {
     this.#trail?.drop()
     this.#trail = null
-    this.#passing = undefined
     this.#hash = null
     this.#small = null
   }

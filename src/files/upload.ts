@@ -81,10 +81,10 @@ export class StagedUpload implements Upload {
     await this.#store(chunk.length, at, () => writeAt(this.#file.fd, chunk, at), [chunk])
   }
 
-  async writev(chunks: readonly Uint8Array[], at: number): Promise<void> {
+  async writev(chunks: readonly Uint8Array[], at: number, release?: () => void): Promise<void> {
     let total = 0
     for (const chunk of chunks) total += chunk.length
-    await this.#store(total, at, () => writevAt(this.#file.fd, chunks, at), chunks)
+    await this.#store(total, at, () => writevAt(this.#file.fd, chunks, at), chunks, release)
   }
 
   append(chunks: readonly Uint8Array[]): Promise<void> {
@@ -93,7 +93,7 @@ export class StagedUpload implements Upload {
     return appended
   }
 
-  async #store(length: number, at: number, write: () => Promise<void>, chunks: readonly Uint8Array[]): Promise<void> {
+  async #store(length: number, at: number, write: () => Promise<void>, chunks: readonly Uint8Array[], release?: () => void): Promise<void> {
     this.#usable()
     const end = at + length
     if (!Number.isSafeInteger(end) || this.#tooLarge(end)) throw this.#fail(new FileFlowError(this.#file.maxSizeCode))
@@ -104,6 +104,7 @@ export class StagedUpload implements Upload {
       this.#whole = Math.min(this.#whole, at)
       throw this.#fail(fromErrno(error))
     }
+    let hashing: Promise<void> | undefined
     if (end <= AT_ONCE_BYTES) {
       this.#begun++
       try {
@@ -111,10 +112,10 @@ export class StagedUpload implements Upload {
       } catch (error) {
         failed(error)
       }
-      this.#sha256.take(chunks, at, end)
+      hashing = this.#sha256.take(chunks, at, end)
     } else {
       const written = this.#change(write).catch(failed)
-      this.#sha256.take(chunks, at, end)
+      hashing = this.#sha256.take(chunks, at, end)
       await written
     }
     if (length > 0) this.#wrote = true
@@ -122,6 +123,9 @@ export class StagedUpload implements Upload {
     this.#host.progress(this.transferId, this.#size)
     const behind = this.#sha256.wrote(at, end)
     if (behind) await behind
+    if (!hashing) release?.()
+    else if (release) void hashing.then(release)
+    else await hashing
     const wait = this.#host.limiter.take(length)
     if (wait) await wait
     if (end <= AT_ONCE_BYTES) return

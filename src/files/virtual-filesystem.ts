@@ -73,8 +73,11 @@ export interface Upload {
   readonly size: number
   /** @throws FileFlowError `quota.exceeded`, `file.too_large`, `disk.full`, `session.revoked`. `chunk` must not be touched until it resolves. */
   write(chunk: Uint8Array, at: number): Promise<void>
-  /** As {@link write} for adjoining buffers: one system call. */
-  writev(chunks: readonly Uint8Array[], at: number): Promise<void>
+  /**
+   * As {@link write} for adjoining buffers: one system call. With `release` it resolves when they are written; they must not be touched until `release` is called,
+   * in the order of the writes, which a failed one ends.
+   */
+  writev(chunks: readonly Uint8Array[], at: number, release?: () => void): Promise<void>
   /** As {@link writev}, behind all that was written so far: what several append at once stays apart. */
   append(chunks: readonly Uint8Array[]): Promise<void>
   /** Bytes read into `into` from `at`; 0 is the end. For handles opened for reading too. */

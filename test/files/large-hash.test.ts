@@ -139,6 +139,36 @@ test('no descriptor stays behind large uploads that were aborted', async (t) => 
   t.equal(await outcome(session.stat(v('/b'))), 'ok')
 })
 
+test('memory that is lent to a write is given back in the order of the writes, and only when it was hashed, while the next ones are written', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  const whole = content(24 * MIB + 5, 6)
+  const free = Array.from({ length: 3 }, () => Buffer.from(new SharedArrayBuffer(MIB)))
+  const lent: number[] = []
+  const back: number[] = []
+  let wake: (() => void) | undefined
+  const upload = await session.beginUpload(v('/lent'), { mode: 'replace' })
+  for (let at = 0; at < whole.length; at += MIB) {
+    while (free.length === 0)
+      await new Promise<void>((resolve) => {
+        wake = resolve
+      })
+    const memory = free.shift()!
+    const piece = whole.subarray(at, Math.min(whole.length, at + MIB))
+    piece.copy(memory)
+    lent.push(at)
+    await upload.writev([memory.subarray(0, piece.length)], at, () => {
+      memory.fill(0)
+      back.push(at)
+      free.push(memory)
+      wake?.()
+    })
+  }
+  await upload.commit(SURE)
+  same(t, d, 'lent', whole, 'lent memory')
+  t.same(back, lent)
+})
+
 test("memory that is shared with the hashing is the caller's again when its write has ended", async (t) => {
   const d = disk(t)
   const session = d.session()

@@ -49,7 +49,8 @@ export class DirectRead {
     }
     // only now nothing is read into it any more
     socket.once('close', () => {
-      if (reader.#current.left === 0) keep(reader.#current.buffer)
+      reader.#current.full = true
+      reader.done(0)
     })
     return reader
   }
@@ -76,7 +77,7 @@ export class DirectRead {
   /** The oldest so many bytes are not needed any more. */
   done(bytes: number): void {
     let rest = bytes
-    while (rest > 0 && this.#filled.length > 0) {
+    while (this.#filled.length > 0) {
       const first = this.#filled[0]!
       const part = Math.min(rest, first.left)
       first.left -= part

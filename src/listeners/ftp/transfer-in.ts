@@ -71,11 +71,13 @@ async function pour(connection: FtpConnection, transfer: RunningTransfer, socket
     for (const chunk of batch) bytes += chunk.length
     const content = text === null ? batch : batch.map((chunk) => text.convert(chunk)).filter((chunk) => chunk.length > 0)
     writing = true
-    if (content.length > 0) await upload.writev(content, at)
+    // what is hashed for longer than it was written does not hold up the next write
+    const release = () => reader.done(bytes)
+    if (content.length > 0) await upload.writev(content, at, release)
+    else release()
     writing = false
     for (const chunk of content) at += chunk.length
     transfer.bytes += bytes
-    reader.done(bytes)
     if (transfer.signal.aborted) throw transfer.signal.reason
   }
   const rest = text?.flush()

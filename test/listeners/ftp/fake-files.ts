@@ -96,12 +96,13 @@ export function fakeFiles(
       write(chunk, at) {
         return upload.writev([chunk], at)
       },
-      async writev(chunks, at) {
+      async writev(chunks, at, release) {
         open()
         const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
         if (at + bytes > maxSize) throw new FileFlowError('quota.exceeded')
         await handle.writev([...chunks], at)
         size = Math.max(size, at + bytes)
+        release?.()
       },
       append: (chunks) => upload.writev(chunks, upload.size),
       read: async (into, at) => (await handle.read(into, 0, into.length, at)).bytesRead,
