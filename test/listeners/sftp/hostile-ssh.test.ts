@@ -120,8 +120,10 @@ test('a user who cuts the line while keys are exchanged leaves nothing behind', 
   const s = await setup(t, { tuning: { rekeyBytes: 1, lookMs: 50 } })
   const client = await connect(s.port)
   const sftp = await RawSftp.open(client)
+  const exchanged = new Promise<void>((resolve) => client.once('handshake', () => resolve()))
+  // what moves asks for new keys
   await sftp.ask(16, Buffer.from([0, 0, 0, 1, 46]))
-  await new Promise<void>((resolve) => client.once('handshake', () => resolve()))
+  await exchanged
   socketOf(client).destroy()
   while (s.gatekeeper.closed.length === 0) await new Promise((resolve) => setTimeout(resolve, 10))
   t.strictSame(s.gatekeeper.closed, ['s1'])
