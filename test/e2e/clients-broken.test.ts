@@ -324,7 +324,7 @@ test('quota and the largest file size are answered 552 or a failure, and leave n
     const ssh = await sftp(s.gateway, s.user, PASSWORD, [`put ${file} big-sftp`])
     t.not(ssh.code, 0, `${what} SFTP`)
     const tool = await lftp(s.gateway, s.user, PASSWORD, [`put ${file} -o big-lftp`])
-    t.not(tool.code, 0, `${what} lftp`)
+    t.match(tool.stderr, /552/, `${what} lftp hears why`)
     t.same(await readdir(s.home), [], `${what}: nothing under any name`)
   }
   await attempt('max_file_size')

@@ -41,6 +41,7 @@ export class FtpConnection extends ShellConnection {
   failedLogins = 0
   channel: DataChannel | null = null
   transfer: RunningTransfer | null = null
+  #parting: Socket | null = null
   ended = false
   /** What the control connection was encrypted with: data connections go on with it, so that they resume its session and show the same certificate after a reload. */
   tlsContext: SecureContext | null = null
@@ -176,6 +177,13 @@ export class FtpConnection extends ShellConnection {
     if (this.ended) channel?.close()
   }
 
+  /** A data connection that ends by itself soon: at once when the next one parts, or with the session. */
+  partWith(socket: Socket | null): void {
+    if (this.#parting !== null) drop(this.#parting)
+    this.#parting = socket
+    if (this.ended && socket !== null) drop(socket)
+  }
+
   /** The login is over (REIN, AUTH, another USER, the end): its files close, its uploads are judged, the control plane is told. */
   async logOut(reason: string, why: Error): Promise<void> {
     const login = this.session
@@ -198,6 +206,7 @@ export class FtpConnection extends ShellConnection {
     this.#activity.stop()
     this.transfer?.abort(why)
     this.channel?.close()
+    this.partWith(null)
     this.#queue = []
     this.#partFrom(reply)
     void this.#windUp(reason, why)

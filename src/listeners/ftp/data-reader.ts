@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net'
 import { FileFlowError } from '../../core/errors.ts'
 import { DirectRead } from './direct-read.ts'
+import { drop } from './tls.ts'
 
 /** Bytes waiting for the disk above which the socket is paused; reading goes on at half of it. */
 const MOST_QUEUED = 4 * 1024 * 1024
@@ -11,6 +12,8 @@ const MOST_BATCHED = 8
 /** A limited transfer moves this many times a second, so that it flows evenly. */
 const STEPS_A_SECOND = 8
 const LEAST_STEP = 4096
+/** How long a client may go on sending what nobody wants. */
+const FAREWELL_MS = 2000
 
 /** Bytes to move at once under a rate (bytes a second; null: none), at most `most`. */
 export const stepOf = (rate: number | null, most: number): number =>
@@ -25,6 +28,7 @@ export class DataReader {
   #queued = 0
   #over: 'no' | 'end' | 'cut' = 'no'
   #cause: Error | undefined
+  #dismissed = false
   #wake: (() => void) | null = null
   readonly #rate: () => number | null
 
@@ -56,6 +60,10 @@ export class DataReader {
 
   /** @returns whether more may come */
   #came(chunk: Buffer): boolean {
+    if (this.#dismissed) {
+      this.#direct?.done(chunk.length)
+      return true
+    }
     this.#queue.push(chunk)
     this.#queued += chunk.length
     this.#waits = this.#queued > this.#most
@@ -104,8 +112,25 @@ export class DataReader {
     return taken
   }
 
+  /**
+   * Nothing more is wanted: what still comes is thrown away for a moment, so that the client hears why before its data connection goes. A reset reaches it first
+   * otherwise, and some (lftp over TLS) take everything for broken then, and begin again half a minute later.
+   */
+  dismiss(): void {
+    const socket = this.#socket
+    this.#dismissed = true
+    this.#queue = []
+    this.#direct?.done(this.#queued)
+    this.#queued = 0
+    socket.setTimeout(0)
+    socket.resume()
+    const farewell = setTimeout(() => drop(socket), FAREWELL_MS)
+    socket.once('close', () => clearTimeout(farewell))
+  }
+
   /** These bytes are written: there is room again. */
   done(bytes: number): void {
+    if (this.#dismissed) return
     this.#queued -= bytes
     this.#direct?.done(bytes)
     if (this.#over !== 'no' || !this.#waits || this.#queued >= this.#most / 2) return

@@ -64,25 +64,35 @@ async function pour(connection: FtpConnection, transfer: RunningTransfer, socket
   let at = start
   let writing = false
   transfer.watchStall(socket, connection.gateway.config.limits.transfer_stall_timeout, () => reader.empty && !writing)
-  for (;;) {
-    const batch = await reader.next()
-    if (batch === null) break
-    let bytes = 0
-    for (const chunk of batch) bytes += chunk.length
-    const content = text === null ? batch : batch.map((chunk) => text.convert(chunk)).filter((chunk) => chunk.length > 0)
-    writing = true
-    // what is hashed for longer than it was written does not hold up the next write
-    const release = () => reader.done(bytes)
-    if (content.length > 0) await upload.writev(content, at, release)
-    else release()
-    writing = false
-    for (const chunk of content) at += chunk.length
-    transfer.bytes += bytes
-    if (transfer.signal.aborted) throw transfer.signal.reason
+  try {
+    for (;;) {
+      const batch = await reader.next()
+      if (batch === null) break
+      let bytes = 0
+      for (const chunk of batch) bytes += chunk.length
+      const content = text === null ? batch : batch.map((chunk) => text.convert(chunk)).filter((chunk) => chunk.length > 0)
+      writing = true
+      // what is hashed for longer than it was written does not hold up the next write
+      const release = () => reader.done(bytes)
+      if (content.length > 0) await upload.writev(content, at, release)
+      else release()
+      writing = false
+      for (const chunk of content) at += chunk.length
+      transfer.bytes += bytes
+      if (transfer.signal.aborted) throw transfer.signal.reason
+    }
+    const rest = text?.flush()
+    if (rest && rest.length > 0) await upload.write(rest, at)
+    return at + (rest?.length ?? 0)
+  } catch (error) {
+    // refused while the client is sending
+    if (!transfer.signal.aborted && !socket.destroyed) {
+      transfer.letGo()
+      connection.partWith(socket)
+      reader.dismiss()
+    }
+    throw error
   }
-  const rest = text?.flush()
-  if (rest && rest.length > 0) await upload.write(rest, at)
-  return at + (rest?.length ?? 0)
 }
 
 /**

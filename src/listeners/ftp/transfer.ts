@@ -9,6 +9,7 @@ export class RunningTransfer {
   readonly #controller = new AbortController()
   /** Bytes over the wire so far. */
   bytes = 0
+  #letGo: () => void = () => undefined
 
   constructor(verb: string) {
     this.verb = verb
@@ -33,7 +34,13 @@ export class RunningTransfer {
     const stop = () => drop(socket)
     if (this.signal.aborted) stop()
     else this.signal.addEventListener('abort', stop, { once: true })
-    socket.once('close', () => this.signal.removeEventListener('abort', stop))
+    this.#letGo = () => this.signal.removeEventListener('abort', stop)
+    socket.once('close', this.#letGo)
+  }
+
+  /** From here on the data connection has its own end. */
+  letGo(): void {
+    this.#letGo()
   }
 
   /**

@@ -158,6 +158,42 @@ test('a TLS upload that is written more slowly than it comes keeps its end, thou
   t.same(trace.committed[0]?.verdict.evidence, ['tls close_notify'])
 })
 
+test('a client that is refused while it sends hears why before its data connection is cut; that goes when another one is refused, and with the session', async (t) => {
+  const { port, root } = await startFtp(t, { tls: true, maxSize: 100_000 })
+  const piece = Buffer.alloc(64 * 1024)
+  for (const secure of [false, true]) {
+    const client = secure ? await overTls(port) : await RawClient.login(port)
+    const refused = async () => {
+      const raw = await client.data()
+      t.match(await client.ask('STOR f'), /^150 /)
+      const data = secure ? await secured(raw) : raw
+      let cut = false
+      const closed = new Promise<void>((resolve) =>
+        data
+          .on('error', () => undefined)
+          .on('close', () => {
+            cut = true
+            resolve()
+          }),
+      )
+      const pour = () => {
+        while (!data.destroyed && data.write(piece));
+      }
+      data.on('drain', pour)
+      pour()
+      t.match(await client.reply(), /^552 /)
+      t.notOk(cut, `its data connection ${secure ? 'over TLS ' : ''}is still there`)
+      return { closed }
+    }
+    const first = await refused()
+    const second = await refused()
+    await first.closed
+    client.socket.destroy()
+    await second.closed
+  }
+  t.notOk(existsSync(`${root}/f`))
+})
+
 test('a data connection that ends or breaks before its handshake is over is given up at once, and one that begins it before 150 is served', async (t) => {
   const { port, root } = await startFtp(t, { tls: true })
   writeFileSync(`${root}/f`, 'content')
