@@ -243,14 +243,14 @@ export class StagedUpload implements Upload {
     await syncing
   }
 
-  commit(verdict: Verdict): Promise<Obligations> {
+  commit(verdict: Verdict, mustStand?: () => void): Promise<Obligations> {
     try {
       this.#usable()
     } catch (error) {
       return Promise.reject(error)
     }
     this.#state = 'ending'
-    const committed = this.#commit(verdict)
+    const committed = this.#commit(verdict, mustStand)
     this.#ending = committed.then(
       () => {},
       () => {},
@@ -258,12 +258,12 @@ export class StagedUpload implements Upload {
     return committed
   }
 
-  async #commit(verdict: Verdict): Promise<Obligations> {
+  async #commit(verdict: Verdict, mustStand?: () => void): Promise<Obligations> {
     try {
       await this.#busy
       if (this.#failure) throw this.#failure
       this.#host.need('upload', this.path)
-      const owed = await this.#publish(verdict)
+      const owed = await this.#publish(verdict, mustStand)
       this.#finish()
       return owed
     } catch (error) {
@@ -275,10 +275,11 @@ export class StagedUpload implements Upload {
     }
   }
 
-  async #publish(verdict: Verdict): Promise<Obligations> {
+  async #publish(verdict: Verdict, mustStand?: () => void): Promise<Obligations> {
     const { fd, staging, vault } = this.#file
     const { size } = fs.fstatSync(fd)
     const sha256 = await this.#sha256.end(size)
+    mustStand?.()
     using place = this.#host.place(this.path)
     if (place.name === null) throw new FileFlowError('path.is_directory')
     const before = place.lstat()

@@ -90,8 +90,8 @@ export interface Upload {
   setAttributes(attributes: Attributes): Promise<void>
   /** Durable now, under its staging name (fsync@openssh.com). */
   sync(): Promise<void>
-  /** Resolves when acknowledged-means-kept holds; only then 226 / OK. Rejects: nothing was published, the partial stays. @returns how many deliveries it owes; where rules are only asked later, 1 says that some may want it */
-  commit(verdict: Verdict): Promise<Obligations>
+  /** Resolves when acknowledged-means-kept holds; only then 226 / OK. Rejects: nothing was published, the partial stays. @returns how many deliveries it owes; where rules are only asked later, 1 says that some may want it. @param mustStand asked once more right before the file is on record: throws what else the upload is ended for */
+  commit(verdict: Verdict, mustStand?: () => void): Promise<Obligations>
   /** Ends without publishing; keeps what came as a partial for resuming (nothing, when nothing came). Idempotent, never rejects. */
   abort(why: Error): Promise<void>
 }

@@ -58,6 +58,19 @@ test('an aborted upload leaves the old file as it was, and a partial that only i
   t.equal([...d.ledger.ended.values()].filter((end) => end.state === 'aborted' && end.partial).length, 2)
 })
 
+test('an upload whose end is doubted at the last moment is kept as a partial and published to nobody', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  const upload = await begin(session, '/a', 'half')
+  const doubted = () => {
+    throw new FileFlowError('upload.incomplete')
+  }
+  t.equal(await outcome(upload.commit({ confidence: 'likely', evidence: [] }, doubted)), 'upload.incomplete')
+  t.notOk(d.has('a'))
+  t.same(d.ledger.committed, [])
+  t.match(await session.stat(v('/a')), { partial: true })
+})
+
 test('a partial is resumed to a whole file', async (t) => {
   const d = disk(t)
   await cut(d.session(), '/a', 'first ')

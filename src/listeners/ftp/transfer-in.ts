@@ -1,25 +1,16 @@
-// Files coming in: from the data connection to an upload, and the evidence that the file is whole.
+// Files coming in: from the data connection to an upload.
 // Must not commit anything that was cut, aborted, stalled or is not as long as announced.
 import type { Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { monotonic } from '../../core/clock.ts'
 import { codeOf, FileFlowError } from '../../core/errors.ts'
-import type { Verdict } from '../../core/transfer.ts'
 import type { VirtualPath } from '../../core/virtual-path.ts'
 import type { Upload, UploadOptions } from '../../files/virtual-filesystem.ts'
 import type { FtpConnection } from './connection.ts'
 import { DataReader } from './data-reader.ts'
+import { judge, mustLive } from './end-of-data.ts'
 import { Refusal } from './replies.ts'
 import { fromWireText } from './text-mode.ts'
-import { WatchedTls } from './tls.ts'
 import type { RunningTransfer } from './transfer.ts'
-
-/** How long the end of an upload may be doubted for want of better evidence, as a share of its time and at most. */
-const DOUBT_SHARE = 0.05
-const MOST_DOUBT_MS = 50
-const TLS_DOUBT_MS = 10
-/** Turns of the event loop in any case: what the kernel has at hand is seen. */
-const LEAST_TURNS = 2
 
 /** STOR, APPE and STOU from the open to the commit; 226 is the caller's, and only when this resolves. */
 export async function receiveUpload(
@@ -47,8 +38,9 @@ export async function receiveUpload(
     if (announced !== null && !asAnnounced && announced > end - start) {
       throw new FileFlowError('upload.incomplete', `ALLO said ${announced} bytes, ${transfer.bytes} came.`)
     }
-    const verdict = await judge(connection, transfer, socket, asAnnounced, monotonic() - began)
-    const { deliveries } = await upload.commit(verdict)
+    const verdict = await judge(connection, transfer, socket, { asAnnounced, tookMs: monotonic() - began })
+    const mustStand = verdict.confidence === 'likely' ? () => mustLive(connection, transfer) : undefined
+    const { deliveries } = await upload.commit(verdict, mustStand)
     if (verdict.confidence === 'likely') connection.confirmations.hold(upload.transferId, deliveries > 0)
   } catch (error) {
     const why = transfer.reason(error)
@@ -93,32 +85,4 @@ async function pour(connection: FtpConnection, transfer: RunningTransfer, socket
     }
     throw error
   }
-}
-
-/**
- * FTP's stream mode has no end mark (RFC 959 §3.4.1): a killed client looks like a finished one. What can speak for the end is close_notify and ALLO's size; else
- * that the control connection still lives. The kernel closes the sockets of a killed process one after the other, so the other end is waited for a moment: the
- * longer the transfer took, the likelier it was killed in it, so the moment is a share of that. Small files lose nothing.
- */
-async function judge(
-  connection: FtpConnection,
-  transfer: RunningTransfer,
-  socket: Socket,
-  asAnnounced: boolean,
-  tookMs: number,
-): Promise<Verdict> {
-  const certain: string[] = []
-  const tls = socket instanceof WatchedTls
-  if (tls && socket.endAnnounced) certain.push('tls close_notify')
-  if (asAnnounced) certain.push('allo size')
-  if (certain.length > 0) return { confidence: 'certain', evidence: certain }
-  // TLS without its end mark is suspicious in itself
-  const moment = Math.min(MOST_DOUBT_MS, tookMs * DOUBT_SHARE + (tls ? TLS_DOUBT_MS : 0))
-  for (let turn = 0; turn < LEAST_TURNS; turn++) await new Promise((resolve) => setImmediate(resolve))
-  // an end of the control connection aborts the transfer, and so the wait
-  if (moment >= 1) await sleep(moment, undefined, { signal: transfer.signal }).catch(() => undefined)
-  if (transfer.signal.aborted || connection.ended) {
-    throw new FileFlowError('upload.incomplete', 'The control connection was lost with the data connection.')
-  }
-  return { confidence: 'likely', evidence: ['control alive'] }
 }
