@@ -99,17 +99,17 @@ export class JoinedUpload {
     return this.#opening
   }
 
-  commit(handle: UploadHandle, verdict: Verdict): Promise<Obligations> {
+  commit(handle: UploadHandle, verdict: Verdict, mustStand?: () => void): Promise<Obligations> {
     const last = this.#end(handle)
-    return this.#several ? this.#commit(last, verdict) : this.#latest.commit(verdict)
+    return this.#several ? this.#commit(last, verdict, mustStand) : this.#latest.commit(verdict, mustStand)
   }
 
-  async #commit(last: boolean, verdict: Verdict): Promise<Obligations> {
+  async #commit(last: boolean, verdict: Verdict, mustStand?: () => void): Promise<Obligations> {
     await this.#publishing
     const unpublished = this.#failure === null && !this.#detached
     if (unpublished && this.#changed) {
       this.#detached = true
-      const committed = this.#latest.commit(verdict)
+      const committed = this.#latest.commit(verdict, mustStand)
       this.#publishing = committed.then(
         () => {},
         (error: unknown) => {
@@ -165,8 +165,8 @@ export class UploadHandle implements Upload {
     return this.#change((upload) => upload.write(chunk, at))
   }
 
-  writev(chunks: readonly Uint8Array[], at: number): Promise<void> {
-    return this.#change((upload) => upload.writev(chunks, at))
+  writev(chunks: readonly Uint8Array[], at: number, release?: () => void): Promise<void> {
+    return this.#change((upload) => upload.writev(chunks, at, release))
   }
 
   append(chunks: readonly Uint8Array[]): Promise<void> {
@@ -197,10 +197,10 @@ export class UploadHandle implements Upload {
     return this.#over ? Promise.reject(new FileFlowError('transfer.aborted')) : this.#joined.sync()
   }
 
-  commit(verdict: Verdict): Promise<Obligations> {
+  commit(verdict: Verdict, mustStand?: () => void): Promise<Obligations> {
     if (this.#over) return Promise.reject(new FileFlowError('transfer.aborted'))
     this.#over = true
-    return this.#joined.commit(this, verdict)
+    return this.#joined.commit(this, verdict, mustStand)
   }
 
   abort(why: Error): Promise<void> {
