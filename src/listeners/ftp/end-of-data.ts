@@ -13,7 +13,7 @@ import type { RunningTransfer } from './transfer.ts'
 const SHARE = 0.05
 const MOST_SHARE_MS = 50
 /** For TLS without its end mark, which is suspicious in itself: nearly all clients send it. */
-const UNMARKED_MS = 50
+const UNMARKED_MS = 20
 /** Clients send so much at once: what is shorter came whole or not at all. */
 const PIECE_BYTES = 8 * 1024
 /** What a process may run before another one has its turn (seen: 6), and how many of them on one processor are no crowd. */
