@@ -94,3 +94,25 @@ test('what is wrong with a form is said in Italian, whatever field of a user, de
     'half of it would be worse than none',
   )
 })
+
+/** What only who writes code can meet. */
+const INNER = ['no role is declared for is missing is missing']
+
+test('whatever we say ourselves to who sets up or watches the gateway has Italian words', (t) => {
+  const seen = ['accounts/', 'admin/', 'core/', 'forwarding/', 'intake/', 'watching/', 'app.ts', 'control.ts', 'services.ts']
+  const spoken = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts') && seen.some((part) => name.startsWith(part)))
+    .flatMap((name) => [
+      ...readFileSync(join(SRC, name), 'utf8').matchAll(/new FileFlowError\(\s*'[a-z_.]+',\s*(`(?:[^`\\]|\\.)*`|'(?:[^'\\]|\\.)*')/g),
+    ])
+    .map(([, text]) => text!.slice(1, -1).replaceAll('\\`', '`').replaceAll("\\'", "'"))
+    // what has no words of its own passes on what has
+    .filter((text) => /[a-z]{2}/.test(text.replace(/\$\{[^}]*\}/g, '')))
+    .map((text) => text.replace(/\$\{[^}]*\}/g, 'is missing'))
+  t.ok(spoken.length > 60, `${spoken.length} texts`)
+  t.same(
+    [...new Set(spoken)].filter((text) => said(text) === text && !INNER.includes(text)),
+    [],
+  )
+  t.end()
+})

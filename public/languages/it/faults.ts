@@ -141,6 +141,18 @@ const CHECKS: readonly (readonly [english: string, italian: string])[] = [
   ['The path is too long.', 'Il percorso è troppo lungo.'],
   ['This name is reserved.', 'Questo nome è riservato.'],
   ['names: each of the {} rules once', 'names: ognuna delle {} regole una volta'],
+  ['cursor: the `next` of the answer before', 'cursor: il `next` della risposta precedente'],
+  ['{} {} is declared twice', '{} {} è dichiarato due volte'],
+  [
+    'secrets: are sealed; the command `fileflow apply` opens them with their passphrase',
+    'secrets: sono sigillati; li apre il comando `fileflow apply` con la loro passphrase',
+  ],
+  ['secrets: cannot be read; they were sealed by another version', 'secrets: non si leggono; li ha sigillati un’altra versione'],
+  [
+    'secrets: the passphrase is not the one they were sealed with, or they were changed',
+    'secrets: la passphrase non è quella con cui furono sigillati, o sono stati cambiati',
+  ],
+  ['unknown word {}', 'parola sconosciuta {}'],
   ['confirm: must be the name of the user', 'confirm: deve essere il nome dell’utente'],
   ['address: an IP address', 'address: un indirizzo IP'],
   ['{}: an ISO 8601 time, or milliseconds since 1970', '{}: un orario ISO 8601, o i millisecondi dal 1970'],

@@ -104,6 +104,11 @@ const SAID: readonly (readonly [english: string, italian: string])[] = [
     'The login begins in no absolute path ({}): the destination needs a base_path.',
     'L’accesso non comincia da un percorso assoluto ({}): la destinazione ha bisogno di base_path.',
   ],
+  ['No gateway runs: the configuration is read at its start.', 'Nessun gateway è in funzione: la configurazione si legge al suo avvio.'],
+  ['{} cannot start: {+}', '{} non può partire: {+}'],
+  ['The folder at the destination has no plain name: {}', 'La cartella della destinazione non ha un nome semplice: {}'],
+  ['The server gives only a few bytes at a time.', 'Il server dà solo pochi byte per volta.'],
+  ['The server takes only {} bytes at a time.', 'Il server prende solo {} byte per volta.'],
   ['The forwarder stopped.', 'Il servizio di inoltro si è fermato.'],
   [
     'code: is not the one of this moment; check the clock of the phone',
