@@ -1,8 +1,9 @@
 // Who may do what on the admin page, and how it is guarded: roles, second factor, tokens, bans, audit.
 // Must not trust the page: what a role may not do, the gateway refuses, too.
+import { type IncomingMessage, request } from 'node:http'
 import { generateSync } from 'otplib'
 import { test } from 'tap'
-import { launchBrowser, noBrowser, signedIn, wcagFaults } from '../support/browser.ts'
+import { launchBrowser, noBrowser, signedIn, wcagFaults, wcagFaultsInBoth } from '../support/browser.ts'
 import { run, startGateway } from '../support/gateway.ts'
 
 const STATE = {
@@ -22,7 +23,7 @@ test('the page is guarded, and each role sees what it may do', { skip: noBrowser
   const { page } = admin
   const button = (name: string | RegExp) => page.getByRole('button', { name, exact: true })
 
-  await t.test('an admin makes an operator and an auditor', async () => {
+  await t.test('an admin makes an operator and an auditor', async (t) => {
     await admin.open('/security/admins')
     for (const [username, role] of [
       ['olga', 'operator'],
@@ -31,6 +32,7 @@ test('the page is guarded, and each role sees what it may do', { skip: noBrowser
       await button('New admin').click()
       const dialog = page.getByRole('dialog')
       await dialog.getByRole('textbox', { name: 'Username', exact: true }).fill(username)
+      if (role === 'operator') t.same(await wcagFaultsInBoth(page, '[role="dialog"]'), [])
       await dialog.getByLabel(/^Password/).fill(`${username}-password`)
       await dialog.getByLabel('Role').selectOption(role)
       await dialog.getByRole('button', { name: 'Create' }).click()
@@ -166,6 +168,34 @@ test('the page is guarded, and each role sees what it may do', { skip: noBrowser
     await page.getByText('Nobody is banned.').waitFor()
     await page.getByRole('tab', { name: 'Login failures' }).click()
     await page.getByRole('table').getByText('127.0.0.2').first().waitFor()
+  })
+
+  await t.test('who guesses at one name from many addresses is told to wait, and the page says how long', async (t) => {
+    const guess = (localAddress: string) =>
+      new Promise<IncomingMessage>((resolve, reject) => {
+        const target = { host: '127.0.0.1', port: gateway.ports.admin, localAddress, path: '/api/v1/session', method: 'POST' }
+        request({ ...target, headers: { 'content-type': 'application/json' }, agent: false }, (answer) => resolve(answer.resume()))
+          .once('error', reject)
+          .end('{"username":"nobody","password":"a guess"}')
+      })
+    const tries = ['127.0.1.3', '127.0.1.4', '127.0.1.5', '127.0.1.6'].flatMap((address) => Array.from({ length: 5 }, () => guess(address)))
+    for (const { statusCode } of await Promise.all(tries)) t.equal(statusCode, 401)
+    const { statusCode, headers } = await guess('127.0.1.7')
+    t.equal(statusCode, 429)
+    t.match(headers['retry-after'], /^(900|8\d\d)$/)
+    const context = await browser.newContext({ locale: 'it-IT' })
+    const stranger = await context.newPage()
+    await stranger.goto(page.url())
+    await stranger.locator('input[autocomplete="username"]').fill('nobody')
+    await stranger.locator('input[autocomplete="current-password"]').fill('a guess')
+    await stranger.keyboard.press('Enter')
+    await stranger
+      .getByRole('alert')
+      .filter({ hasText: /^Troppe password errate per questo account da indirizzi nuovi\. Attendi 1\dm/ })
+      .waitFor()
+    await stranger.getByLabel('Codice').waitFor()
+    t.same(await wcagFaults(stranger), [])
+    await context.close()
   })
 
   await t.test('a second factor is enrolled by its QR code, and asked for at the next login', async (t) => {

@@ -4,7 +4,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { parsePublicKey } from '../../src/accounts/public-keys.ts'
-import { launchBrowser, noBrowser, signedIn } from '../support/browser.ts'
+import { launchBrowser, noBrowser, signedIn, wcagFaultsInBoth } from '../support/browser.ts'
 import { lftp } from '../support/clients.ts'
 import { startFarSshd } from '../support/far-sshd.ts'
 import { startGateway, until } from '../support/gateway.ts'
@@ -165,6 +165,7 @@ test('a manager sets up a partner, a destination and a rule without a shell, and
     await button('Delete all files').click()
     const dialog = page.getByRole('dialog')
     t.ok(await dialog.getByRole('button', { name: 'Delete all files' }).isDisabled())
+    t.same(await wcagFaultsInBoth(page, '[role="dialog"]'), [])
     await dialog.getByLabel('Type customer1 to confirm').fill('customer1')
     await dialog.getByRole('button', { name: 'Delete all files' }).click()
     await page.getByText('1 file was deleted (10 B).').waitFor()
