@@ -143,6 +143,29 @@ test('an upgrade over several versions makes one copy, of what was there before;
   t.end()
 })
 
+test('where admins logged in from before the upgrade is known after it', (t) => {
+  const file = join(tempDir(t), 'f.db')
+  const before = migrations().filter(({ version }) => version < 8)
+  const first = openDatabase(file, before)
+  first.exec("INSERT INTO admins (username, password_hash, role, created_at) VALUES ('admin', 'h', 'admin', 1)")
+  const row = first.prepare("INSERT INTO audit VALUES (?, ?, ?, ?, 'admin.login', 'session', ?, '{}', '', '')")
+  for (const [seq, actor, address, outcome] of [
+    [1, 'admin', '192.0.2.1', 'ok'],
+    [2, 'admin', '192.0.2.1', 'ok'],
+    [3, 'admin', '192.0.2.2', 'refused'],
+    [4, 'gone', '192.0.2.3', 'ok'],
+    [5, 'admin', '2001:db8::1', 'ok'],
+  ] as const)
+    row.run(seq, seq * 10, actor, address, outcome)
+  first.close()
+  const upgraded = openDatabase(file)
+  t.same(upgraded.prepare('SELECT * FROM admin_places').all(), [{ username: 'admin', place: '192.0.2.1', last_at: 20 }])
+  upgraded.exec("DELETE FROM admins WHERE username = 'admin'")
+  t.same(upgraded.prepare('SELECT * FROM admin_places').all(), [], 'and goes with its admin')
+  upgraded.close()
+  t.end()
+})
+
 test('a migration that fails changes nothing', (t) => {
   const file = join(tempDir(t), 'f.db')
   const known = migrations()
