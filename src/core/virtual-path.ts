@@ -90,6 +90,9 @@ export function toDisplay(name: string): string {
     .toWellFormed()
 }
 
+/** A slash, or a slash and a dot, ends it (POSIX.1-2017 §4.13): what is typed so can only be a folder. */
+export const meansFolder = (typed: string): boolean => /\/\.?$/.test(typed)
+
 /**
  * What a client typed, seen from `cwd`, as a virtual path. `..` above the root stays at the root.
  * @throws FileFlowError `path.invalid` for NUL bytes, over-long names and reserved names.

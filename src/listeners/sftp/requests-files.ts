@@ -1,12 +1,12 @@
 // OPEN, CLOSE, FSTAT and FSETSTAT of files. CLOSE of an upload is its commit, and its status is the acknowledgement.
 // Must not touch data; reading.ts and writing.ts do.
 import { codeOf, FileFlowError } from '../../core/errors.ts'
-import type { VirtualPath } from '../../core/virtual-path.ts'
+import { meansFolder, type VirtualPath } from '../../core/virtual-path.ts'
 import type { Attributes, FileEntry, Upload, UploadOptions } from '../../files/virtual-filesystem.ts'
 import { readAttributes, type SentAttributes, writeAttributes } from './attributes.ts'
 import type { Fields } from './fields.ts'
 import { notOpen, type OpenFile } from './handles.ts'
-import { meansFolder, type Session } from './session.ts'
+import type { Session } from './session.ts'
 import type { Request, SftpChannel } from './sftp-channel.ts'
 
 const ATTRS = 105

@@ -1,8 +1,8 @@
 // Requests about a path: attributes, names, folders and links.
 // Must not follow or resolve anything itself; the virtual filesystem does.
+import { meansFolder } from '../../core/virtual-path.ts'
 import { readAttributes, writeAttributes } from './attributes.ts'
 import { changes } from './requests-files.ts'
-import { meansFolder } from './session.ts'
 import type { Request, SftpChannel } from './sftp-channel.ts'
 
 const NAME = 104

@@ -2,11 +2,11 @@
 // Must not publish a file whose sender said it could not read it.
 import { codeOf, FileFlowError } from '../../core/errors.ts'
 import { errorFields } from '../../core/log.ts'
-import { child, parentOf, type VirtualPath } from '../../core/virtual-path.ts'
+import { child, meansFolder, parentOf, type VirtualPath } from '../../core/virtual-path.ts'
 import type { Attributes, Upload } from '../../files/virtual-filesystem.ts'
 import type { ScpCommand } from './scp-command.ts'
 import type { ScpStream } from './scp-stream.ts'
-import { meansFolder, type Session } from './session.ts'
+import type { Session } from './session.ts'
 import { expandWords } from './shell-words.ts'
 
 const CHUNK = 1024 * 1024

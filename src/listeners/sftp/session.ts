@@ -5,15 +5,12 @@ import { monotonic } from '../../core/clock.ts'
 import { codeOf, FileFlowError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
 import type { Principal } from '../../core/user.ts'
-import { toVirtualPath, type VirtualPath } from '../../core/virtual-path.ts'
+import { meansFolder, toVirtualPath, type VirtualPath } from '../../core/virtual-path.ts'
 import type { VirtualFilesystem } from '../../files/virtual-filesystem.ts'
 import type { Gatekeeper } from '../../gatekeeper/messages.ts'
 import type { Tuning } from './tuning.ts'
 
 const PROGRESS_MS = 1000
-
-/** A slash, or a slash and a dot, ends it. */
-export const meansFolder = (typed: string): boolean => /\/\.?$/.test(typed)
 
 /** A transfer as progress reports see it. */
 export interface Moving {

@@ -2,8 +2,9 @@
 // Must not trust a reply alone.
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
 import { DataWriter } from '../../../src/listeners/ftp/data-writer.ts'
@@ -225,6 +226,26 @@ test('TYPE A changes line ends both ways, across packet borders', async (t) => {
   const back = await client.data()
   await client.ask('RETR g')
   t.equal((await received(back)).toString(), 'a\r\nb\r\nc')
+})
+
+test('a name with a slash behind it is a folder’s: no file is made, found or renamed by it', async (t) => {
+  const { port, root } = await startFtp(t)
+  writeFileSync(join(root, 'f'), 'content')
+  mkdirSync(join(root, 'folder'))
+  const client = await RawClient.login(port)
+  for (const name of ['none/', 'none/.', 'f/', 'folder/']) {
+    for (const command of ['STOR', 'APPE', 'RETR']) {
+      ;(await client.data()).on('error', () => undefined)
+      t.match(await client.ask(`${command} ${name}`), /^550 /, `${command} ${name}`)
+    }
+    for (const command of ['SIZE', 'DELE', 'XSHA256']) t.match(await client.ask(`${command} ${name}`), /^550 /, `${command} ${name}`)
+  }
+  t.match(await client.ask('RNFR f'), /^350 /)
+  t.match(await client.ask('RNTO other/'), /^550 /)
+  t.match(await client.ask('RNFR folder/'), /^350 /)
+  t.match(await client.ask('RNTO moved/'), /^250 /)
+  t.match(await client.ask('CWD moved/'), /^250 /)
+  t.same(readdirSync(root).sort(), ['f', 'moved'])
 })
 
 test('a quota that is used up says 552 and keeps the old file', async (t) => {

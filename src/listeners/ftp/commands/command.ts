@@ -1,6 +1,7 @@
 // What a command is: a row of data, and the form of its handler.
 // Must not hold any command.
-import { nameFromBytes, toVirtualPath, type VirtualPath } from '../../../core/virtual-path.ts'
+import { FileFlowError } from '../../../core/errors.ts'
+import { meansFolder, nameFromBytes, toVirtualPath, type VirtualPath } from '../../../core/virtual-path.ts'
 import type { FtpConnection } from '../connection.ts'
 import type { Line } from '../line-reader.ts'
 import { Refusal } from '../replies.ts'
@@ -31,6 +32,12 @@ export function parseCommand(line: Line): Command {
   const cut = text.indexOf(' ')
   const verb = (cut === -1 ? text : text.slice(0, cut)).toUpperCase()
   return { verb, argument: cut === -1 ? '' : text.slice(cut + 1), fault: null }
+}
+
+/** As {@link pathOf}, where a file is meant. @throws FileFlowError `path.is_directory` for a name that can only be a folder's */
+export function filePathOf(connection: FtpConnection, typed: string): VirtualPath {
+  if (meansFolder(typed)) throw new FileFlowError('path.is_directory')
+  return pathOf(connection, typed)
 }
 
 /** A name that a client typed, as a path. A CR or LF in one could not be told from a line's end in any reply. @throws FileFlowError `path.invalid` */

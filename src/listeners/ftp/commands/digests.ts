@@ -4,7 +4,7 @@ import { codeOf } from '../../../core/errors.ts'
 import type { DigestAlgorithm, DigestOptions, FileDigest } from '../../../files/virtual-filesystem.ts'
 import type { FtpConnection } from '../connection.ts'
 import { Refusal } from '../replies.ts'
-import { type CommandRow, pathOf } from './command.ts'
+import { type CommandRow, filePathOf } from './command.ts'
 
 /** The names that IANA gives FTP's hash algorithms, the best one first. */
 export const HASHES: Readonly<Record<string, DigestAlgorithm>> = {
@@ -19,7 +19,7 @@ const hex = ({ digest }: FileDigest): string => Buffer.from(digest).toString('he
 
 /** ABOR and the end of the session stop it. */
 function digestOf(connection: FtpConnection, verb: string, typed: string, algorithm: DigestAlgorithm, part: DigestOptions) {
-  const path = pathOf(connection, typed)
+  const path = filePathOf(connection, typed)
   return connection.interruptible(verb, ({ signal }) => connection.files.digest(path, algorithm, { ...part, signal }))
 }
 

@@ -1,13 +1,14 @@
 // DELE, RNFR, RNTO, SIZE, MDTM, MFMT (RFC 959 §4.1.3, RFC 3659 §3 and §4, draft-somers-ftp-mfxx §3).
 // Must not move file content.
 import { FileFlowError } from '../../../core/errors.ts'
+import { meansFolder } from '../../../core/virtual-path.ts'
 import type { FtpConnection } from '../connection.ts'
 import { fromFtpTime, toFtpTime } from '../listing-format.ts'
 import { Refusal } from '../replies.ts'
-import { type CommandRow, pathOf } from './command.ts'
+import { type CommandRow, filePathOf, pathOf } from './command.ts'
 
 async function dele(connection: FtpConnection, argument: string): Promise<void> {
-  await connection.files.remove(pathOf(connection, argument))
+  await connection.files.remove(filePathOf(connection, argument))
   await connection.reply(250, 'File removed.')
 }
 
@@ -25,6 +26,7 @@ async function rnto(connection: FtpConnection, argument: string): Promise<void> 
   const from = connection.settings.renameFrom
   connection.settings.renameFrom = null
   if (from === null) throw new Refusal(503, 'Send RNFR first.')
+  if (meansFolder(argument) && (await connection.files.lstat(from)).kind !== 'directory') throw new FileFlowError('path.is_directory')
   // As rename(2), vsftpd and the upload-then-rename of partners expect: an existing file is replaced, if the user may overwrite.
   await connection.files.rename(from, pathOf(connection, argument), { overwrite: true })
   await connection.reply(250, 'Renamed.')
@@ -33,7 +35,7 @@ async function rnto(connection: FtpConnection, argument: string): Promise<void> 
 async function size(connection: FtpConnection, argument: string): Promise<void> {
   // RFC 3659 §4: what a transfer would take, which in TYPE A only reading all of the file could tell. vsftpd and ProFTPD refuse it, too.
   if (connection.settings.type === 'A' && !connection.settings.listedInText) throw new Refusal(550, 'SIZE counts bytes: use TYPE I first.')
-  const entry = await connection.files.stat(pathOf(connection, argument))
+  const entry = await connection.files.stat(filePathOf(connection, argument))
   if (entry.kind !== 'file') throw new Refusal(550, 'Not a plain file.')
   await connection.reply(213, String(entry.size))
 }

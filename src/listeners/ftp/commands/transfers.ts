@@ -6,7 +6,7 @@ import type { FtpConnection } from '../connection.ts'
 import { Refusal } from '../replies.ts'
 import { receiveUpload } from '../transfer-in.ts'
 import { sendDownload } from '../transfer-out.ts'
-import { type CommandRow, pathOf } from './command.ts'
+import { type CommandRow, filePathOf } from './command.ts'
 import { needsPrivateData } from './security.ts'
 
 /** What every transfer needs before anything of it begins. */
@@ -36,7 +36,7 @@ function upload(connection: FtpConnection, verb: string, wanted: () => Wanted): 
   return connection.withTransfer(verb, async (transfer) => {
     readyForFile(connection)
     const { name, options, opening } = wanted()
-    await receiveUpload(connection, transfer, pathOf(connection, name), options, opening)
+    await receiveUpload(connection, transfer, filePathOf(connection, name), options, opening)
     await connection.reply(226, 'Transfer complete.')
   })
 }
@@ -65,7 +65,7 @@ function stou(connection: FtpConnection, argument: string, verb: string): Promis
 function retr(connection: FtpConnection, argument: string, verb: string): Promise<void> {
   return connection.withTransfer(verb, async (transfer) => {
     readyForFile(connection)
-    await sendDownload(connection, transfer, pathOf(connection, argument), argument)
+    await sendDownload(connection, transfer, filePathOf(connection, argument), argument)
     await connection.reply(226, 'Transfer complete.')
   })
 }
