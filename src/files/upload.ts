@@ -26,7 +26,7 @@ export class StagedUpload implements Upload {
   readonly #file: StagedFile
   #size: number
   readonly #sha256: UploadDigest
-  #state: 'open' | 'ending' | 'done' = 'open'
+  #state: 'open' | 'committing' | 'ending' | 'done' = 'open'
   /** A commit or abort that is under way, or is over. */
   #ending: Promise<void> = Promise.resolve()
   #published = false
@@ -78,23 +78,31 @@ export class StagedUpload implements Upload {
   }
 
   async write(chunk: Uint8Array, at: number): Promise<void> {
-    await this.#store(chunk.length, at, () => writeAt(this.#file.fd, chunk, at), [chunk])
+    this.#usable()
+    await this.#store([chunk], at)
   }
 
   async writev(chunks: readonly Uint8Array[], at: number, release?: () => void): Promise<void> {
-    let total = 0
-    for (const chunk of chunks) total += chunk.length
-    await this.#store(total, at, () => writevAt(this.#file.fd, chunks, at), chunks, release)
-  }
-
-  append(chunks: readonly Uint8Array[]): Promise<void> {
-    const appended = this.#appending.then(() => this.writev(chunks, this.#size))
-    this.#appending = appended.catch(() => {})
-    return appended
-  }
-
-  async #store(length: number, at: number, write: () => Promise<void>, chunks: readonly Uint8Array[], release?: () => void): Promise<void> {
     this.#usable()
+    await this.#store(chunks, at, release)
+  }
+
+  async append(chunks: readonly Uint8Array[]): Promise<void> {
+    this.#usable()
+    const appended = this.#appending.then(() => {
+      // a commit that was asked for meanwhile waits for it
+      if (this.#state !== 'committing') this.#usable()
+      return this.#store(chunks, this.#size)
+    })
+    this.#appending = appended.catch(() => {})
+    await appended
+  }
+
+  async #store(chunks: readonly Uint8Array[], at: number, release?: () => void): Promise<void> {
+    this.#host.need('upload', this.path)
+    const { fd } = this.#file
+    let length = 0
+    for (const chunk of chunks) length += chunk.length
     const end = at + length
     if (!Number.isSafeInteger(end) || this.#tooLarge(end)) throw this.#fail(new FileFlowError(this.#file.maxSizeCode))
     if (at > this.#size && !fitsVolume(end, this.#file.vault.root)) throw this.#fail(new FileFlowError('disk.full'))
@@ -108,13 +116,13 @@ export class StagedUpload implements Upload {
     if (end <= AT_ONCE_BYTES) {
       this.#begun++
       try {
-        writeNow(this.#file.fd, chunks, at)
+        writeNow(fd, chunks, at)
       } catch (error) {
         failed(error)
       }
       hashing = this.#sha256.take(chunks, at, end)
     } else {
-      const written = this.#change(write).catch(failed)
+      const written = this.#change(() => (chunks.length === 1 ? writeAt(fd, chunks[0]!, at) : writevAt(fd, chunks, at))).catch(failed)
       hashing = this.#sha256.take(chunks, at, end)
       await written
     }
@@ -128,7 +136,8 @@ export class StagedUpload implements Upload {
     else await hashing
     const wait = this.#host.limiter.take(length)
     if (wait) await wait
-    if (end <= AT_ONCE_BYTES) return
+    // another handle that ended it meanwhile has told of it
+    if (end <= AT_ONCE_BYTES || this.#state !== 'open') return
     // from here on there is something to lose: what was taken is found again after a kill
     if (!this.#recorded) await this.#announced()
     testPoint('upload.written')
@@ -220,11 +229,8 @@ export class StagedUpload implements Upload {
   }
 
   entry(): FileEntry {
-    return entryAt(
-      this.path,
-      translated(() => fs.fstatSync(this.#file.fd)),
-      true,
-    )
+    const stats = translated(() => fs.fstatSync(this.#file.fd))
+    return entryAt(this.path, stats, true)
   }
 
   async setAttributes(attributes: Attributes): Promise<void> {
@@ -243,23 +249,18 @@ export class StagedUpload implements Upload {
     await syncing
   }
 
-  commit(verdict: Verdict, mustStand?: () => void): Promise<Obligations> {
-    try {
-      this.#usable()
-    } catch (error) {
-      return Promise.reject(error)
-    }
-    this.#state = 'ending'
+  async commit(verdict: Verdict, mustStand?: () => void): Promise<Obligations> {
+    this.#usable()
+    this.#state = 'committing'
     const committed = this.#commit(verdict, mustStand)
-    this.#ending = committed.then(
-      () => {},
-      () => {},
-    )
+    const over = (): void => {}
+    this.#ending = committed.then(over, over)
     return committed
   }
 
   async #commit(verdict: Verdict, mustStand?: () => void): Promise<Obligations> {
     try {
+      await this.#appending
       await this.#busy
       if (this.#failure) throw this.#failure
       this.#host.need('upload', this.path)

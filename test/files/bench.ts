@@ -19,6 +19,7 @@ import type {
 import type { Principal } from '../../src/core/user.ts'
 import { nameFromBytes, ROOT, toVirtualPath, type VirtualPath } from '../../src/core/virtual-path.ts'
 import { AuditedFilesystem } from '../../src/files/audited-filesystem.ts'
+import type { Arrivals } from '../../src/files/beginnings.ts'
 import { Hasher } from '../../src/files/hasher.ts'
 import type { SessionFilesystem } from '../../src/files/session-filesystem.ts'
 import { Vaults } from '../../src/files/vaults.ts'
@@ -118,6 +119,8 @@ export interface PartnerOptions {
   readonly limits?: Partial<Principal['limits']>
   readonly home?: string
   readonly durable?: boolean
+  /** As in a worker with a journal. */
+  readonly arrivals?: Arrivals
 }
 
 export const everything = (path = '/'): PermissionEntry => ({ path: v(path), allow: PERMISSIONS })
@@ -165,6 +168,7 @@ export function disk(t: Test, at: string = t.testdir()) {
         vaults,
         durable: options.durable ?? false,
         hasher,
+        arrivals: options.arrivals,
       })
       t.teardown(() => session.close(new FileFlowError('session.revoked')))
       return session

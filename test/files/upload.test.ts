@@ -522,6 +522,53 @@ test('what a session writes to one file by several handles is one file: each tha
   t.same(d.kept('staging'), [])
 })
 
+test('a handle that ends takes nothing from what others write at that moment', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  const handles = (n: number, path: string) =>
+    Promise.all(Array.from({ length: n }, () => session.beginUpload(v(path), { mode: 'resume' })))
+  const [a, b] = await handles(2, '/log')
+  const first = a!.commit(SURE)
+  t.equal(await outcome(b!.append([Buffer.from('b')])), 'ok', 'what is appended in the same moment')
+  await first
+  t.equal(await outcome(b!.commit(SURE)), 'ok')
+  t.equal(d.read('log'), 'b')
+  const [c, e, f] = await handles(3, '/log')
+  const appended = [c, e].map((one) => outcome(one!.append([Buffer.alloc(300_000, 'x')])))
+  const end = f!.commit(SURE)
+  t.same(await Promise.all(appended), ['ok', 'ok'], 'what waits behind what another one appends')
+  await end
+  for (const one of [c, e]) t.equal(await outcome(one!.commit(SURE)), 'ok')
+  t.equal(d.read('log').length, 600_001)
+  const [g, h] = await handles(2, '/cut')
+  const late = [g, h].map((one) => outcome(one!.append([Buffer.alloc(300_000, 'y')])))
+  for (const one of [g, h]) await one!.abort(cancelled)
+  t.not((await Promise.all(late))[1], 'ok', 'nothing is begun once all are cut')
+
+  const written: string[] = []
+  const slow = d.session({
+    username: 'slow',
+    limits: { uploadRate: 1_000_000 },
+    arrivals: {
+      peer: { protocol: 'sftp', address: '192.0.2.1' },
+      hear: () => {},
+      mayOwe: () => false,
+      write: ({ kind }) => void written.push(kind),
+      written: () => {},
+    },
+  })
+  const begin = () => slow.beginUpload(v('/limited'), { mode: 'resume' })
+  const [k, l] = [await begin(), await begin()]
+  const before = d.ledger.begun.length
+  const waits = outcome(l.write(Buffer.alloc(250_000), 0))
+  await k.commit(SURE)
+  t.equal(await waits, 'ok')
+  t.same(written, ['taken', 'published'])
+  t.equal(d.ledger.begun.length, before, 'what has ended is not told to begin')
+  await l.commit(SURE)
+  t.equal(d.read('limited').length, 250_000)
+})
+
 test('setting the size of a partial leaves it a partial; that of a running upload is that upload’s', async (t) => {
   const d = disk(t)
   const session = d.session()
