@@ -27,7 +27,14 @@ export function makeSecureContext(config: Config, material: TlsMaterial | null):
 /** The server's end of TLS over a connection none of whose bytes may have been read. */
 export function secureServerSide(raw: Socket, context: SecureContext, askCertificate = false): TLSSocket {
   // no authority is asked about the client's certificate: users are bound to fingerprints
-  return new TLSSocket(raw, { isServer: true, secureContext: context, requestCert: askCertificate, rejectUnauthorized: false })
+  return endingOnErrors(
+    new TLSSocket(raw, { isServer: true, secureContext: context, requestCert: askCertificate, rejectUnauthorized: false }),
+  )
+}
+
+/** Of sockets that no tls.Server made Node keeps the errors after the handshake to itself: a broken record would leave both sides waiting for each other. */
+function endingOnErrors<T extends TLSSocket>(socket: T): T {
+  return socket.on('_tlsError', (error: Error) => socket.destroy(error))
 }
 
 /** SHA-256 fingerprint of the certificate that the client proved to hold, hex with colons; null without one, or outside its validity. */
@@ -55,6 +62,7 @@ export class WatchedTls extends TLSSocket {
     const tap = new RawTap(raw)
     super(tap, { isServer: true, secureContext: context })
     this.#tap = tap
+    endingOnErrors(this)
     this.once('secure', () => {
       this.#secured = true
     })

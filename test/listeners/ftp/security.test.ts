@@ -218,6 +218,38 @@ test('a data connection that ends or breaks before its handshake is over is give
   t.equal(readFileSync(`${root}/g`, 'utf8'), 'early')
 })
 
+test('bytes that are no TLS in the middle of it end their connection at once, whatever waits on it', async (t) => {
+  const { port, root, calls } = await startFtp(t, { tls: true })
+  writeFileSync(`${root}/big`, Buffer.alloc(30_000_000))
+  const client = await overTls(port)
+  for (const command of ['RETR big', 'STOR f']) {
+    const raw = await client.data()
+    t.match(await client.ask(command), /^150 /)
+    const data = await secured(raw)
+    data.on('error', () => undefined)
+    if (command === 'RETR big') {
+      await once(data, 'data')
+      data.pause()
+    } else {
+      data.write('half')
+      while (!(await client.ask('STAT')).includes('STOR runs: 4 bytes')) t.pass('not there yet')
+    }
+    raw.write('no TLS record at all')
+    t.match(await client.reply(), /^426 The (client closed the data connection|data connection was cut)/, command)
+    data.destroy()
+  }
+  t.notOk(existsSync(`${root}/f`))
+  const control = connect(port, '127.0.0.1')
+  const other = new RawClient(control)
+  await other.reply()
+  await other.ask('AUTH TLS')
+  await other.startTls()
+  for (const line of ['USER partner', 'PASS secret']) await other.ask(line)
+  control.write('no TLS record at all')
+  await until(() => calls.closed.length === 1)
+  t.same(calls.closed, [{ id: 's2', reason: 'lost' }])
+})
+
 test('a data connection may resume the TLS session of the control connection', async (t) => {
   const { port, root } = await startFtp(t, { tls: true })
   writeFileSync(`${root}/f`, 'content')
