@@ -28,6 +28,8 @@ export class JoinedUpload {
   #changed = true
   #several = false
   #failure: unknown = null
+  /** Which file was published last: whatever else has the name since (it was renamed, replaced by another session) is none of these handles'. */
+  #published: string | null = null
   #publishing: Promise<void> = Promise.resolve()
   #opening: Promise<StagedUpload> | null = null
 
@@ -64,7 +66,7 @@ export class JoinedUpload {
   async stat(): Promise<FileEntry> {
     if (!this.#detached) return this.#latest.stat()
     await this.#publishing
-    return this.#detached ? this.#host.stat() : this.#latest.stat()
+    return this.#detached ? this.#ours() : this.#latest.stat()
   }
 
   async sync(): Promise<void> {
@@ -88,6 +90,7 @@ export class JoinedUpload {
     this.#opening ??= this.#publishing
       .then(async () => {
         if (this.#failure !== null) throw this.#failure
+        this.#ours()
         this.#latest = await this.#host.again()
         this.#detached = false
         this.#changed = false
@@ -97,6 +100,13 @@ export class JoinedUpload {
         this.#opening = null
       })
     return this.#opening
+  }
+
+  /** @throws FileFlowError `path.not_found`, `state.conflict` */
+  #ours(): FileEntry {
+    const entry = this.#host.stat()
+    if (entry.unique !== this.#published) throw new FileFlowError('state.conflict', 'Another file has the name by now.')
+    return entry
   }
 
   commit(handle: UploadHandle, verdict: Verdict, mustStand?: () => void): Promise<Obligations> {
@@ -109,6 +119,7 @@ export class JoinedUpload {
     const unpublished = this.#failure === null && !this.#detached
     if (unpublished && this.#changed) {
       this.#detached = true
+      this.#published = this.#latest.going ? this.#latest.entry().unique : null
       const committed = this.#latest.commit(verdict, mustStand)
       this.#publishing = committed.then(
         () => {},

@@ -522,6 +522,25 @@ test('what a session writes to one file by several handles is one file: each tha
   t.same(d.kept('staging'), [])
 })
 
+test('a handle whose file was published by another one, and is not under its name any more, writes into no other file', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  const handles = (path: string) => Promise.all([1, 2].map(() => session.beginUpload(v(path), { mode: 'resume' })))
+  for (const gone of ['renamed', 'replaced']) {
+    const [a, b] = await handles(`/${gone}`)
+    await a!.write(Buffer.from('first'), 0)
+    await a!.commit(SURE)
+    if (gone === 'renamed') await session.rename(v('/renamed'), v('/elsewhere'), { overwrite: false })
+    await put(d.session(), `/${gone}`, 'other file')
+    t.equal(await outcome(b!.stat()), 'state.conflict')
+    t.equal(await outcome(b!.write(Buffer.from('mine'), 2)), 'state.conflict')
+    t.equal(d.read(gone), 'other file')
+    await b!.abort(cancelled)
+  }
+  t.equal(d.read('elsewhere'), 'first')
+  t.same(d.kept('staging'), [])
+})
+
 test('a handle that ends takes nothing from what others write at that moment', async (t) => {
   const d = disk(t)
   const session = d.session()
