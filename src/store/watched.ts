@@ -26,8 +26,9 @@ export function createWatchedRows(db: Sqlite) {
     addFolder: db.prepare('INSERT INTO watched_folders (folder, since) VALUES (?, ?) ON CONFLICT DO NOTHING'),
     removeFolder: db.prepare('DELETE FROM watched_folders WHERE folder = ?'),
     enter: db.prepare(
-      'UPDATE watched_folders SET scan = scan + 1, reconciled = CASE WHEN inode = @inode THEN reconciled ELSE 0 END, inode = @inode WHERE folder = @folder RETURNING *',
+      'UPDATE watched_folders SET scan = scan + 1, reconciled = CASE WHEN inode IN (@inode, @number) THEN reconciled ELSE 0 END, inode = @inode WHERE folder = @folder RETURNING *',
     ),
+    adopt: db.prepare('UPDATE watched_files SET root = @inode WHERE folder = @folder AND root = @number'),
     reconciled: db.prepare('UPDATE watched_folders SET reconciled = 1 WHERE folder = ?'),
     prune: db.prepare('DELETE FROM watched_files WHERE folder = @folder AND root = @root AND scan < @scan'),
     spare: db.prepare('UPDATE watched_files SET scan = @scan WHERE folder = @folder AND root = @root AND path >= @from AND path < @to'),
@@ -46,8 +47,15 @@ export function createWatchedRows(db: Sqlite) {
     addFolder: (folder: string, since: number) => void q.addFolder.run(folder, since),
     /** With all that is known of its files. */
     removeFolder: (folder: string) => void q.removeFolder.run(folder),
-    /** A scan begins. In another folder than the last time, what lies there is history again. */
-    enter: (folder: string, inode: string) => q.enter.get({ folder, inode }) as WatchedFolderRow | undefined,
+    /**
+     * A scan begins. In another folder than the last time, what lies there is history again.
+     * @param inode its number and, behind a colon, the time it was made, where that is known. By its number alone it is taken for the same: it was noted before the time was
+     */
+    enter(folder: string, inode: string): WatchedFolderRow | undefined {
+      const number = inode.replace(/:.*/, '')
+      if (number !== inode) q.adopt.run({ folder, inode, number })
+      return q.enter.get({ folder, inode, number }) as WatchedFolderRow | undefined
+    },
     reconciled: (folder: string) => void q.reconciled.run(folder),
     /** Forgets what was seen in the very folder that the scan looked into and is there no more; `unread`: folders that it could not look into. @returns how many */
     prune(folder: string, scan: number, root: string, unread: readonly Uint8Array[]): number {

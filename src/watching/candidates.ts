@@ -29,6 +29,11 @@ export class Candidates {
     this.#waiting.set(path, { identity, since: now, notBefore: 0 })
   }
 
+  /** Nothing is known of any: another folder stands there. */
+  clear(): void {
+    this.#waiting.clear()
+  }
+
   drop(path: VirtualPath): void {
     this.#waiting.delete(path)
   }

@@ -129,14 +129,17 @@ export class WatchedFolder {
 
   async #inodeOf(real: string): Promise<string> {
     const stats = await fs.promises.stat(real, { bigint: true })
+    const { dev, ino, birthtimeNs, ctimeNs } = stats
     if (!stats.isDirectory()) throw new FileFlowError('path.not_directory')
-    return `${stats.dev}:${stats.ino}`
+    // the topmost folders of volumes of a kind have all the same number; where nobody knows when it was made, Node gives another time
+    return birthtimeNs > 0n && birthtimeNs !== ctimeNs ? `${dev}:${ino}:${birthtimeNs}` : `${dev}:${ino}`
   }
 
   async #leave(): Promise<void> {
     const left = this.#entered
     this.#entered = null
     this.#touched.clear()
+    this.#candidates.clear()
     await left?.events.close()
   }
 
@@ -147,7 +150,7 @@ export class WatchedFolder {
   }
 
   async #work(): Promise<void> {
-    if (monotonic() >= this.#rescanAt) await this.#scan()
+    if (monotonic() >= this.#rescanAt && !(await this.#scan())) return
     // a burst may have overrun the kernel's queue of events: all is looked through once more after it
     const burst = this.#touched.size > BATCH
     await this.#lookAtTouched()
@@ -155,25 +158,37 @@ export class WatchedFolder {
     if (burst) this.#rescanAt = Math.min(this.#rescanAt, monotonic() + 2 * this.#options.settleMs())
   }
 
-  async #scan(): Promise<void> {
+  /** @returns whether it is still the same folder */
+  async #scan(): Promise<boolean> {
     const { folder, door } = this.#options
     const began = monotonic()
     const due = began >= this.#pruneAt
     // who asks for another one meanwhile gets it
     this.#rescanAt = Number.POSITIVE_INFINITY
-    const inode = this.#entered!.inode
+    const { real, inode } = this.#entered!
+    // it may have been exchanged since the last check: what lies in another one is its history, not news of this one
+    if ((await this.#inodeOf(real)) !== inode) return this.#exchanged()
     // the volume's number may change with each mount; the folder's own does not
     const own = inode.slice(inode.indexOf(':') + 1)
     const scan = due ? await door.enter(folder, own) : null
     const unread = await this.#offerBelow(ROOT, scan)
-    if (this.#closed) return
+    if (this.#closed) return true
     // a volume that went meanwhile looks like a folder that was emptied
-    if (scan !== null && (await this.#inodeOf(this.#entered!.real)) === inode) {
+    if ((await this.#inodeOf(real)) !== inode) return this.#exchanged()
+    if (scan !== null) {
       await door.scanned(folder, scan, own, unread)
       this.#pruneAt = monotonic() + PRUNE_MS
     }
     this.#complaints.delete('watch.failed')
     this.#rescanAt = Math.min(this.#rescanAt, monotonic() + Math.max(RESCAN_MS, 20 * (monotonic() - began)))
+    return true
+  }
+
+  /** What was seen of it may belong to either; it is entered anew at once. */
+  #exchanged(): boolean {
+    this.#candidates.clear()
+    this.#checkAt = 0
+    return false
   }
 
   /** @returns the folders that cannot be read */

@@ -264,6 +264,21 @@ test('of watched files only those are forgotten that a scan of their very folder
   t.end()
 })
 
+test('a watched folder is another one when it has the number of the last one and was made at another time, as the topmost folders of two volumes', (t) => {
+  const { watched } = tempStore(t).store
+  watched.addFolder('/out', START)
+  const file = Buffer.from('/a')
+  watched.put('/out', file, { identity: '1:2:3', state: 'taken', transfer_id: null, scan: watched.enter('/out', '2')!.scan, root: '2' })
+  watched.reconciled('/out')
+  t.match(watched.enter('/out', '2:1000'), { reconciled: 1 }, 'noted before the time was: the same')
+  t.equal(watched.file('/out', file)?.root, '2:1000')
+  t.match(watched.enter('/out', '2:1000'), { reconciled: 1 })
+  const other = watched.enter('/out', '2:2000')!
+  t.match(other, { reconciled: 0 })
+  t.equal(watched.prune('/out', other.scan, '2:2000', []), 0, 'what is known of the first one stays')
+  t.end()
+})
+
 test('an untouched audit log verifies, whatever text came in', (t) => {
   const { store } = tempStore(t)
   t.same(store.audit.verify(), { ok: true, rows: 0, broken: null, first: 1 })
