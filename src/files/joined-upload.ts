@@ -30,6 +30,8 @@ export class JoinedUpload {
   #failure: unknown = null
   /** Which file was published last: whatever else has the name since (it was renamed, replaced by another session) is none of these handles'. */
   #published: string | null = null
+  /** And it has its name. */
+  #standing = false
   #publishing: Promise<void> = Promise.resolve()
   #opening: Promise<StagedUpload> | null = null
 
@@ -45,7 +47,18 @@ export class JoinedUpload {
 
   /** Whether another handle may go on with it. */
   get going(): boolean {
-    return this.#failure === null && (this.#detached || this.#latest.going)
+    if (this.#failure !== null) return false
+    return this.#detached ? !this.#standing || this.#opening !== null || this.#stands() : this.#latest.going
+  }
+
+  /** Whoever opens the name now means what is there now. */
+  #stands(): boolean {
+    try {
+      this.#ours()
+      return true
+    } catch {
+      return false
+    }
   }
 
   handle(): UploadHandle {
@@ -120,9 +133,12 @@ export class JoinedUpload {
     if (unpublished && this.#changed) {
       this.#detached = true
       this.#published = this.#latest.going ? this.#latest.entry().unique : null
+      this.#standing = false
       const committed = this.#latest.commit(verdict, mustStand)
       this.#publishing = committed.then(
-        () => {},
+        () => {
+          this.#standing = true
+        },
         (error: unknown) => {
           this.#failure = error
         },

@@ -192,13 +192,15 @@ export class SessionFilesystem implements VirtualFilesystem {
     const running = partials.allAt(place.path)
     if (!found && !hadPartial && running.length === 0) throw new FileFlowError('path.not_found')
     await Promise.all(running.map((upload) => upload.discard()))
-    if (found) translated(() => fs.unlinkSync(place.real))
+    // one that was being committed has its name by now
+    const left = running.length > 0 ? translated(() => place.lstat()) : found
+    if (left) translated(() => fs.unlinkSync(place.real))
     testPoint('remove.removed')
     this.#ledger.operation({
       sessionId: this.sessionId,
       action: 'delete',
       path: place.path,
-      ...(found?.isFile() ? { bytes: -found.size, files: -1 } : {}),
+      ...(left?.isFile() ? { bytes: -left.size, files: -1 } : {}),
     })
   }
 

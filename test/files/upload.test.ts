@@ -71,6 +71,19 @@ test('an upload whose end is doubted at the last moment is kept as a partial and
   t.match(await session.stat(v('/a')), { partial: true })
 })
 
+test('a name that is removed while an upload to it is being committed is free afterwards', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  const upload = await begin(session, '/a', 'content')
+  let removed: Promise<string> | undefined
+  d.ledger.meanwhile.commitUpload = () => {
+    removed = outcome(session.remove(v('/a')))
+  }
+  await upload.commit(SURE)
+  t.equal(await removed, 'ok')
+  t.notOk(d.has('a'))
+})
+
 test('a partial is resumed to a whole file', async (t) => {
   const d = disk(t)
   await cut(d.session(), '/a', 'first ')
@@ -535,6 +548,10 @@ test('a handle whose file was published by another one, and is not under its nam
     t.equal(await outcome(b!.stat()), 'state.conflict')
     t.equal(await outcome(b!.write(Buffer.from('mine'), 2)), 'state.conflict')
     t.equal(d.read(gone), 'other file')
+    const c = await session.beginUpload(v(`/${gone}`), { mode: 'resume' })
+    t.equal(await outcome(c.append([Buffer.from(', more')])), 'ok', 'who opens the name now goes on from what is there')
+    await c.commit(SURE)
+    t.equal(d.read(gone), 'other file, more')
     await b!.abort(cancelled)
   }
   t.equal(d.read('elsewhere'), 'first')
