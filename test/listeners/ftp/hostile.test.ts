@@ -78,7 +78,7 @@ test('1,000 transfers that are broken off in every way give all sockets and file
 })
 
 test('300 TLS data connections that break at any moment end neither the listener nor a later upload, and give all sockets and files back', async (t) => {
-  const { port, root } = await startFtp(t, { tls: true, uploadRate: 4_000_000 })
+  const { port, root } = await startFtp(t, { tls: true, uploadRate: 4_000_000, limits: { transfer_stall_timeout: 1000 } })
   writeFileSync(`${root}/down`, Buffer.alloc(5_000_000))
   const client = await RawClient.open(port)
   await client.ask('AUTH TLS')
