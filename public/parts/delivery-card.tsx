@@ -15,6 +15,10 @@ const RETRYABLE: ReadonlySet<DeliveryState> = new Set(['dead', 'cancelled', 'ret
 const CANCELLABLE: ReadonlySet<DeliveryState> = new Set(['pending', 'retrying', 'dead'])
 const TOUCHED = ['deliveries', 'transfers', 'stats']
 
+/** What a shadow rule recorded is never sent, whatever is done. @param confirm without it nothing can be cancelled here */
+const offersActs = ({ state, shadow }: DeliveryView, confirm: unknown): boolean =>
+  !shadow && (RETRYABLE.has(state) || (confirm !== undefined && CANCELLABLE.has(state)))
+
 /** The buttons of one delivery; cancelling asks first. */
 export function DeliveryActs({ delivery, confirm }: { delivery: DeliveryView; confirm?: ((question: Question) => void) | undefined }) {
   const path = `/deliveries/${encodeURIComponent(delivery.id)}`
@@ -25,9 +29,7 @@ export function DeliveryActs({ delivery, confirm }: { delivery: DeliveryView; co
     undo: () => api('POST', `${path}/retry`),
   })
   const name = visible(delivery.path)
-  // never sent, whatever is done
-  if (delivery.shadow) return null
-  if (!RETRYABLE.has(delivery.state) && !(confirm && CANCELLABLE.has(delivery.state))) return null
+  if (!offersActs(delivery, confirm)) return null
   return (
     <span className="row-acts">
       {RETRYABLE.has(delivery.state) ? (
@@ -118,7 +120,7 @@ export function DeliveryCard({
         </div>
         {dense ? null : <Proof delivery={delivery} />}
         {delivery.error && delivery.state !== 'delivered' && !delivery.shadow ? <Trouble error={delivery.error} /> : null}
-        {!delivery.shadow && (RETRYABLE.has(delivery.state) || (confirm && CANCELLABLE.has(delivery.state))) ? (
+        {offersActs(delivery, confirm) ? (
           <div className="facts">
             {delivery.attempts > 0 ? <span>{words.tries(delivery.attempts)}</span> : null}
             {delivery.state === 'retrying' && delivery.next_at ? (

@@ -31,6 +31,9 @@ export interface AdminLogin {
   readonly expiresAt: number
 }
 
+const waitForCodes = (): FileFlowError =>
+  new FileFlowError('limit.rate', 'Too many wrong codes. Wait ten minutes.', { detail: { retry_after: WRONG_CODES_WINDOW_MS / 1000 } })
+
 const contextOf = (username: string): string => `admin ${username}`
 
 export function createAdminSessions(store: Store, guard: LoginGuard, refusals: Refusals, clock: Clock) {
@@ -136,7 +139,7 @@ export function createAdminSessions(store: Store, guard: LoginGuard, refusals: R
         }
         if (tooManyWrongCodes(username)) {
           await refused(username, address, 'too many wrong codes')
-          throw new FileFlowError('limit.rate', 'Too many wrong codes. Wait ten minutes.', { detail: { retry_after: 600 } })
+          throw waitForCodes()
         }
       }
       const session = newSecret(32)
@@ -217,8 +220,7 @@ export function createAdminSessions(store: Store, guard: LoginGuard, refusals: R
       if (!row) throw new FileFlowError('auth.required')
       const { username } = row
       if (row.totp_pending === null) throw new FileFlowError('state.conflict', 'Ask for a secret first.')
-      if (tooManyWrongCodes(username))
-        throw new FileFlowError('limit.rate', 'Too many wrong codes. Wait ten minutes.', { detail: { retry_after: 600 } })
+      if (tooManyWrongCodes(username)) throw waitForCodes()
       const secret = store.secrets.open(row.totp_pending, contextOf(username)) as string
       const step = totpStep(secret, plainCode(code), clock.now())
       if (step === null) {

@@ -2,6 +2,7 @@
 // Must not change a row.
 import { type ErrorRecord, FileFlowError } from '../core/errors.ts'
 import { proofText, RECEIPT_TYPE, type SignedReceipt } from '../core/receipt.ts'
+import { folderOfOwner } from '../core/rule.ts'
 import { formatSize } from '../core/units.ts'
 import type {
   AttemptView,
@@ -195,7 +196,7 @@ function timeline(store: Store, row: TransferRow, owed: TransferDetail['deliveri
       session.started_at,
       'session.opened',
       session.protocol === 'watch'
-        ? `the watcher looked after ${session.username.slice('watch:'.length)}`
+        ? `the watcher looked after ${folderOfOwner(session.username)}`
         : `${session.username} logged in by ${session.protocol} from ${session.address} (${session.method})`,
     )
   const what = row.direction === 'upload' ? 'upload' : 'download'

@@ -28,6 +28,9 @@ export const DEFAULT_PERMISSIONS: readonly PermissionEntry[] = [
   { path: '/' as VirtualPath, allow: PERMISSIONS.filter((p) => p !== 'chmod' && p !== 'symlink') },
 ]
 
+/** Each of them is reason enough to go into a folder; who has none learns nothing of it. */
+export const ENTERING: readonly Permission[] = ['list', 'download', 'upload', 'mkdir']
+
 const WRITING: ReadonlySet<Permission> = new Set(PERMISSIONS.filter((p) => p !== 'list' && p !== 'download'))
 export const isWriting = (permission: Permission): boolean => WRITING.has(permission)
 

@@ -153,6 +153,13 @@ function checkSource({ name, source, deliver }: RuleSpec, path: string): void {
 /** One spelling for one folder: `/srv//out/` → `/srv/out`. */
 export const watchedFolder = (typed: string): string => toVirtualPath(ROOT, typed)
 
+const WATCH = 'watch:'
+/** Who a file taken in from a watched folder belongs to, in lists: no user can have such a name. */
+export const ownerOfWatched = (folder: string): string => WATCH + folder
+export const ownsWatched = (user: string): boolean => user.startsWith(WATCH)
+/** The folder of such an owner. */
+export const folderOfOwner = (owner: string): string => owner.slice(WATCH.length)
+
 /** An exclude without a slash is about the name alone; with one, about the path. */
 function excluder(text: string): (path: VirtualPath) => boolean {
   const test = globMatcher(text)

@@ -43,14 +43,15 @@ export class JournalReader {
     if (this.#broken) return records
     // most threads have written none yet; to ask costs a tenth of what an open that fails does
     const file = journalFile(this.base, this.#number)
-    if (this.#fd === null && !fs.existsSync(file)) {
-      this.more = false
-      return records
+    if (this.#fd === null) {
+      if (!fs.existsSync(file)) {
+        this.more = false
+        return records
+      }
+      this.#fd = fs.openSync(file, 'r')
     }
     // asked before the end is looked for: the writer leaves a file only when its last line is in it
     this.more = fs.existsSync(journalFile(this.base, this.#number + 1))
-    this.#fd ??= openOrNull(file)
-    if (this.#fd === null) return records
     this.#readLines(this.#fd, records)
     // the next file comes with the next reading
     if (this.more && records.length === 0) {
@@ -134,15 +135,6 @@ function namesIn(folder: string): string[] {
     return fs.readdirSync(folder)
   } catch (error) {
     if (isMissing(error)) return []
-    throw error
-  }
-}
-
-function openOrNull(file: string): number | null {
-  try {
-    return fs.openSync(file, 'r')
-  } catch (error) {
-    if (isMissing(error)) return null
     throw error
   }
 }

@@ -2,7 +2,7 @@
 // Must not answer with a real path, nor reach any place but through its access.
 import fs from 'node:fs'
 import { FileFlowError } from '../core/errors.ts'
-import type { Permission } from '../core/permission.ts'
+import { ENTERING, type Permission } from '../core/permission.ts'
 import { testPoint } from '../core/test-point.ts'
 import type { HangingUpload, TransferLedger } from '../core/transfer.ts'
 import type { Principal } from '../core/user.ts'
@@ -31,9 +31,6 @@ import type {
   UploadOptions,
   VirtualFilesystem,
 } from './virtual-filesystem.ts'
-
-/** Each of them is reason enough to go into a folder; who has none learns nothing of it. */
-const FOLDER_RIGHTS = [REQUIRED.list, REQUIRED.download, REQUIRED.upload, REQUIRED.mkdir] as const
 
 export interface FilesystemOptions {
   readonly session: { readonly id: string; readonly principal: Principal; readonly hanging?: readonly HangingUpload[] }
@@ -119,7 +116,7 @@ export class SessionFilesystem implements VirtualFilesystem {
   }
 
   async mustBeFolder(path: VirtualPath): Promise<void> {
-    const right = FOLDER_RIGHTS.find((each) => this.#access.may(each, path)) ?? REQUIRED.list
+    const right = ENTERING.find((each) => this.#access.may(each, path)) ?? REQUIRED.list
     using place = this.#access.reach(path, right, true)
     const found = translated(() => place.lstat())
     if (!found) throw new FileFlowError('path.not_found')

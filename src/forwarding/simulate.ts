@@ -2,7 +2,15 @@
 // Must not write anything: it asks the same rules and templates as a real arrival does.
 import { type Clock, monotonic } from '../core/clock.ts'
 import { FileFlowError } from '../core/errors.ts'
-import { type CompiledRule, DEFAULT_REMOTE_PATH, type RuleSpec, watchedFolder } from '../core/rule.ts'
+import {
+  type CompiledRule,
+  DEFAULT_REMOTE_PATH,
+  folderOfOwner,
+  ownerOfWatched,
+  ownsWatched,
+  type RuleSpec,
+  watchedFolder,
+} from '../core/rule.ts'
 import { renderPath } from '../core/template.ts'
 import type { HistoryChange, HistoryResult, SimulateResult } from '../core/views.ts'
 import { nameFromBytes, ROOT, toVirtualPath, type VirtualPath } from '../core/virtual-path.ts'
@@ -33,8 +41,6 @@ interface Sending {
   readonly remote_path: string
 }
 
-/** What was dropped into a watched folder has that folder in the place of a user. */
-const WATCH = 'watch:'
 const NO_ID = '0'.repeat(20)
 const DAY_MS = 24 * 3600_000
 /** Rows read at once. */
@@ -82,7 +88,7 @@ export function createSimulator({ store, clock, partnerOf, compiled }: Simulator
   const subjectOf = (row: TransferRow): Subject => ({
     user: row.username,
     partner: row.partner,
-    ...(row.protocol === 'watch' ? { watch: row.username.slice(WATCH.length) } : {}),
+    ...(row.protocol === 'watch' ? { watch: folderOfOwner(row.username) } : {}),
     path: (row.path_bytes ? nameFromBytes(row.path_bytes) : row.path) as VirtualPath,
     transfer: row.id,
     at: row.committed_at ?? row.started_at,
@@ -106,9 +112,9 @@ export function createSimulator({ store, clock, partnerOf, compiled }: Simulator
   return {
     /** @param user or `watch:` and a watched folder, from which `path` is seen. @throws FileFlowError `path.invalid`, `request.invalid`, `template.invalid` */
     path({ user, path, rules }: { user: string; path: string; rules?: readonly RuleSpec[] }): SimulateResult {
-      const watch = user.startsWith(WATCH) ? watchedFolder(user.slice(WATCH.length)) : undefined
+      const watch = ownsWatched(user) ? watchedFolder(folderOfOwner(user)) : undefined
       const subject = { user, partner: partnerOf(user), path: toVirtualPath(ROOT, path), transfer: NO_ID, at: clock.now(), counter: 1 }
-      return explain(watch === undefined ? subject : { ...subject, user: WATCH + watch, watch }, compiled(rules))
+      return explain(watch === undefined ? subject : { ...subject, user: ownerOfWatched(watch), watch }, compiled(rules))
     },
     /** By the rules as they are now, and the name the file has now. @throws FileFlowError `resource.not_found`, `state.conflict` */
     transfer(id: string): SimulateResult {

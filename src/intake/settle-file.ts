@@ -2,6 +2,7 @@
 // Must not run while anything is still owed: a dead delivery may be retried, so it keeps the content.
 import type { Clock } from '../core/clock.ts'
 import { errorFields, type Logger } from '../core/log.ts'
+import { folderOfOwner } from '../core/rule.ts'
 import type { Principal } from '../core/user.ts'
 import { nameFromBytes, nameToBytes, type VirtualPath } from '../core/virtual-path.ts'
 import { type Disposal, disposeOf, disposeOfWatched } from '../files/disposal.ts'
@@ -11,7 +12,6 @@ import { createHeld } from '../forwarding/held.ts'
 import type { Store } from '../store/store.ts'
 import type { TransferRow } from '../store/transfers.ts'
 import { identityOf } from '../watching/look.ts'
-import { folderOf } from './watched.ts'
 
 /** Files that are done with share a sync. */
 const HELD_MS = 50
@@ -57,7 +57,7 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
   }
   /** Taken in from a watched folder: the spool holds a copy, so the row says which file it was. */
   const disposeDropped = (row: TransferRow, path: VirtualPath, how: 'delete' | 'archive', date: string) => {
-    const folder = folderOf(row.username)
+    const folder = folderOfOwner(row.username)
     const known = store.watched.file(folder, nameToBytes(path))
     if (known?.transfer_id !== row.id) return 'changed'
     return disposeOfWatched(folder, path, (stats) => identityOf(stats) === known.identity, how, date)
@@ -69,7 +69,7 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
     const result = row.protocol === 'watch' ? disposeDropped(row, path, how, date) : disposeUploaded(row, path, spool, how, date)
     if (result === null) return false
     store.group.now(() => {
-      if (result === 'done' && row.protocol === 'watch') store.watched.forget(folderOf(row.username), nameToBytes(path), row.id)
+      if (result === 'done' && row.protocol === 'watch') store.watched.forget(folderOfOwner(row.username), nameToBytes(path), row.id)
       else if (result === 'done' && how === 'delete') store.accounts.users.addUsage(row.username, -row.bytes, -1)
       store.audit.append({
         at: clock.now(),

@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import { type Clock, newId } from '../core/clock.ts'
 import type { Logger } from '../core/log.ts'
+import { ownerOfWatched } from '../core/rule.ts'
 import { isWithin, nameToBytes, ROOT, toDisplay, toVirtualPath, type VirtualPath } from '../core/virtual-path.ts'
 import type { DeliveryQueue } from '../forwarding/queue.ts'
 import type { Rules } from '../forwarding/rules.ts'
@@ -27,10 +28,6 @@ export interface WatchedOptions {
 
 /** What comes before the slash of everything below the folder itself. */
 const NO_BYTES = new Uint8Array()
-const PREFIX = 'watch:'
-/** Who a file taken in belongs to, in lists: no user can have such a name. */
-export const ownerOf = (folder: string): string => PREFIX + folder
-export const folderOf = (owner: string): string => owner.slice(PREFIX.length)
 
 export type Watched = ReturnType<typeof createWatched>
 
@@ -47,7 +44,7 @@ export function createWatched({ store, clock, log, rules, queue, settleMs, kick,
     const id = newId(clock.now())
     transfers.openSession({
       id,
-      username: ownerOf(folder),
+      username: ownerOfWatched(folder),
       protocol: 'watch',
       address: '',
       port: 0,
@@ -117,7 +114,7 @@ export function createWatched({ store, clock, log, rules, queue, settleMs, kick,
     })
     const counter = transfers.get(id)!.commit_order!
     const owed = queue.enqueue(
-      { transferId: id, user: ownerOf(folder), partner: '', path: file.path, size: file.size, sha256: file.sha256, at, counter },
+      { transferId: id, user: ownerOfWatched(folder), partner: '', path: file.path, size: file.size, sha256: file.sha256, at, counter },
       matches,
     )
     transfers.publish(id, at)
@@ -138,10 +135,9 @@ export function createWatched({ store, clock, log, rules, queue, settleMs, kick,
   const door: WatchDoor = {
     enter: (folder, inode) =>
       store.group.run(() => {
-        const before = watched.folder(folder)?.inode ?? inode
-        if (before !== inode)
-          log.warn('watch.other_folder', `${folder} is not the folder it was: what is known of its files is kept.`, { folder })
-        return watched.enter(folder, inode)?.scan ?? 0
+        const { scan, other } = watched.enter(folder, inode)
+        if (other) log.warn('watch.other_folder', `${folder} is not the folder it was: what is known of its files is kept.`, { folder })
+        return scan
       }, false),
     sift: (folder, scan, files) => store.group.run(() => files.flatMap((file, i) => (isNew(folder, file, scan) ? [i] : [])), false),
     scanned: (folder, scan, inode, unread) =>

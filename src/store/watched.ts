@@ -25,9 +25,11 @@ export function createWatchedRows(db: Sqlite) {
     folder: db.prepare('SELECT * FROM watched_folders WHERE folder = ?'),
     addFolder: db.prepare('INSERT INTO watched_folders (folder, since) VALUES (?, ?) ON CONFLICT DO NOTHING'),
     removeFolder: db.prepare('DELETE FROM watched_folders WHERE folder = ?'),
-    enter: db.prepare(
-      'UPDATE watched_folders SET scan = scan + 1, reconciled = CASE WHEN inode IN (@inode, @number) THEN reconciled ELSE 0 END, inode = @inode WHERE folder = @folder RETURNING *',
-    ),
+    enter: db
+      .prepare(
+        'UPDATE watched_folders SET scan = scan + 1, reconciled = CASE WHEN @other THEN 0 ELSE reconciled END, inode = @inode WHERE folder = @folder RETURNING scan',
+      )
+      .pluck(),
     adopt: db.prepare('UPDATE watched_files SET root = @inode WHERE folder = @folder AND root = @number'),
     reconciled: db.prepare('UPDATE watched_folders SET reconciled = 1 WHERE folder = ?'),
     prune: db.prepare('DELETE FROM watched_files WHERE folder = @folder AND root = @root AND scan < @scan'),
@@ -50,11 +52,14 @@ export function createWatchedRows(db: Sqlite) {
     /**
      * A scan begins. In another folder than the last time, what lies there is history again.
      * @param inode its number and, behind a colon, the time it was made, where that is known. By its number alone it is taken for the same: it was noted before the time was
+     * @returns the number of the scan (0 for a folder that is not watched any more), and whether it is another folder
      */
-    enter(folder: string, inode: string): WatchedFolderRow | undefined {
+    enter(folder: string, inode: string): { scan: number; other: boolean } {
+      const before = (q.folder.get(folder) as WatchedFolderRow | undefined)?.inode ?? inode
       const number = inode.replace(/:.*/, '')
+      const other = before !== inode && before !== number
       if (number !== inode) q.adopt.run({ folder, inode, number })
-      return q.enter.get({ folder, inode, number }) as WatchedFolderRow | undefined
+      return { scan: (q.enter.get({ folder, inode, other: other ? 1 : 0 }) as number | undefined) ?? 0, other }
     },
     reconciled: (folder: string) => void q.reconciled.run(folder),
     /** Forgets what was seen in the very folder that the scan looked into and is there no more; `unread`: folders that it could not look into. @returns how many */

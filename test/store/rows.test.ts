@@ -247,7 +247,7 @@ const event = (object: string, actor = ADMIN.name) => ({
 test('of watched files only those are forgotten that a scan of their very folder misses, and none below what it could not look into', (t) => {
   const { watched } = tempStore(t).store
   watched.addFolder('/out', START)
-  const scan = (root: string): number => watched.enter('/out', root)!.scan
+  const scan = (root: string): number => watched.enter('/out', root).scan
   const put = (path: string, root: string): void =>
     watched.put('/out', Buffer.from(path), { identity: '1:2:3', state: 'taken', transfer_id: null, scan: scan(root), root })
   const known = () =>
@@ -268,14 +268,17 @@ test('a watched folder is another one when it has the number of the last one and
   const { watched } = tempStore(t).store
   watched.addFolder('/out', START)
   const file = Buffer.from('/a')
-  watched.put('/out', file, { identity: '1:2:3', state: 'taken', transfer_id: null, scan: watched.enter('/out', '2')!.scan, root: '2' })
+  watched.put('/out', file, { identity: '1:2:3', state: 'taken', transfer_id: null, scan: watched.enter('/out', '2').scan, root: '2' })
   watched.reconciled('/out')
-  t.match(watched.enter('/out', '2:1000'), { reconciled: 1 }, 'noted before the time was: the same')
+  t.equal(watched.enter('/out', '2:1000').other, false, 'noted before the time was: the same')
+  t.match(watched.folder('/out'), { reconciled: 1 })
   t.equal(watched.file('/out', file)?.root, '2:1000')
-  t.match(watched.enter('/out', '2:1000'), { reconciled: 1 })
-  const other = watched.enter('/out', '2:2000')!
-  t.match(other, { reconciled: 0 })
-  t.equal(watched.prune('/out', other.scan, '2:2000', []), 0, 'what is known of the first one stays')
+  t.equal(watched.enter('/out', '2:1000').other, false)
+  t.match(watched.folder('/out'), { reconciled: 1 })
+  const { scan, other } = watched.enter('/out', '2:2000')
+  t.equal(other, true)
+  t.match(watched.folder('/out'), { reconciled: 0 })
+  t.equal(watched.prune('/out', scan, '2:2000', []), 0, 'what is known of the first one stays')
   t.end()
 })
 

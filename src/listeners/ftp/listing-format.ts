@@ -1,6 +1,6 @@
 // Lines of LIST and MLSD, and FTP's form of times. Pure.
 // Must not read a folder.
-import type { Permission } from '../../core/permission.ts'
+import { ENTERING, type Permission } from '../../core/permission.ts'
 import { child, type VirtualPath } from '../../core/virtual-path.ts'
 import type { FileEntry } from '../../files/virtual-filesystem.ts'
 
@@ -81,8 +81,6 @@ const DIRECTORY_LETTERS: Letters = [
   ['f', 'rename', 'list'],
   ['l', 'list'],
 ]
-/** One of them is enough for CWD. */
-const ENTERING: readonly Permission[] = ['list', 'download', 'upload', 'mkdir']
 /** These are about what is in the folder. */
 const INSIDE_LETTERS: Letters = [
   ['c', 'upload'],

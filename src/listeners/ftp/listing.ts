@@ -129,11 +129,11 @@ export async function sendLines(connection: FtpConnection, transfer: RunningTran
     transfer.bytes += bytes.length
   }
   for await (const listed of listing.entries) {
-    if (transfer.signal.aborted) throw transfer.signal.reason
+    transfer.signal.throwIfAborted()
     batch += `${await line(listed)}\r\n`
     if (batch.length >= BATCH) await flush()
   }
   await flush()
   await writer.finish()
-  if (transfer.signal.aborted) throw transfer.signal.reason
+  transfer.signal.throwIfAborted()
 }

@@ -71,7 +71,7 @@ async function pour(connection: FtpConnection, transfer: RunningTransfer, socket
       writing = false
       for (const chunk of content) at += chunk.length
       transfer.bytes += bytes
-      if (transfer.signal.aborted) throw transfer.signal.reason
+      transfer.signal.throwIfAborted()
     }
     const rest = text?.flush()
     if (rest && rest.length > 0) await upload.write(rest, at)

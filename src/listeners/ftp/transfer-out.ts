@@ -28,7 +28,7 @@ export async function sendDownload(connection: FtpConnection, transfer: RunningT
     transfer.watchStall(socket, connection.gateway.config.limits.transfer_stall_timeout, () => writer.busy)
     await pump(connection, transfer, download, writer, offset, end)
     await writer.finish()
-    if (transfer.signal.aborted) throw transfer.signal.reason
+    transfer.signal.throwIfAborted()
     await download.end(transfer.bytes)
   } catch (error) {
     const why = transfer.reason(error)
@@ -69,7 +69,7 @@ async function pump(
   while (reading !== null) {
     const read: Read = await reading
     if ('failed' in read) throw read.failed
-    if (transfer.signal.aborted) throw transfer.signal.reason
+    transfer.signal.throwIfAborted()
     // someone beside us cut it: less than was announced must not look like all
     if (read.bytes === 0) throw new FileFlowError('storage.failed', 'The file was cut short meanwhile.')
     const ready = current.subarray(0, read.bytes)
