@@ -18,9 +18,9 @@ export interface SessionOwner {
 export interface RunningTransfer {
   readonly id: string
   readonly direction: Direction
-  /** For screens; `exactPath` also for names that are not UTF-8. */
-  readonly path: string
-  readonly exactPath: VirtualPath
+  /** For screens; `exactPath` also for names that are not UTF-8. An upload may be renamed while it runs. */
+  path: string
+  exactPath: VirtualPath
   bytes: number
   /** Progress was told: there are bytes that could be gone on from. Until then it may be an empty file, or a copy of what is published. */
   progressed: boolean

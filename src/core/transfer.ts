@@ -146,6 +146,8 @@ export interface TransferLedger {
   commitUpload(upload: StagedUpload): Promise<Obligations>
   /** The final name holds the file: `committing` → `completed`, deliveries may start. @param replaced length of what stood there at that moment, null for nothing */
   published(transferId: string, replaced: number | null): void
+  /** Uploads that have not ended go by another name: when this resolves, their rows say so. */
+  uploadsRenamed(transferIds: readonly string[], to: VirtualPath): Promise<void>
   endTransfer(transferId: string, end: TransferEnd): void
   /** Ends an upload to that name which hangs in another session of the user; its bytes are kept as a partial when this resolves. One that moves again goes on. */
   endHanging(sessionId: string, path: VirtualPath): Promise<void>

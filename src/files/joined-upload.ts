@@ -18,8 +18,8 @@ export interface JoinedHost {
 const NOTHING_NEW: Obligations = { deliveries: 0 }
 
 export class JoinedUpload {
-  readonly path: VirtualPath
   readonly #host: JoinedHost
+  #path: VirtualPath
   readonly #handles = new Set<UploadHandle>()
   #latest: StagedUpload
   /** Was published by another handle: what is written next goes to a new upload. */
@@ -37,12 +37,21 @@ export class JoinedUpload {
 
   constructor(first: StagedUpload, host: JoinedHost) {
     this.#latest = first
-    this.path = first.path
+    this.#path = first.path
     this.#host = host
+  }
+
+  get path(): VirtualPath {
+    return this.#path
   }
 
   get latest(): StagedUpload {
     return this.#latest
+  }
+
+  /** What its handles write, or have published, has another name by now. */
+  moveTo(path: VirtualPath): void {
+    this.#path = path
   }
 
   /** Whether another handle may go on with it. */

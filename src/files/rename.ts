@@ -1,5 +1,5 @@
 // Renames: a finished file that comes to a new name is asked about like an arrival, and what it then owes is recorded before the name changes.
-// Must not lose a partial: it moves under its new name. Folders: rename-folder.ts.
+// Must not lose a partial: it moves under its new name. Folders: rename-folder.ts; uploads on their way: rename-open.ts.
 import fs from 'node:fs'
 import { FileFlowError } from '../core/errors.ts'
 import { testPoint } from '../core/test-point.ts'
@@ -10,7 +10,9 @@ import { keepPartial } from './kept-partials.ts'
 import type { PartialOverlay } from './partials.ts'
 import { hold, moveToFree } from './plain-file.ts'
 import { renameFolder } from './rename-folder.ts'
+import { type Arrived, carrying, mustTake } from './rename-open.ts'
 import { makeSpoolLink, sameFile } from './spool-link.ts'
+import type { UploadNames } from './upload-names.ts'
 import type { Vault } from './vaults.ts'
 
 export interface RenameContext {
@@ -20,33 +22,58 @@ export interface RenameContext {
   readonly vault: Vault
   readonly partials: PartialOverlay
   readonly durable: boolean
+  readonly names: UploadNames
   /** Throws when what stands at the target may not be replaced. */
   needOverwrite(): void
+  /** Throws when nothing may be uploaded to the target. */
+  needUpload(): void
   /** Throws when the session is over, or may not rename that any more. */
   needStill(): void
 }
 
-/** @throws FileFlowError `path.*`, `permission.denied` */
+/** @throws FileFlowError `path.*`, `permission.denied`, `state.conflict` */
 export async function renameFile(
   source: Place,
   target: Place,
   { overwrite }: { overwrite: boolean },
   context: RenameContext,
 ): Promise<void> {
+  const { names } = context
+  using _taken = await names.take(source.path, target.path)
   const found = translated(() => source.lstat())
   const partial = context.partials.fileAt(source, found)
-  const taken = translated(() => target.lstat())
-  if (!found && !partial) {
-    if (context.partials.openAt(source.path)) throw new FileFlowError('state.conflict', 'The upload to this name has not ended yet.')
-    throw new FileFlowError('path.not_found')
-  }
+  const open = context.partials.allAt(source.path)
+  if (!found && !partial && open.length === 0) throw new FileFlowError('path.not_found')
   if (source.path === target.path) return
-  if (taken) {
+  const mustGiveWay = (taken: fs.Stats | null): void => {
+    if (!taken) return
     if (!overwrite) throw new FileFlowError('path.exists')
     context.needOverwrite()
   }
+  const taken = translated(() => target.lstat())
+  mustGiveWay(taken)
+  if (context.partials.allAt(target.path).length > 0) {
+    if (!overwrite) throw new FileFlowError('path.exists')
+    throw new FileFlowError('state.conflict', 'An upload to the new name has not ended yet.')
+  }
   const report = (freed: { bytes?: number; files?: number } = {}): void =>
     context.ledger.operation({ sessionId: context.sessionId, action: 'rename', path: source.path, to: target.path, ...freed })
+  // what the uploads were renamed onto would have gone then, on a disk
+  const doomed = found && !found.isDirectory() && open.some((upload) => upload.dooms(found)) ? found : null
+  if (open.length > 0 && (!found || doomed)) {
+    mustTake(open, target, context)
+    await carrying(open, source, target, partial, context, (arrived) => {
+      context.needStill()
+      context.needUpload()
+      const now = translated(() => target.lstat())
+      mustGiveWay(now)
+      if (now?.isDirectory()) throw new FileFlowError('path.is_directory')
+      if (doomed) translated(() => fs.unlinkSync(source.real))
+      arrived({ standing: now, doomed: true, frees: now?.isFile() ? now.size : 0 })
+    })
+    report(doomed ? freedBy(doomed) : {})
+    return
+  }
   if (!found && partial) {
     translated(() => keepPartial(partial, context.vault.partial(context.username, target.path)))
     report()
@@ -54,6 +81,7 @@ export async function renameFile(
   }
   if (found!.isDirectory()) {
     await renameFolder(source, target, context)
+    names.followBelow(source.path, target.path)
     report()
     return
   }
@@ -64,13 +92,26 @@ export async function renameFile(
   }
   using held = hold(source.real)
   if (!held.stats.isFile()) throw new FileFlowError('state.conflict')
-  report(await renameFinished(source, target, held.stats, overwrite, context))
+  mustTake(open, target, context)
+  report(
+    await carrying(open, source, target, partial, context, (arrived) =>
+      renameFinished(source, target, held.stats, overwrite, context, open.length > 0, arrived),
+    ),
+  )
 }
 
 /** What was replaced no longer counts for the quota. */
 const freedBy = (replaced: fs.Stats): { bytes?: number; files?: number } => (replaced.isFile() ? { bytes: -replaced.size, files: -1 } : {})
 
-async function renameFinished(source: Place, target: Place, found: fs.Stats, overwrite: boolean, context: RenameContext) {
+async function renameFinished(
+  source: Place,
+  target: Place,
+  found: fs.Stats,
+  overwrite: boolean,
+  context: RenameContext,
+  carries: boolean,
+  arrived: (at: Arrived) => void,
+) {
   const { ledger } = context
   const { deliveries, renameId, spool } = await ledger.commitRename({
     sessionId: context.sessionId,
@@ -87,13 +128,17 @@ async function renameFinished(source: Place, target: Place, found: fs.Stats, ove
   let done = false
   try {
     context.needStill()
+    if (carries) context.needUpload()
     if (deliveries > 0 && spool) await makeSpoolLink(source.real, Buffer.from(spool).toString(), context.durable, found)
     testPoint('rename.spooled')
     const replaced = target.lstat()
-    if (replaced && !sameFile(replaced, found)) freed = freedBy(replaced)
+    // rename(2) leaves two names of one file as they are
+    const same = replaced !== null && sameFile(replaced, found)
+    if (replaced && !same) freed = freedBy(replaced)
     if (overwrite) fs.renameSync(source.real, target.real)
     else moveToFree(source.real, target.real)
     done = true
+    if (!same) arrived({ standing: found, doomed: false, frees: -(freed.bytes ?? 0) })
     testPoint('rename.renamed')
     if (context.durable && deliveries > 0) await syncFolder(String(target.folder.at(null)))
   } catch (error) {

@@ -182,6 +182,7 @@ export class SessionFilesystem implements VirtualFilesystem {
     const { partials } = this.#transfers
     using place = this.#access.reach(path, REQUIRED.remove, false)
     await this.#transfers.endHanging(place)
+    await this.#transfers.names.free(place.path)
     const found = translated(() => place.lstat())
     if (place.name === null || found?.isDirectory()) throw new FileFlowError('path.is_directory')
     const hadPartial = partials.drop(place)
@@ -216,8 +217,10 @@ export class SessionFilesystem implements VirtualFilesystem {
       ledger: this.#ledger,
       vault: this.#vaults.of(target.folder),
       partials: this.#transfers.partials,
+      names: this.#transfers.names,
       durable: this.#durable,
       needOverwrite: () => access.need(REQUIRED.overwrite, target.path),
+      needUpload: () => access.need(REQUIRED.upload, target.path),
       needStill() {
         for (const { path } of [source, target]) access.need(REQUIRED.rename, path)
       },

@@ -6,7 +6,6 @@ import { FileFlowError } from '../core/errors.ts'
 import type { Obligations, TransferLedger } from '../core/transfer.ts'
 import type { VirtualPath } from '../core/virtual-path.ts'
 import { type Access, REQUIRED } from './access.ts'
-import { entryAt } from './attributes.ts'
 import { type Arrivals, Beginnings, takenRecord } from './beginnings.ts'
 import { DigestDesk, digestOf } from './digest.ts'
 import { OpenDownload } from './download.ts'
@@ -14,7 +13,6 @@ import { fromErrno, translated } from './file-io.ts'
 import { FolderSync } from './folder-sync.ts'
 import type { Hasher } from './hasher.ts'
 import type { Place } from './jail.ts'
-import { JoinedUpload } from './joined-upload.ts'
 import { keptPartials, MOST_PARTIALS } from './kept-partials.ts'
 import { PartialOverlay } from './partials.ts'
 import { openPlain } from './plain-file.ts'
@@ -23,6 +21,7 @@ import { RateLimiter } from './rate-limiter.ts'
 import { type BegunUpload, stage } from './stage.ts'
 import type { StagedUpload } from './upload.ts'
 import type { UploadHost } from './upload-host.ts'
+import { UploadNames } from './upload-names.ts'
 import type { Vaults } from './vaults.ts'
 import type { DigestAlgorithm, DigestOptions, Download, FileDigest, Upload, UploadOptions } from './virtual-filesystem.ts'
 
@@ -38,12 +37,9 @@ export interface TransfersOptions {
 
 export class SessionTransfers {
   readonly partials: PartialOverlay
+  readonly names: UploadNames
   readonly #options: TransfersOptions
   readonly #uploads = new Set<StagedUpload>()
-  /** By name: what one more handle may go on with. */
-  readonly #joined = new Map<VirtualPath, JoinedUpload>()
-  /** By name: what is being begun to be gone on with. */
-  readonly #beginning = new Map<VirtualPath, Promise<void>>()
   readonly #downloads = new Set<OpenDownload>()
   readonly #upRate: RateLimiter
   readonly #downRate: RateLimiter
@@ -64,6 +60,12 @@ export class SessionTransfers {
     this.#progress = new ProgressReporter((id, bytes) => options.ledger.progress(id, bytes))
     this.#beginnings = new Beginnings((transfer) => options.ledger.beginTransfer(transfer))
     this.#uploadHost = this.#hostUploads()
+    this.names = new UploadNames({
+      access: options.access,
+      uploadsAt: (path) => this.partials.allAt(path),
+      stage: (place, how) => this.#stage(place, how),
+      tell: (uploads, to) => this.#tellNames(uploads, to),
+    })
   }
 
   /** The principal has new limits. */
@@ -137,50 +139,8 @@ export class SessionTransfers {
     })
   }
 
-  async beginUpload(path: VirtualPath, options: UploadOptions): Promise<Upload> {
-    const { access } = this.#options
-    // O_EXCL does not follow a link, not even one that leads nowhere
-    using place = access.reach(path, REQUIRED.upload, options.mode !== 'create')
-    if (options.mode !== 'resume' || options.truncateTo !== undefined) return await this.#first(place, options)
-    // of several that are asked for at once, all but one join
-    for (let first = this.#beginning.get(place.path); first; first = this.#beginning.get(place.path)) await first
-    const going = this.#joined.get(place.path)
-    if (going?.going) {
-      access.need(REQUIRED.resume, place.path)
-      return going.handle()
-    }
-    const first = this.#first(place, options)
-    const begun = first.then(
-      () => {},
-      () => {},
-    )
-    this.#beginning.set(place.path, begun)
-    try {
-      return await first
-    } finally {
-      this.#beginning.delete(place.path)
-    }
-  }
-
-  async #first(place: Place, options: UploadOptions): Promise<Upload> {
-    const { path } = place
-    const joined: JoinedUpload = new JoinedUpload(await this.#stage(place, options), {
-      again: async () => {
-        using again = this.#options.access.reach(path, REQUIRED.upload, false)
-        return await this.#stage(again, { mode: 'resume', mustExist: true })
-      },
-      stat: () => {
-        using now = this.#options.access.reach(path, REQUIRED.upload, false)
-        const found = translated(() => now.lstat())
-        if (!found) throw new FileFlowError('path.not_found')
-        return entryAt(path, found)
-      },
-      gone: () => {
-        if (this.#joined.get(path) === joined) this.#joined.delete(path)
-      },
-    })
-    this.#joined.set(path, joined)
-    return joined.handle()
+  beginUpload(path: VirtualPath, options: UploadOptions): Promise<Upload> {
+    return this.names.open(path, options)
   }
 
   async #stage(place: Place, options: UploadOptions): Promise<StagedUpload> {
@@ -268,6 +228,13 @@ export class SessionTransfers {
     return synced ? synced.then(kept) : kept()
   }
 
+  /** Also of what nobody was told of yet: a kill must find it under that name. */
+  #tellNames(uploads: readonly StagedUpload[], to: VirtualPath): Promise<void> {
+    const ids = uploads.map(({ transferId }) => transferId)
+    for (const id of ids) this.#beginnings.tell(id)
+    return this.#options.ledger.uploadsRenamed(ids, to)
+  }
+
   #tellOf(transferId: string): void {
     this.#beginnings.tell(transferId)
     this.#beginnings.forget(transferId)
@@ -319,6 +286,12 @@ export class SessionTransfers {
       place: (path) => access.reach(path, REQUIRED.upload, false),
       digest: (work) => this.#digests.run(work),
       othersNow: (upload) => (access.principal.quota.bytes === null ? 0 : this.#uploading(upload)),
+      atMost: (bytes) => {
+        const { maxFileSize } = access.principal.limits
+        return maxFileSize !== null && maxFileSize <= bytes
+          ? { maxSize: maxFileSize, maxSizeCode: 'file.too_large' }
+          : { maxSize: bytes, maxSizeCode: 'quota.exceeded' }
+      },
       mayKeep: (vault) => keptPartials(vault, access.principal.username, null).files < MOST_PARTIALS,
       commit: (staged) => this.#commit(staged),
       published: (id, folder, replaced) => this.#published(id, folder, replaced),

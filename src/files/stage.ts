@@ -83,6 +83,8 @@ export async function stage(place: Place, options: UploadOptions, context: Stage
       partial: kept,
       replacesPartial: partial !== null,
       mustBeNew: options.mode === 'create',
+      tookName: false,
+      doomed: null,
       isCopy: base !== null && !base.isPartial,
       maxSize: grant.maxSize,
       maxSizeCode: grant.maxSizeCode,

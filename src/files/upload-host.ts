@@ -1,5 +1,6 @@
 // What an upload is given when it begins, and what it asks of its session while it runs.
 // Must not hold behaviour: session-transfers.ts answers.
+import type fs from 'node:fs'
 import type { ErrorCode } from '../core/errors.ts'
 import type { Verdict } from '../core/transfer.ts'
 import type { VirtualPath } from '../core/virtual-path.ts'
@@ -24,6 +25,8 @@ export interface UploadHost {
   digest(work: () => Promise<FileDigest>): Promise<FileDigest>
   /** Bytes staged by the session's other uploads, where a quota counts them. */
   othersNow(upload: StagedUpload): number
+  /** A quota's grant of so many bytes, with the user's own limit for a file beside it. */
+  atMost(bytes: number): Pick<StagedFile, 'maxSize' | 'maxSizeCode'>
   /** Whether the user's partials are not too many yet. */
   mayKeep(vault: Vault): boolean
   commit(upload: {
@@ -60,6 +63,10 @@ export interface StagedFile {
   /** A partial of that name was there when this began. */
   readonly replacesPartial: boolean
   readonly mustBeNew: boolean
+  /** It was renamed onto a name that something had: it replaces what stands there as a rename would, be it a link, and has its own mode. */
+  readonly tookName: boolean
+  /** What that was, and stands under the name until this is published. */
+  readonly doomed: fs.Stats | null
   /** It began as a copy of what is published. */
   readonly isCopy: boolean
   readonly maxSize: number | null

@@ -5,15 +5,15 @@ import { codeOf, type ErrorCode, FileFlowError } from '../core/errors.ts'
 import { testPoint } from '../core/test-point.ts'
 import type { Obligations, Verdict } from '../core/transfer.ts'
 import type { VirtualPath } from '../core/virtual-path.ts'
-import { applyAttributes, entryAt, safeMode } from './attributes.ts'
+import { applyAttributes, entryAt } from './attributes.ts'
 import { digestOf } from './digest.ts'
 import { AT_ONCE_BYTES, fromErrno, readAt, sync, translated, truncate, writeAt, writeNow, writevAt } from './file-io.ts'
-import { dropPartial, holeMark, keepPartial, partialSize } from './kept-partials.ts'
-import { moveToFree } from './plain-file.ts'
+import { holeMark, keepPartial, partialSize } from './kept-partials.ts'
+import { publish } from './publish.ts'
 import { fitsVolume } from './space.ts'
-import { makeSpoolLink } from './spool-link.ts'
 import { UploadDigest } from './upload-digest.ts'
 import type { StagedFile, UploadHost } from './upload-host.ts'
+import type { Vault } from './vaults.ts'
 import type { Attributes, DigestAlgorithm, DigestOptions, FileDigest, FileEntry, Upload } from './virtual-filesystem.ts'
 
 /** The gateway itself ended the session. */
@@ -21,9 +21,8 @@ const SENT_AWAY: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['session.revoked',
 
 export class StagedUpload implements Upload {
   readonly transferId: string
-  readonly path: VirtualPath
   readonly #host: UploadHost
-  readonly #file: StagedFile
+  #file: StagedFile
   #size: number
   readonly #sha256: UploadDigest
   #state: 'open' | 'committing' | 'ending' | 'done' = 'open'
@@ -55,12 +54,15 @@ export class StagedUpload implements Upload {
     this.#host = host
     this.#file = file
     this.transferId = file.transferId
-    this.path = file.path
     this.#size = file.size
     this.#othersThen = host.othersNow(this)
     this.#whole = file.size
     this.#sha256 = new UploadDigest(host.hasher, file.fd, file.size)
     testPoint('upload.begun')
+  }
+
+  get path(): VirtualPath {
+    return this.#file.path
   }
 
   get size(): number {
@@ -70,6 +72,15 @@ export class StagedUpload implements Upload {
   /** It may still be written. */
   get going(): boolean {
     return this.#state === 'open'
+  }
+
+  /** Resolves when a commit or abort that is under way has ended it. */
+  get ended(): Promise<void> {
+    return this.#ending
+  }
+
+  get vault(): Vault {
+    return this.#file.vault
   }
 
   /** Where its content is until it is published. */
@@ -185,6 +196,26 @@ export class StagedUpload implements Upload {
     })
   }
 
+  /** It does not end before that has: its name is about to change. */
+  hold(until: Promise<unknown>): void {
+    this.#wait(until)
+  }
+
+  /** From now on it goes by another name. Only while it is held. @param frees what the quota gets back there when it is published */
+  moveTo(name: Pick<StagedFile, 'path' | 'partial' | 'foundInode' | 'doomed'>, frees: number): void {
+    const { maxSize, maxSizeCode, mustBeNew } = this.#file
+    const raised = maxSizeCode === 'quota.exceeded' && maxSize !== null ? this.#host.atMost(maxSize + frees) : {}
+    // whoever asked for a free name once has said since that this one may be taken
+    const tookName = this.#file.tookName || name.doomed !== null
+    this.#file = { ...this.#file, ...name, ...raised, tookName, replacesPartial: true, mustBeNew: mustBeNew && !tookName }
+  }
+
+  /** Whether the client has said, by a rename, that this is to go for the upload; what others put there since, or touched, is not. */
+  dooms({ ino, ctimeMs }: fs.Stats): boolean {
+    const { doomed } = this.#file
+    return doomed?.ino === ino && doomed.ctimeMs === ctimeMs
+  }
+
   /** Whoever ends the upload waits for all that is under way. */
   #wait(work: Promise<unknown>): void {
     const before = this.#busy
@@ -277,51 +308,19 @@ export class StagedUpload implements Upload {
   }
 
   async #publish(verdict: Verdict, mustStand?: () => void): Promise<Obligations> {
-    const { fd, staging, vault } = this.#file
-    const { size } = fs.fstatSync(fd)
+    const { size } = fs.fstatSync(this.#file.fd)
     const sha256 = await this.#sha256.end(size)
     mustStand?.()
-    using place = this.#host.place(this.path)
-    if (place.name === null) throw new FileFlowError('path.is_directory')
-    const before = place.lstat()
-    if (before && !before.isFile()) throw new FileFlowError(before.isDirectory() ? 'path.is_directory' : 'path.not_regular')
-    if (before && this.#file.mustBeNew) throw new FileFlowError('path.exists')
-    if (before) this.#host.need('overwrite', place.path)
-    if (before && this.#attributes.mode === undefined) fs.fchmodSync(fd, safeMode(before.mode, 'file'))
-    applyAttributes(fd, this.#attributes)
-    testPoint('upload.whole')
-    const spool = vault.spool(this.transferId)
-    // the disk takes both at the same time; a row whose content did not get there is known by its digest (intake/recover)
-    const synced = this.#host.durable ? sync(fd) : undefined
-    if (synced) this.#wait(synced)
-    const committed = this.#host.commit({
-      transferId: this.transferId,
-      path: this.path,
-      staging,
-      final: place.realPathThen(),
-      spool,
-      replaced: before?.size ?? null,
+    return publish(this.#host, this.#file, {
       size,
       sha256,
       verdict,
+      attributes: this.#attributes,
+      underWay: (work) => this.#wait(work),
+      published: () => {
+        this.#published = true
+      },
     })
-    const waits = synced !== undefined || committed instanceof Promise
-    const owed = waits ? (await Promise.all([committed, synced]))[0] : committed
-    testPoint('upload.committed')
-    if (owed.deliveries > 0) await makeSpoolLink(staging, spool, this.#host.durable)
-    testPoint('upload.spooled')
-    // asked again with nothing between the answer and the act, where others had time to come or go while it was recorded
-    const replaced = (waits || owed.deliveries > 0 ? place.lstat() : before)?.size ?? null
-    // a name that was free must still be, for who may not overwrite
-    if (this.#file.mustBeNew || !this.#host.mayOverwrite(place.path)) moveToFree(staging, place.real)
-    else fs.renameSync(staging, place.real)
-    this.#published = true
-    testPoint('upload.renamed')
-    const durable = this.#host.published(this.transferId, String(place.folder.at(null)), replaced)
-    if (durable) await durable
-    testPoint('upload.published')
-    if (this.#file.replacesPartial) dropPartial(this.#file.partial)
-    return owed
   }
 
   abort(why: Error): Promise<void> {

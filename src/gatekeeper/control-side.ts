@@ -21,6 +21,7 @@ import { type Admission, type Gatekeeper, KEY_AND_PASSWORD, type OpenedSession }
 import { createNotes } from './notes.ts'
 import { createOperations } from './operations.ts'
 import { createQuotas } from './quota.ts'
+import { createRenamedUploads } from './renamed-uploads.ts'
 import { createWaitingRoom } from './waiting-room.ts'
 
 export interface GatekeeperOptions {
@@ -360,6 +361,7 @@ export function createGatekeeper(
     },
 
     ...createOperations(options, owner, note),
+    ...createRenamedUploads(options, running),
   }
 
   return {

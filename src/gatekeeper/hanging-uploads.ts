@@ -45,7 +45,7 @@ export function createHangingUploads(live: LiveSessions, clock: Clock): HangingU
   const elsewhere = (session: LiveSession, all: ReturnType<typeof byUser>): HangingUpload[] =>
     (all.get(session.principal.username) ?? []).filter(({ sessionId }) => sessionId !== session.id).map(({ upload }) => upload)
 
-  const keyOf = (uploads: readonly HangingUpload[]): string => uploads.map(({ transferId }) => transferId).join()
+  const keyOf = (uploads: readonly HangingUpload[]): string => uploads.map(({ transferId, path }) => `${transferId} ${path}`).join()
 
   return {
     of(session) {

@@ -15,6 +15,7 @@ const METHODS = {
   closeSession: 'notice',
   beginTransfer: 'call',
   commitUpload: 'call',
+  uploadsRenamed: 'call',
   published: 'notice',
   journaled: 'notice',
   confirmUpload: 'notice',

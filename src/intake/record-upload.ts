@@ -87,6 +87,7 @@ export function createRecorder({ store, clock, queue, rules, homeOf, kick, chang
       transfers.commit({
         id: upload.transferId,
         path: toDisplay(upload.path),
+        path_bytes: exactBytes(upload.path),
         bytes: upload.size,
         sha256: upload.sha256,
         staging: upload.staging,
@@ -122,6 +123,7 @@ export function createRecorder({ store, clock, queue, rules, homeOf, kick, chang
       const facts = {
         id: upload.id,
         path: toDisplay(upload.path),
+        path_bytes: exactBytes(upload.path),
         bytes: upload.size,
         sha256: upload.sha256,
         staging: nameToBytes(upload.staging),
@@ -140,7 +142,6 @@ export function createRecorder({ store, clock, queue, rules, homeOf, kick, chang
             partner: upload.partner,
             protocol: upload.protocol,
             address: upload.address,
-            path_bytes: exactBytes(upload.path),
             start_offset: upload.offset,
             started_at: upload.startedAt,
             published_at: published?.at ?? null,

@@ -104,6 +104,7 @@ export function createWatched({ store, clock, log, rules, queue, settleMs, kick,
     transfers.commit({
       id,
       path: toDisplay(file.path),
+      path_bytes: exactBytes(file.path),
       bytes: file.size,
       sha256: file.sha256,
       staging: file.spool,

@@ -76,6 +76,7 @@ export interface TransferQuery {
 export interface CommitRow {
   readonly id: string
   readonly path: string
+  readonly path_bytes: Uint8Array | null
   readonly bytes: number
   readonly sha256: string
   readonly staging: Uint8Array
@@ -92,7 +93,6 @@ export interface ArrivalRow extends CommitRow {
   readonly partner: string
   readonly protocol: Origin
   readonly address: string
-  readonly path_bytes: Uint8Array | null
   readonly start_offset: number
   readonly started_at: number
   /** When its name held the file; null: not yet. */
@@ -131,8 +131,9 @@ export function createTransferRows(db: Sqlite) {
       "INSERT OR IGNORE INTO sessions VALUES (@id, @username, @protocol, @address, 0, '', '', 'aborted', @started_at, @started_at, @reason)",
     ),
     commit:
-      db.prepare(`UPDATE transfers SET state = 'committing', path = @path, bytes = @bytes, sha256 = @sha256, staging = @staging, final = @final, spool = @spool, evidence_json = @evidence,
+      db.prepare(`UPDATE transfers SET state = 'committing', path = @path, path_bytes = @path_bytes, bytes = @bytes, sha256 = @sha256, staging = @staging, final = @final, spool = @spool, evidence_json = @evidence,
       committed_at = @at, commit_order = (SELECT coalesce(max(commit_order), 0) + 1 FROM transfers WHERE commit_order IS NOT NULL) WHERE id = @id AND state = 'open'`),
+    renameOpen: db.prepare("UPDATE transfers SET path = ?, path_bytes = ? WHERE id = ? AND direction = 'upload' AND state = 'open'"),
     publish: db.prepare("UPDATE transfers SET state = 'completed', ended_at = ?, staging = NULL WHERE id = ? AND state = 'committing'"),
     trust: db.prepare("UPDATE transfers SET state = 'completed' WHERE id = ? AND state = 'suspect'"),
     suspect: db.prepare("UPDATE transfers SET state = 'suspect' WHERE id = ? AND state = 'completed'"),
@@ -231,6 +232,8 @@ export function createTransferRows(db: Sqlite) {
     commit(row: CommitRow) {
       must(q.commit.run({ ...row, evidence: JSON.stringify(row.evidence) }).changes, `transfer ${row.id} is not open`)
     },
+    /** @returns false for one that has ended, or is being committed: that says its name itself */
+    renameOpen: (id: string, path: string, pathBytes: Uint8Array | null) => q.renameOpen.run(path, pathBytes, id).changes === 1,
     publish: (id: string, at: number) => must(q.publish.run(at, id).changes, `transfer ${id} is not committing`),
     /** The partner itself speaks for a suspect upload. */
     trust: (id: string) => void q.trust.run(id),

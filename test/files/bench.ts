@@ -37,7 +37,7 @@ export class MemoryLedger implements TransferLedger {
   readonly renamedAs = new Map<string, boolean>()
   readonly operations: Operation[] = []
   readonly told: [string, number][] = []
-  meanwhile: Partial<Record<'beginTransfer' | 'commitUpload' | 'commitRename', () => unknown>> = {}
+  meanwhile: Partial<Record<'beginTransfer' | 'commitUpload' | 'commitRename' | 'uploadsRenamed', () => unknown>> = {}
   grant: TransferGrant = { maxSize: null, maxSizeCode: 'file.too_large' }
   deliveries = 0
   #next = 0
@@ -63,6 +63,12 @@ export class MemoryLedger implements TransferLedger {
   published(id: string, replaced: number | null): void {
     this.done.push(id)
     this.replaced.set(id, replaced)
+  }
+
+  readonly names: (readonly [string, VirtualPath])[] = []
+  async uploadsRenamed(ids: readonly string[], to: VirtualPath): Promise<void> {
+    for (const id of ids) this.names.push([id, to])
+    await this.#pause('uploadsRenamed')
   }
 
   endTransfer(id: string, end: TransferEnd): void {

@@ -179,18 +179,6 @@ test('a partial is renamed with its content, and still resumes', async (t) => {
   t.same(d.ledger.renames, [], 'no rule was asked about half a file')
 })
 
-test('an upload that runs keeps its name: the rename is refused, or moves what is published', async (t) => {
-  const d = disk(t)
-  const session = d.session()
-  const upload = await begin(session, '/a', 'new')
-  t.equal(await outcome(session.rename(v('/a'), v('/b'), { overwrite: true })), 'state.conflict')
-  d.put('a', 'old')
-  t.equal(await outcome(session.rename(v('/a'), v('/b'), { overwrite: true })), 'ok')
-  await upload.commit(SURE)
-  t.equal(d.read('a'), 'new')
-  t.equal(d.read('b'), 'old')
-})
-
 test('after the end of a session every call fails, uploads are partials, nothing is published', async (t) => {
   const d = disk(t)
   d.put('a', 'mine')

@@ -543,7 +543,7 @@ test('a handle whose file was published by another one, and is not under its nam
     const [a, b] = await handles(`/${gone}`)
     await a!.write(Buffer.from('first'), 0)
     await a!.commit(SURE)
-    if (gone === 'renamed') await session.rename(v('/renamed'), v('/elsewhere'), { overwrite: false })
+    if (gone === 'renamed') await d.session().rename(v('/renamed'), v('/elsewhere'), { overwrite: false })
     await put(d.session(), `/${gone}`, 'other file')
     t.equal(await outcome(b!.stat()), 'state.conflict')
     t.equal(await outcome(b!.write(Buffer.from('mine'), 2)), 'state.conflict')

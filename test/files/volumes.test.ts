@@ -67,6 +67,11 @@ test('a file cannot be renamed to another volume, and stays whole where it was',
   await cut(session, '/p', 'half')
   t.equal(await outcome(session.rename(v('/p'), v('/far/p'), { overwrite: false })), 'path.other_volume')
   t.equal(await get(session, '/p'), 'half')
+  const [fresh, edit] = [await begin(session, '/new', 'new'), await begin(session, '/a', 'edited')]
+  for (const name of ['new', 'a'])
+    t.equal(await outcome(session.rename(v(`/${name}`), v('/far/b'), { overwrite: false })), 'path.other_volume', 'nor one that is open')
+  for (const upload of [fresh, edit]) await upload.commit(SURE)
+  t.same([d.read('new'), d.read('a'), fs.readdirSync(other)], ['new', 'edited', []])
 })
 
 test('two mounts of one disk are two volumes: uploads are staged in the one they go to', async (t) => {

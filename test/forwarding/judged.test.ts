@@ -25,7 +25,18 @@ async function setUp(t: Test, rule: Partial<RuleSpec> = {}) {
   function arrives(id: string, path: string, sha256 = SHA256): number {
     anUpload(store, id, { path })
     const bytes = Buffer.from(`/nowhere/${id}`)
-    store.transfers.commit({ id, path, bytes: 5, sha256, staging: bytes, final: bytes, spool: bytes, evidence: [], at: clock.now() })
+    store.transfers.commit({
+      id,
+      path,
+      path_bytes: null,
+      bytes: 5,
+      sha256,
+      staging: bytes,
+      final: bytes,
+      spool: bytes,
+      evidence: [],
+      at: clock.now(),
+    })
     const virtual = toVirtualPath(ROOT, path)
     const file = { transferId: id, user: 'customer1', partner: 'P', path: virtual, size: 5, sha256, at: clock.now(), counter: 1 }
     const owed = queue.enqueue(file, rules.matching({ user: 'customer1', path: virtual }))

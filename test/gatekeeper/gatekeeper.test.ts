@@ -13,7 +13,7 @@ import { newId } from '../../src/core/clock.ts'
 import { FileFlowError } from '../../src/core/errors.ts'
 import type { Peer, StagedUpload } from '../../src/core/transfer.ts'
 import type { UserSpec } from '../../src/core/user.ts'
-import { nameFromBytes, ROOT, toVirtualPath } from '../../src/core/virtual-path.ts'
+import { nameFromBytes, ROOT, toDisplay, toVirtualPath } from '../../src/core/virtual-path.ts'
 import { JournalWriter } from '../../src/files/journal-writer.ts'
 import { createDestinations } from '../../src/forwarding/destinations.ts'
 import { createDeliveryQueue } from '../../src/forwarding/queue.ts'
@@ -792,6 +792,11 @@ test('sessions are told once of the uploads that hang in their user’s other on
   hanging.look()
   t.same(told, [`${early.id} hanging ${path('/in/\udcffslow')}`], 'and who was there is told once')
   t.same((await two.openSession('v', PEER, 'password', '')).hanging, [])
+  told.length = 0
+  await one.uploadsRenamed([slow.transferId], path('/in/\udcffnamed anew'))
+  hanging.look()
+  t.same(told.sort(), [early, late].map(({ id }) => `${id} hanging ${path('/in/\udcffnamed anew')}`).sort(), 'its name is theirs to know')
+  await one.uploadsRenamed([slow.transferId], path('/in/\udcffslow'))
   one.progress(slow.transferId, 200)
   await one.usage(old.id)
   told.length = 0
@@ -810,4 +815,40 @@ test('sessions are told once of the uploads that hang in their user’s other on
   await ended
   t.ok(empty.transferId)
   t.match(await one.usage(old.id), { files: 0 })
+})
+
+test('an upload that is renamed while it runs goes by its new name in its row and on live screens: never one that is whole, a download, or another worker’s', async (t) => {
+  const { worker, user, store, live, events } = await setUp(t)
+  await user()
+  const [one, two] = [worker(), worker()]
+  const session = await one.openSession('u', PEER, 'password', '')
+  const [running, whole] = [await upload(one, session.id, '/in/a'), await upload(one, session.id, '/in/b')]
+  const download = newId()
+  await one.beginTransfer({
+    id: download,
+    sessionId: session.id,
+    direction: 'download',
+    path: path('/in/d'),
+    offset: 0,
+    waits: true,
+    heldBytes: 0,
+  })
+  await one.commitUpload(staged(whole.transferId, { path: path('/in/b') }))
+  const ids = [running.transferId, whole.transferId, download]
+  await two.uploadsRenamed(ids, path('/in/stolen'))
+  const shown = toDisplay(path('/in/\udcff new'))
+  const rows = () => ids.map((id) => store.transfers.get(id)!.path)
+  t.same(rows(), ['/in/a', '/in/b', '/in/d'])
+  events.length = 0
+  await one.uploadsRenamed([...ids, newId()], path('/in/\udcff new'))
+  t.same(rows(), [shown, '/in/b', '/in/d'])
+  t.same(store.transfers.get(running.transferId)!.path_bytes, Buffer.from('/in/\xff new', 'latin1'))
+  t.match(live.get(session.id)!.transfers.get(running.transferId), { path: shown, exactPath: path('/in/\udcff new') })
+  t.same(events, ['transfer.progress'])
+  await one.commitUpload(staged(running.transferId, { path: path('/in/\udcff new') }))
+  t.match(store.transfers.get(running.transferId), { path: shown, state: 'committing' })
+  t.match(
+    store.audit.list({ limit: 10, action: 'upload' }).map(({ object }) => object),
+    [shown, '/in/b'],
+  )
 })

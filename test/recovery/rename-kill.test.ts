@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { t as root, test } from 'tap'
+import { connect, RawSftp, statusOf, str, u32, u64 } from '../listeners/sftp/raw-client.ts'
 import { sftp } from '../support/clients.ts'
 import { until } from '../support/gateway.ts'
 import { killed } from '../support/killed.ts'
@@ -93,4 +94,62 @@ test('x.filepart renamed to x by another session of a restarted gateway fires on
   t.same(await readdir(at.inbox), ['x'])
   t.ok((await readFile(join(at.inbox, 'x'))).equals(at.content))
   t.equal((await second.transfers(`&user=${at.name}`)).length, 1, 'one logical file')
+})
+
+test("killed after open uploads were renamed into a rule's path: what came is found under the new names, gone on with, and forwarded once", async (t) => {
+  const at = await stage()
+  const first = running
+  t.equal((await sftp(first, at.name, PASSWORD, ['mkdir ready'])).code, 0)
+  const client = await connect(first.ports.sftp, { username: at.name, password: PASSWORD })
+  const raw = await RawSftp.open(client)
+  const begin = async (name: string, content: Buffer) => {
+    const { body: handle } = await raw.ask(3, str(name), u32(2 | 8 | 16), u32(0))
+    t.equal(statusOf(await raw.ask(6, handle, u64(0), str(content))), 0)
+    return handle
+  }
+  const large = await begin('/large.tmp', at.content.subarray(0, 66_000))
+  // nobody was told of it before its rename
+  await begin('/small.tmp', at.content.subarray(0, 10))
+  for (const name of ['large', 'small']) t.equal(statusOf(await raw.ask(18, str(`/${name}.tmp`), str(`/ready/${name}`))), 0)
+  t.same((await first.transfers(`&user=${at.name}&state=open`)).map(({ path }) => path).sort(), ['/ready/large', '/ready/small'])
+  await arm('upload.written')
+  raw.send(6, large, u64(66_000), str(at.content.subarray(66_000)))
+  t.equal(await first.ended, 'SIGKILL')
+  const second = await start()
+  running = second
+  t.same((await second.transfers(`&user=${at.name}`)).map(({ path, state }) => `${path} ${state}`).sort(), [
+    '/ready/large aborted',
+    '/ready/small aborted',
+  ])
+  t.same(await readdir(join(second.files, at.name, 'ready')), [], 'nothing half is visible')
+  const seen = await sftp(second, at.name, PASSWORD, ['ls -1', 'ls -1 ready'])
+  t.match(seen.stdout, /^ready\/? *\nsftp> .*\nready\/large *\nready\/small *\n$/m)
+  const again = await sftp(second, at.name, PASSWORD, [`reput ${at.local} ready/large`, `reput ${at.local} ready/small`])
+  t.equal(again.code, 0, again.stderr)
+  await until('their deliveries', async () => (await second.deliveries(`&rule=${at.name}&state=delivered`)).length === 2)
+  for (const name of ['large', 'small']) t.ok((await readFile(join(at.inbox, name))).equals(at.content))
+})
+
+test('killed while a file goes to its new name with its edit: the file is there once, forwarded once, and the edit is gone on with there', async (t) => {
+  const at = await stage()
+  const first = running
+  t.equal((await sftp(first, at.name, PASSWORD, ['mkdir ready', `put ${at.local} x`])).code, 0)
+  const client = await connect(first.ports.sftp, { username: at.name, password: PASSWORD })
+  const raw = await RawSftp.open(client)
+  const { body: handle } = await raw.ask(3, str('/x'), u32(2), u32(0))
+  t.equal(statusOf(await raw.ask(6, handle, u64(70_000), str('edited'))), 0)
+  await arm('rename.renamed')
+  raw.send(18, str('/x'), str('/ready/x'))
+  t.equal(await first.ended, 'SIGKILL')
+  const second = await start()
+  running = second
+  t.same(await readdir(join(second.files, at.name)), ['ready'])
+  await until('its delivery', async () => (await second.deliveries(`&rule=${at.name}&state=delivered`)).length === 1)
+  t.ok((await readFile(join(at.inbox, 'x'))).equals(at.content))
+  const local = join(folder, 'edited')
+  await writeFile(local, Buffer.concat([at.content, Buffer.from('edited')]))
+  const again = await sftp(second, at.name, PASSWORD, ['ls -1', `reput ${local} ready/x`])
+  t.equal(again.code, 0, again.stderr)
+  t.notMatch(again.stdout, /^x/m)
+  t.equal((await readFile(join(second.files, at.name, 'ready', 'x'))).subarray(70_000).toString(), 'edited')
 })

@@ -29,6 +29,7 @@ test('another name leads to its transfer while the file is that one, until somet
     store.transfers.commit({
       id,
       path: final,
+      path_bytes: null,
       bytes: 5,
       sha256: SHA256,
       staging: bytes,

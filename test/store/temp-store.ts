@@ -109,6 +109,7 @@ export function aDueDelivery(store: TestStore, id: string, destination: string, 
   store.transfers.commit({
     id: transfer,
     path: `/in/${id}`,
+    path_bytes: null,
     bytes: 5,
     sha256: SHA256,
     staging: bytes,

@@ -323,6 +323,7 @@ export class FakeGatekeeper implements Gatekeeper {
   }
   renamed(): void {}
   async endHanging() {}
+  async uploadsRenamed() {}
   async usage() {
     return { bytes: 0, files: 0 }
   }

@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import type { Client } from 'ssh2'
-import { test } from 'tap'
+import { t as root, test } from 'tap'
 import { PERMISSIONS } from '../../../src/core/permission.ts'
 import { startGateway, until } from '../../support/gateway.ts'
 import { FLAG, type ModelFile, PlainModel, statusOf as plainStatus, treeOf } from './plain-model.ts'
@@ -62,9 +62,14 @@ class Run {
     return Buffer.from(Array.from({ length }, () => this.int(256)))
   }
 
-  /** Names that an open upload will take stay as they are, and so do the folders they are in. */
+  /** Names that an open upload will take stay as they are, and so do the folders they are in; {@link move} alone renames them. */
   free(...paths: string[]): boolean {
     return paths.every((path) => this.#open.every(({ file }) => !(file.flags & FLAG.WRITE) || !`${file.path}/`.startsWith(`${path}/`)))
+  }
+
+  /** Where a link leads. */
+  target(path: string): string {
+    return plainStatus(() => this.#model.follow(path)) === 0 ? this.#model.follow(path) : path
   }
 
   /** What differs, or null. */
@@ -87,6 +92,8 @@ class Run {
       'look',
       'digest',
       'copy',
+      'move',
+      'move',
     ]
     const kind = this.pick(kinds)
     switch (kind) {
@@ -114,8 +121,7 @@ class Run {
     const path = this.path()
     const usual = [1, 2 | 8, 2 | 8 | 16, 2 | 8 | 32, 2, 3, 3 | 8, 2 | 4 | 8, 2 | 16, 3 | 8 | 16]
     const flags = this.int(3) === 0 ? this.int(64) : this.pick(usual)
-    const target = plainStatus(() => this.#model.follow(path)) === 0 ? this.#model.follow(path) : path
-    if (this.#open.length >= 4 || !this.free(path, target)) return null
+    if (this.#open.length >= 4 || !this.free(path, this.target(path))) return null
     let file: ModelFile | null = null
     const wanted = plainStatus(() => {
       file = this.#model.open(path, flags)
@@ -149,6 +155,7 @@ class Run {
         return `read ${file.path} ${at}: other bytes`
       return this.compare(`read ${file.path} ${at} ${length}`, code(reply), !reads ? 3 : wanted.length > 0 ? 0 : 1)
     }
+    if (kind === 'move') return writes ? this.move(file) : null
     if (kind === 'copy') {
       const into = this.pick(this.#open)
       if (into === one || !reads || !(into.file.flags & FLAG.WRITE)) return null
@@ -163,6 +170,20 @@ class Run {
       code(reply),
       plainStatus(() => this.#model.close(file)),
     )
+  }
+
+  /** The name of an open file. What only a folder that is written in place can do is left out: throwing away another open file. */
+  async move(file: ModelFile): Promise<string | null> {
+    const { path: from } = file
+    // most deep paths lead nowhere
+    const [to, overwrite] = [this.int(3) === 0 ? this.path() : `/${this.pick(NAMES)}`, this.int(2) === 0]
+    const taken = this.#open.some((other) => other.file.flags & FLAG.WRITE && other.file.path === to)
+    if (from === to || (taken ? overwrite : !this.free(to))) return null
+    const wanted = plainStatus(() => this.#model.renameOpen(file, to, overwrite, taken))
+    const reply = overwrite
+      ? await this.#sftp.ask(200, str('posix-rename@openssh.com'), str(from), str(to))
+      : await this.#sftp.ask(18, str(from), str(to))
+    return this.compare(`${overwrite ? 'posix-' : ''}rename of the open ${from} ${to}`, code(reply), wanted)
   }
 
   async change(): Promise<string | null> {
@@ -187,8 +208,7 @@ class Run {
       ['truncate', () => this.#sftp.ask(9, str(from), u32(1), u64(77)), () => this.#model.setSize(from, 77)],
     ]
     const [name, ask, model] = this.pick(cases)
-    const target = plainStatus(() => this.#model.follow(from)) === 0 ? this.#model.follow(from) : from
-    if (!this.free(target)) return null
+    if (!this.free(this.target(from))) return null
     const wanted = plainStatus(model)
     return this.compare(`${name} ${from} ${to}`, code(await ask()), wanted)
   }
@@ -200,7 +220,7 @@ class Run {
       [7, 'lstat', fs.lstatSync],
       [19, 'readlink', fs.readlinkSync],
     ] as const)
-    if (!this.free(path)) return null
+    if (!this.free(path, this.target(path))) return null
     let stats: fs.Stats | string | undefined
     const wanted = plainStatus(() => {
       stats = look(this.#model.real(path)) as fs.Stats | string
@@ -219,7 +239,7 @@ class Run {
 
   async digest(): Promise<string | null> {
     const path = this.path()
-    if (!this.free(path)) return null
+    if (!this.free(path, this.target(path))) return null
     let hash = ''
     const wanted = plainStatus(() => {
       hash = createHash('sha256')
@@ -263,14 +283,19 @@ class Run {
   }
 }
 
+const gateway = await startGateway(root, { env: { FILEFLOW_UPLOADS_DURABILITY: 'process', FILEFLOW_THREADS_SFTP: '1' } })
+
+/** A user of its own with an empty home, connected. */
+async function partner(username: string): Promise<{ home: string; client: Client }> {
+  await gateway.apply({ users: [{ username, password: 'correct-horse', permissions: [{ path: '/', allow: [...PERMISSIONS] }] }] })
+  const client = await connect(gateway.ports.sftp, { username, password: 'correct-horse' })
+  return { home: join(gateway.files, username), client }
+}
+
 test('whatever a client asks, its folder is what a plain folder would be', { timeout: 240_000 }, async (t) => {
-  const gateway = await startGateway(t, { env: { FILEFLOW_UPLOADS_DURABILITY: 'process', FILEFLOW_THREADS_SFTP: '1' } })
   for (const seed of SEEDS) {
-    const username = `u${seed}`
-    await gateway.apply({ users: [{ username, password: 'correct-horse', permissions: [{ path: '/', allow: [...PERMISSIONS] }] }] })
-    const home = join(gateway.files, username)
+    const { home, client } = await partner(`u${seed}`)
     const root = await mkdtemp(join(tmpdir(), 'sftp-model-'))
-    const client: Client = await connect(gateway.ports.sftp, { username, password: 'correct-horse' })
     try {
       const run = new Run(await RawSftp.open(client), new PlainModel(root), seed)
       let difference: string | null = null
@@ -293,4 +318,69 @@ test('whatever a client asks, its folder is what a plain folder would be', { tim
     }
   }
   await until('no transfer is left open', async () => (await gateway.transfers('&state=open')).length === 0)
+})
+
+test('the name of an open file is renamed whatever else is asked at the same time: the file is whole under the new name, and nothing is under the old one', async (t) => {
+  const { home, client } = await partner('mover')
+  const [sftp, other] = [await RawSftp.open(client), await RawSftp.open(client)]
+  /** Asked at once, on one channel; the codes of the answers in the order of the questions. */
+  const together = async (...asked: (readonly [type: number, ...parts: Uint8Array[]])[]): Promise<number[]> => {
+    const ids = asked.map(([type, ...parts]) => sftp.send(type, ...parts))
+    const answers = new Map<number, number>()
+    while (answers.size < ids.length) {
+      const reply = await sftp.next()
+      answers.set(reply.id, code(reply))
+    }
+    return ids.map((id) => answers.get(id)!)
+  }
+  const open = (path: string, flags: number) => sftp.ask(3, str(path), u32(flags), u32(0)).then(({ body }) => Buffer.from(body))
+  const write = (handle: Buffer, at: number, data: string | Buffer) => [6, handle, u64(at), str(data)] as const
+  const move = (from: string, to: string) => [18, str(from), str(to)] as const
+  const over = (from: string, to: string) => [200, str('posix-rename@openssh.com'), str(from), str(to)] as const
+  const read = (name: string): string => fs.readFileSync(join(home, name), 'utf8')
+  // large enough that the upload is told of, and its writes take their time
+  const block = Buffer.alloc(200_000, 'x')
+  for (const before of [null, 'what was published']) {
+    for (let round = 0; round < 8; round++) {
+      if (before) fs.writeFileSync(join(home, 'from'), before)
+      fs.writeFileSync(join(home, 'onto'), 'replaced')
+      const handle = await open('/from', before ? 2 : 2 | 8)
+      const to = round % 2 === 0 ? 'to' : 'onto'
+      const rename = to === 'to' ? move : over
+      // with its CLOSE at once behind it, and with the answer waited for
+      const rest = [write(handle, block.length, 'end'), [4, handle] as const]
+      const asked = [write(handle, 0, block), rename('/from', `/${to}`), write(handle, 50, 'mine')] as const
+      const codes = round < 4 ? await together(...asked, ...rest) : [...(await together(...asked)), ...(await together(...rest))]
+      t.same(codes, [0, 0, 0, 0, 0], `round ${round}`)
+      const wanted = Buffer.concat([block, Buffer.from('end')])
+      wanted.write('mine', 50)
+      t.ok(fs.readFileSync(join(home, to)).equals(wanted), `round ${round}`)
+      t.same(fs.readdirSync(home).sort(), to === 'to' ? ['onto', 'to'] : ['onto'])
+      fs.rmSync(join(home, to))
+    }
+  }
+  fs.rmSync(join(home, 'onto'), { force: true })
+  // two handles of one file
+  const [one, two] = [await open('/from', 2 | 8), await open('/from', 2 | 8)]
+  t.same(await together(write(one, 0, 'one '), move('/from', '/both'), write(two, 4, 'two ')), [0, 0, 0])
+  t.same(await together(write(one, 0, 'ONE'), [4, one]), [0, 0])
+  t.equal(read('both'), 'ONE two ')
+  t.same(await together(write(two, 8, 'and more'), move('/both', '/moved')), [0, 0], 'it goes on from what the other one published')
+  t.same(await together(write(two, 16, '!'), [4, two]), [0, 0])
+  t.same([fs.readdirSync(home), read('moved')], [['moved'], 'ONE two and more!'])
+  // of a taken name, and by another channel of the same session
+  const [left, right] = [await open('/left', 2 | 8), await open('/right', 2 | 8)]
+  t.same(await together(move('/left', '/right'), over('/left', '/right'), move('/left', '/moved'), move('/none', '/x')), [4, 4, 4, 2])
+  t.equal(statusOf(await other.ask(...move('/left', '/elsewhere'))), 0)
+  t.same(await together(write(left, 0, 'left'), [4, left], [4, right]), [0, 0, 0])
+  t.same([read('elsewhere'), read('right'), fs.readdirSync(home).sort()], ['left', '', ['elsewhere', 'moved', 'right']])
+  client.end()
+  const rows = await until('no transfer is left open', async () => {
+    const found = await gateway.transfers('&user=mover')
+    return found.every(({ state }) => state === 'completed') && found
+  })
+  t.notOk(
+    rows.find(({ path }) => ['/both', '/left'].includes(path)),
+    'rows go by the names that the files have',
+  )
 })

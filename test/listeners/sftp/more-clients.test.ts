@@ -7,7 +7,7 @@ import Client from 'ssh2-sftp-client'
 import { test } from 'tap'
 import { PERMISSIONS } from '../../../src/core/permission.ts'
 import { SSH_OPTIONS } from '../../support/clients.ts'
-import { run, startGateway } from '../../support/gateway.ts'
+import { run, startGateway, until } from '../../support/gateway.ts'
 import { PASSWORD, setup } from './setup.ts'
 
 const hash = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex')
@@ -75,7 +75,7 @@ const fuse = ((): boolean => {
   }
 })()
 
-test('sshfs mounts the folder: files are copied, edited in place, appended and renamed', {
+test('sshfs mounts the folder: files are copied, edited in place, appended, renamed and removed, also while they are open', {
   skip: fuse ? false : 'no /dev/fuse here',
 }, async (t) => {
   const gateway = await startGateway(t)
@@ -97,9 +97,20 @@ test('sshfs mounts the folder: files are copied, edited in place, appended and r
       "printf 'X' | dd of=text bs=1 seek=0 conv=notrunc status=none",
       "printf '2nd handle\\n' 3> both >> both; exec 3> more; printf 'one ' >&3; printf 'two ' >> more; cat more > seen; printf 'three' >> more; exec 3>&-",
       'mkdir -p a/b; mv text a/b/moved; truncate -s 1000 copy; ln -s big link; chmod 600 copy',
+      // names of open files: new ones, one that is being edited, one renamed onto another, and two that are removed
+      "exec 3> new.tmp; printf 'begun ' >&3; mv new.tmp new; test ! -e new.tmp; printf 'and done' >&3; exec 3>&-",
+      "printf 'old text\\n' > edited; exec 3<> edited; printf 'NEW' >&3; mv edited a/edited; printf '!' >&3; exec 3>&-",
+      "printf 'before' > taken; exec 3> taking; printf 'af' >&3; mv -f taking taken; printf 'ter' >&3; exec 3>&-",
+      "exec 3> gone; printf 'x' >&3; rm gone; printf 'y' >&3; exec 3>&-",
+      "printf 'old' > gone2; exec 3<> gone2; printf 'new' >&3; rm gone2; printf 'er' >&3; exec 3>&-; ls -a > listed",
     ]
     const ran = await run('sh', ['-c', script.join('\n')])
     t.equal(ran.code, 0, ran.stderr)
+    // the last CLOSE, and the removal behind it, may still be on their way when the shell goes on
+    await until(
+      'nothing else is left',
+      async () => readdirSync(home).sort().join(' ') === 'a big both copy link listed more new seen taken',
+    )
   } finally {
     await run('fusermount3', ['-u', mount])
   }
@@ -109,8 +120,12 @@ test('sshfs mounts the folder: files are copied, edited in place, appended and r
     ['both', '2nd handle\n'],
     ['more', 'one two three'],
     ['seen', 'one two '],
+    ['new', 'begun and done'],
+    ['a/edited', 'NEW!text\n'],
+    ['taken', 'after'],
   ] as const)
     t.equal(readFileSync(join(home, name), 'utf8'), content, name)
+  t.same(readdirSync(join(home, 'a')), ['b', 'edited'])
   t.ok(
     readFileSync(join(home, 'big'))
       .subarray(0, 1000)

@@ -19,9 +19,12 @@ export function statusOf(work: () => void): number {
 }
 
 export interface ModelFile {
-  readonly path: string
+  /** A rename of the name takes the open file along. */
+  path: string
   readonly flags: number
   content: Buffer
+  /** It was renamed onto another file, which goes at its CLOSE: its mode is its own. */
+  replaces: boolean
 }
 
 const fail = (code: string): never => {
@@ -64,11 +67,11 @@ export class PlainModel {
     const fresh = !found || (flags & FLAG.TRUNC) !== 0
     // a second name of the file keeps what it had
     if (found && fresh && !(flags & FLAG.WRITE)) this.#replace(target, Buffer.alloc(0))
-    return { path: target, flags, content: fresh ? Buffer.alloc(0) : fs.readFileSync(this.real(target)) }
+    return { path: target, flags, content: fresh ? Buffer.alloc(0) : fs.readFileSync(this.real(target)), replaces: false }
   }
 
-  #replace(path: string, content: Buffer): void {
-    const mode = fs.statSync(this.real(path), { throwIfNoEntry: false })?.mode ?? 0o644
+  #replace(path: string, content: Buffer, ownMode = false): void {
+    const mode = (ownMode ? undefined : fs.statSync(this.real(path), { throwIfNoEntry: false })?.mode) ?? 0o644
     const made = `${this.root}.new`
     fs.writeFileSync(made, content)
     fs.chmodSync(made, mode & 0o777)
@@ -91,7 +94,7 @@ export class PlainModel {
   }
 
   close(file: ModelFile): void {
-    if (file.flags & FLAG.WRITE) this.#replace(file.path, file.content)
+    if (file.flags & FLAG.WRITE) this.#replace(file.path, file.content, file.replaces)
   }
 
   rename(from: string, to: string, overwrite: boolean): void {
@@ -99,6 +102,25 @@ export class PlainModel {
     fs.lstatSync(dirname(this.real(to)))
     if (!overwrite && fs.lstatSync(this.real(to), { throwIfNoEntry: false })) fail('EEXIST')
     fs.renameSync(this.real(from), this.real(to))
+  }
+
+  /** The name of an open file: until its CLOSE the folder has what it had, wherever that is by then. @param taken another open file has the new name */
+  renameOpen(file: ModelFile, to: string, overwrite: boolean, taken: boolean): void {
+    const there = fs.lstatSync(this.real(file.path), { throwIfNoEntry: false })
+    if (there && !file.replaces) {
+      if (taken) fail('EEXIST')
+      this.rename(file.path, to, overwrite)
+    } else {
+      fs.lstatSync(dirname(this.real(to)))
+      if (!fs.statSync(dirname(this.real(to))).isDirectory()) fail('ENOTDIR')
+      const before = fs.lstatSync(this.real(to), { throwIfNoEntry: false })
+      if (taken || (before && !overwrite)) fail('EEXIST')
+      if (before?.isDirectory()) fail('EISDIR')
+      // what the file was renamed onto, and has stood there since
+      if (there) fs.unlinkSync(this.real(file.path))
+      file.replaces ||= before !== undefined
+    }
+    file.path = to
   }
 
   setSize(path: string, size: number): void {
