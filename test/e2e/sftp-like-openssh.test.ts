@@ -60,7 +60,7 @@ function tree(folder: string, below = ''): string[] {
 /**
  * Left out, because we choose otherwise: what a handle was not opened for is PERMISSION_DENIED (OpenSSH passes EBADF and EINVAL on as NO_SUCH_FILE and BAD_MESSAGE); a folder cannot be
  * opened for reading at all (there, READ fails); a plain RENAME onto the same name changes nothing and is OK; copy-data within one handle works where the parts do not overlap, as its draft
- * says; an owner beside other attributes is passed over; fsync and fstatvfs of a folder are OK; a file that is open for writing is not renamed; folders and files stay open to the gateway itself.
+ * says; an owner beside other attributes is passed over; fsync and fstatvfs of a folder are OK; a posix-rename onto the name of another open file is refused; folders and files stay open to the gateway itself.
  */
 test('odd requests are answered as OpenSSH answers them, and leave the same files', {
   skip: !existsSync(THEIRS) || process.getuid?.() !== 0,

@@ -294,6 +294,7 @@ export const CASES: Record<string, Steps> = {
       ['d', 'to-d'],
       ['f', 'to-f'],
       ['nothing', 'dangling'],
+      ['made', 'to-nothing'],
       ['two', 'one'],
       ['one', 'two'],
     ] as const)
@@ -324,6 +325,8 @@ export const CASES: Record<string, Steps> = {
       const { said: opened, handle } = await opening(side, name, flags)
       said.push(opened, answer(await side.raw.ask(6, handle, u64(0), str('through'))), answer(await side.raw.ask(4, handle)))
     }
+    const made = await opening(side, 'to-nothing', READ | CREAT)
+    said.push(made.said, answer(await side.raw.ask(4, made.handle)))
     said.push(answer(await side.raw.ask(...extended('posix-rename@openssh.com', str(side.path('f')), str(side.path('to-d'))))))
     return said
   },
@@ -346,6 +349,39 @@ export const CASES: Record<string, Steps> = {
     // whether CLOSE is told that nothing is kept is our choice
     await side.raw.ask(4, again.handle)
     return [...said, answer(await side.raw.ask(17, str(side.path('f'))))]
+  },
+  async 'a name whose file is open for writing: renamed, over others, again and again'(side) {
+    for (const name of ['old', 'third', 'edited']) await file(side, name, `${name} content`)
+    await side.raw.ask(9, str(side.path('third')), u32(MODE), u32(0o600))
+    await side.raw.ask(14, str(side.path('d')), u32(0))
+    await side.raw.ask(20, str('edited'), str(side.path('link')))
+    const [one, other] = [await opening(side, 'new', WRITE | CREAT), await opening(side, 'other', WRITE | CREAT)]
+    const edit = await opening(side, 'edited', READ | WRITE)
+    const said = [answer(await side.raw.ask(6, one.handle, u64(0), str('so far')))]
+    for (const [how, from, to] of [
+      ['plain', 'new', 'old'],
+      ['plain', 'new', 'other'],
+      ['plain', 'new', 'none/x'],
+      ['posix', 'new', 'd'],
+      ['plain', 'new', 'd/moved'],
+      ['plain', 'new', 'x'],
+      ['posix', 'd/moved', 'old'],
+      ['posix', 'old', 'link'],
+      ['posix', 'link', 'third'],
+      ['plain', 'edited', 'd/edited'],
+    ] as const) {
+      const names = [str(side.path(from)), str(side.path(to))]
+      const reply =
+        how === 'plain' ? await side.raw.ask(18, ...names) : await side.raw.ask(...extended('posix-rename@openssh.com', ...names))
+      const there = answer(await side.raw.ask(7, str(side.path(from))))
+      said.push(`${how} ${from} ${to}: ${answer(reply)}, then ${there}, ${answer(await side.raw.ask(7, str(side.path(to))))}`)
+    }
+    said.push(
+      answer(await side.raw.ask(6, one.handle, u64(6), str(' and on'))),
+      answer(await side.raw.ask(6, edit.handle, u64(0), str('EDITED'))),
+    )
+    for (const { handle } of [one, other, edit]) said.push(answer(await side.raw.ask(4, handle)))
+    return said
   },
   async 'a handle opened for reading, after its name went to another file'(side) {
     await file(side, 'f', 'content')

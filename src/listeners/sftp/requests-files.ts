@@ -65,7 +65,9 @@ async function beginDownload({ session }: SftpChannel, path: VirtualPath, flags:
 
 /** O_CREAT of a file that is only read (flock(1) over sshfs): what is missing becomes an empty file, an upload of its own. */
 async function createEmpty(session: Session, path: VirtualPath, exclusive: boolean, mode: Pick<UploadOptions, 'fileMode'>): Promise<void> {
-  if (exclusive || !(await isThere(session.vfs, path))) await putEmpty(session, path, { mode: 'create', ...mode })
+  if (!exclusive && (await isThere(session.vfs, path))) return
+  // where a link leads to nothing, that is made
+  await putEmpty(session, exclusive ? path : await session.vfs.realpath(path), { mode: 'create', ...mode })
 }
 
 /** O_RDONLY|O_TRUNC empties a file on Linux, and so on OpenSSH: an upload of its own, for who may overwrite. One that is empty stays. */
