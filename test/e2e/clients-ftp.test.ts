@@ -145,7 +145,7 @@ test('rclone carries 1,000 small files there and back, checks them, and syncs wh
   const pass = (await run('rclone', ['obscure', PASSWORD])).stdout.trim()
   const remote = `:ftp,host=127.0.0.1,port=${gateway.ports.ftp},user=rclone,pass="${pass}",explicit_tls=true,no_check_certificate=true:`
   const rclone = (...args: string[]) =>
-    run('rclone', ['--multi-thread-streams', '0', '--retries', '1', '--transfers', '4', ...args], { timeoutMs: 100_000 })
+    run('rclone', ['--multi-thread-streams', '0', '--retries', '1', '--transfers', '4', ...args], { timeoutMs: 300_000 })
   ok(t, await rclone('copy', out, `${remote}in`), 'copy')
   t.equal((await readdir(join(home, 'in'))).length, 1000)
   t.equal(await readFile(join(home, 'in/file 500.txt'), 'utf8'), 'content of 500\n')

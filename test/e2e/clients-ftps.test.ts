@@ -93,7 +93,7 @@ class Reusing(ftplib.FTP_TLS):
         conn = self.context.wrap_socket(conn, session=self.sock.session)
         print(cmd, conn.session_reused)
         return conn, size
-f = Reusing(context=context); f.connect('127.0.0.1', ${gateway.ports.ftp}, timeout=20); f.login('resuming', '${PASSWORD}'); f.prot_p()
+f = Reusing(context=context); f.connect('127.0.0.1', ${gateway.ports.ftp}, timeout=60); f.login('resuming', '${PASSWORD}'); f.prot_p()
 f.storbinary('STOR ${version}', io.BytesIO(b'x' * 1000)); f.retrbinary('RETR ${version}', lambda b: None); f.nlst(); f.quit()`
     const python = await run('python3', ['-c', script])
     t.equal(python.stdout, `STOR ${version} True\nRETR ${version} True\nNLST True\n`, python.stderr)
@@ -135,7 +135,7 @@ test('where data connections must resume the session (require_ssl_reuse), lftp t
   const script = `
 import ftplib, ssl, io
 context = ssl._create_unverified_context()
-f = ftplib.FTP_TLS(context=context); f.connect('127.0.0.1', ${gateway.ports.ftp}, timeout=20); f.login('partner', '${PASSWORD}'); f.prot_p()
+f = ftplib.FTP_TLS(context=context); f.connect('127.0.0.1', ${gateway.ports.ftp}, timeout=60); f.login('partner', '${PASSWORD}'); f.prot_p()
 try:
     f.storbinary('STOR ftplib', io.BytesIO(b'x' * 1000))
 except OSError:

@@ -42,7 +42,7 @@ async function session(t: Test, username: string): Promise<RawSftp> {
 }
 
 test('a folder of 100,000 names is listed whole, in bounded memory, and another session of the same thread is served meanwhile', {
-  timeout: 240_000,
+  timeout: 800_000,
 }, async (t) => {
   await userWith('partner', NAMES)
   const lister = await session(t, 'partner')
@@ -88,7 +88,7 @@ test('a folder of 100,000 names is listed whole, in bounded memory, and another 
   t.equal(ls.stdout.split('\n').filter((line) => line.startsWith('many/name-')).length, NAMES, 'OpenSSH lists it whole, too')
 })
 
-test('a client that opens the folder many times and reads no names is held, not served without end', { timeout: 240_000 }, async (t) => {
+test('a client that opens the folder many times and reads no names is held, not served without end', { timeout: 800_000 }, async (t) => {
   await userWith('greedy', 20_000)
   const greedy = await session(t, 'greedy')
   const handles: Buffer[] = []

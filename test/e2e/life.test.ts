@@ -89,7 +89,7 @@ test('a data folder where no files can be stops the start with exit 2 before any
   ] as const) {
     await writeFile(join(cwd, 'config.yaml'), `data_dir: ${place}\nstorage_root: ./files\n`)
     for (const command of place === '/proc/fileflow' ? [['serve'], ['check'], ['user', 'list']] : [['check']]) {
-      const { code, stderr } = await fileflow(command, { cwd, timeoutMs: 30_000 })
+      const { code, stderr } = await fileflow(command, { cwd, timeoutMs: 120_000 })
       t.equal(code, 2, `${command.join(' ')} with data_dir ${place} ends with 2`)
       t.match(stderr, /^config\.yaml:1 data_dir: /)
       t.match(stderr, why)

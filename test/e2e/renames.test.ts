@@ -127,7 +127,7 @@ for (const by of ['FTP', 'SFTP'] as const) {
     else await s.asSftp(s.bob, [`rename batch ${s.ready}/batch`])
     const count = async (rule: string): Promise<number> =>
       (await readdir(join(s.inbox, rule, 'batch'), { recursive: true }).catch(() => [])).filter((name) => /n\d+$/.test(name)).length
-    for (const rule of ['any', 'of-alice', 'of-bob']) await until(rule, async () => (await count(rule)) === files.length, 120_000)
+    for (const rule of ['any', 'of-alice', 'of-bob']) await until(rule, async () => (await count(rule)) === files.length)
   })
 }
 

@@ -23,7 +23,7 @@ function contentOf(name: string): Buffer {
 }
 
 test('each acknowledged file arrives once and whole, whoever is killed meanwhile, and nothing half done is left at the far end', {
-  timeout: 240_000,
+  timeout: 800_000,
 }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'fileflow-kill-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))

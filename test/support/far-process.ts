@@ -55,7 +55,7 @@ export async function startFarProcess(command: string, args: readonly string[], 
     killGroup(child)
     await ended
   }
-  for (const until = Date.now() + 10_000; ; ) {
+  for (const until = Date.now() + 60_000; ; ) {
     if (await accepts(port)) return { pid: child.pid!, output: () => output, stop }
     if (child.exitCode !== null || Date.now() > until) {
       await stop()

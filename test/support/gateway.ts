@@ -63,7 +63,7 @@ export interface TestGateway {
 export async function until<T>(
   what: string,
   look: () => T | Promise<T>,
-  ms = 60_000,
+  ms = 150_000,
 ): Promise<Exclude<T, false | null | undefined | 0 | ''>> {
   const end = performance.now() + ms
   let last: unknown
@@ -185,7 +185,7 @@ export function run(
     const child = execFile(
       command,
       [...args],
-      { cwd: options.cwd, env: { ...process.env, ...options.env }, timeout: options.timeoutMs ?? 60_000, maxBuffer: 64 * 2 ** 20 },
+      { cwd: options.cwd, env: { ...process.env, ...options.env }, timeout: options.timeoutMs ?? 150_000, maxBuffer: 64 * 2 ** 20 },
       (error, stdout, stderr) => resolve({ code: error ? (typeof error.code === 'number' ? error.code : 255) : 0, stdout, stderr }),
     )
     child.stdin?.on('error', () => {

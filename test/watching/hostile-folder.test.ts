@@ -117,7 +117,7 @@ test('a watched folder that is removed and made again is watched again: what was
   await mkdir(s.out)
   await mkdir(join(s.out, 'deep'))
   await writeFile(join(s.out, 'deep/third'), 'third')
-  await until('third arrives', async () => (await s.arrived())['deep/third'] === 'third', 60_000)
+  await until('third arrives', async () => (await s.arrived())['deep/third'] === 'third')
   await s.gateway.stop()
 })
 

@@ -51,7 +51,7 @@ import ftplib, ssl
 up, down, port = ${JSON.stringify(up)}, ${JSON.stringify(down)}, ${port}
 context = ssl.create_default_context(); context.check_hostname = False; context.verify_mode = ssl.CERT_NONE
 f = ${secure ? 'ftplib.FTP_TLS(context=context)' : 'ftplib.FTP()'}
-f.connect('127.0.0.1', port, timeout=20); f.login('partner', 'secret')
+f.connect('127.0.0.1', port, timeout=60); f.login('partner', 'secret')
 ${secure ? 'f.prot_p()' : ''}
 f.storbinary('STOR f', open(up, 'rb'))
 assert f.nlst() == ['f'], f.nlst()

@@ -247,7 +247,7 @@ export async function received(socket: Socket): Promise<Buffer> {
 /** Runs a client program. @returns exit code and output together */
 export function run(command: string, args: readonly string[], input = ''): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
-    const child = execFile(command, [...args], { timeout: 60_000, maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) =>
+    const child = execFile(command, [...args], { timeout: 150_000, maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) =>
       resolve({ code: error ? Number(error.code ?? 1) : 0, output: stdout + stderr }),
     )
     child.stdin?.end(input)

@@ -292,7 +292,7 @@ async function partner(username: string): Promise<{ home: string; client: Client
   return { home: join(gateway.files, username), client }
 }
 
-test('whatever a client asks, its folder is what a plain folder would be', { timeout: 240_000 }, async (t) => {
+test('whatever a client asks, its folder is what a plain folder would be', { timeout: 800_000 }, async (t) => {
   for (const seed of SEEDS) {
     const { home, client } = await partner(`u${seed}`)
     const root = await mkdtemp(join(tmpdir(), 'sftp-model-'))

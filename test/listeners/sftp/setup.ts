@@ -118,7 +118,7 @@ export interface Ran {
 
 function run(command: string, args: readonly string[], options: { env: NodeJS.ProcessEnv; cwd: string; input?: string }): Promise<Ran> {
   return new Promise((resolve) => {
-    const child = execFile(command, args, { env: options.env, cwd: options.cwd, maxBuffer: 2 ** 26, timeout: 60_000 }, (error, out, err) =>
+    const child = execFile(command, args, { env: options.env, cwd: options.cwd, maxBuffer: 2 ** 26, timeout: 150_000 }, (error, out, err) =>
       resolve({ code: error ? (typeof error.code === 'number' ? error.code : -1) : 0, out, err }),
     )
     child.stdin?.on('error', () => {})
