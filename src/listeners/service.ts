@@ -39,6 +39,7 @@ interface Running {
   readonly thread: Thread
   readonly worker: Worker
   readonly gone: Promise<void>
+  ready: boolean
   stopping: boolean
 }
 
@@ -70,6 +71,9 @@ export function createService(options: ServiceOptions) {
     port: port === 0 || state === 'stopped' ? null : port,
   })
 
+  /** A thread that is being started again does not serve yet. */
+  const isWhole = (): boolean => [...running.values()].filter(({ ready }) => ready).length >= size
+
   const become = (next: ServiceState, why: string | null = null): void => {
     if (state === next && error === why) return
     state = next
@@ -98,7 +102,7 @@ export function createService(options: ServiceOptions) {
     const thread: Thread = { index, post: (message) => worker.postMessage(message) }
     let failure: unknown
     const gone = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
-    const mine: Running = { thread, worker, gone, stopping: false }
+    const mine: Running = { thread, worker, gone, ready: false, stopping: false }
     running.set(index, mine)
     worker.on('error', (cause) => {
       failure = cause
@@ -137,6 +141,7 @@ export function createService(options: ServiceOptions) {
       await worker.terminate()
       throw cause
     }
+    mine.ready = true
     if (!mine.stopping) guarded('The beginning', () => options.onReady(thread))
     gone.then(() => {
       running.delete(index)
@@ -157,7 +162,7 @@ export function createService(options: ServiceOptions) {
       become('starting', why)
       restarts++
       launch(index).then(
-        () => born === generation && running.size >= size && become('running'),
+        () => born === generation && isWhole() && become('running'),
         (again: unknown) => born === generation && crashed(index, again),
       )
     }, wait)
@@ -180,7 +185,7 @@ export function createService(options: ServiceOptions) {
       // the first thread finds the port that the others share; threads that a crash of another one left running stay
       if (!running.has(0)) await launch(0)
       await Promise.all(Array.from({ length: size - 1 }, (_, i) => (running.has(i + 1) ? undefined : launch(i + 1))))
-      if (running.size >= size) become('running')
+      if (isWhole()) become('running')
     } catch (cause) {
       await end(0)
       become('failed', cause instanceof Error ? cause.message : String(cause))

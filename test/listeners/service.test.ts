@@ -162,6 +162,17 @@ test('all threads of a pool that crash at once come back', async (t) => {
   )
 })
 
+test('after a crash of several threads a service is running again only when the last of them is ready', async (t) => {
+  const s = scripted(t, { count: 2, script: (index, spawned) => ({ silent: index === 1 && spawned >= 2 }) })
+  await s.service.start()
+  s.service.broadcast({ type: 'crash' })
+  await until(() => s.threads.length === 3 && s.spawned() === 4)
+  // when it answers, whatever follows from its being ready has happened
+  s.latest(0).post({ type: 'echo', text: 'hello' })
+  await s.happens(() => s.said.length === 1)
+  t.equal(s.service.view().state, 'starting')
+})
+
 test('the wait before a restart grows with the crashes of the last five minutes', (t) => {
   t.same([1, 2, 3, 4, 5, 9, 50].map(restartDelay), [200, 400, 800, 1600, 3200, 30_000, 30_000])
   t.end()
