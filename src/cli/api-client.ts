@@ -19,7 +19,7 @@ const PREFIX = '/api/v1'
 const LONGEST_ANSWER = 256 * 2 ** 20
 
 /** How long a command waits for a gateway that starts or stops, or for another command. */
-const PATIENCE_MS = 10_000
+const PATIENCE_MS = 30_000
 
 /**
  * What `online` makes of the running gateway's socket, or else what `offline` makes of the database itself.

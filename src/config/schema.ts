@@ -109,7 +109,7 @@ export const ConfigSchema = Type.Object(
     forwarding: section('deliveries to destinations', {
       concurrency: Count(
         8,
-        'deliveries at once, in all; a destination with nothing at work gets one beyond it, and up to four small files over SFTP count as one',
+        'deliveries at once, in all; a destination with nothing at work gets one beyond it, and up to 16 small files over SFTP count as one',
       ),
       per_destination: Count(4, 'deliveries at once to one destination'),
       retry: section('what a failed delivery does', {

@@ -42,9 +42,15 @@ function vaultAt(root: string): Vault {
   }
 }
 
+/** Whoever asks once asks of many files. */
+let asked = vaultAt('')
+
 /** Where, in the vault that holds this spooled content, the user's unfinished upload to `path` would be kept. */
-export const partialBeside = (spool: Uint8Array, username: string, path: VirtualPath): Buffer =>
-  vaultAt(dirname(dirname(Buffer.from(spool).toString()))).partial(username, path)
+export function partialBeside(spool: Uint8Array, username: string, path: VirtualPath): Buffer {
+  const root = dirname(dirname(Buffer.from(spool).toString()))
+  if (asked.root !== root) asked = vaultAt(root)
+  return asked.partial(username, path)
+}
 
 const PARTS = ['staging', 'spool', 'partials'] as const
 /** A vault's folders that were there so lately are there. */

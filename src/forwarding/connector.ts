@@ -67,8 +67,14 @@ export interface Connector {
 
 // ── the wire between dispatcher (control plane) and forwarder worker ──
 
-/** So many small files share one connection, where the protocol lets them. */
-export const SHARE = 4
+/** Files up to this are read and sent in one piece. */
+export const SMALL = 64 * 1024
+/** So many small files share one connection, where the protocol lets them: what they ask leaves together, and most of what one costs is packets and wake-ups. */
+export const SHARE = 16
+
+/** How much of a connection a delivery takes: small files over SFTP, whose requests do not wait for each other, share one. */
+export const placeOf = ({ type }: DestinationSpec, { size }: Pick<Delivery, 'size'>): number =>
+  type === 'sftp' && size <= SMALL ? 1 / SHARE : 1
 
 /** How many places there are: in all, and for one destination. Each destination with something to do has one in any case; small files may share one. */
 export interface Places {

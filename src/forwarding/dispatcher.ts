@@ -10,7 +10,16 @@ import type { DeliveryRow } from '../store/deliveries.ts'
 import type { Store } from '../store/store.ts'
 import { LostRace } from '../store/transfers.ts'
 import { type Breakers, createBreakers } from './breakers.ts'
-import { type Delivery, type FromForwarder, type Outcome, type ProbeReport, type Settled, SHARE, type ToForwarder } from './connector.ts'
+import {
+  type Delivery,
+  type FromForwarder,
+  type Outcome,
+  type ProbeReport,
+  placeOf,
+  type Settled,
+  SHARE,
+  type ToForwarder,
+} from './connector.ts'
 import type { Destinations } from './destinations.ts'
 import { createOutcomes } from './outcomes.ts'
 import { createProbes } from './probes.ts'
@@ -271,7 +280,9 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
   function settle({ deliveryId, attempt, durationMs, outcome }: Settled): void {
     const row = running.get(deliveryId)
     if (!row || row.attempt !== attempt) return
-    if (outcome.ok) paces.took(row.destination, durationMs)
+    const spec = specs.get(row.destination)
+    // of those that share a connection each holds up the next one by its share only
+    if (outcome.ok) paces.took(row.destination, spec ? durationMs * placeOf(spec, row) : durationMs)
     else paces.forget(row.destination)
     finish(row, outcome)
   }

@@ -6,10 +6,20 @@ import type { DestinationSpec } from '../core/destination.ts'
 import { DESTINATION_WIDE, ERRORS, type ErrorCode, FileFlowError, toErrorRecord } from '../core/errors.ts'
 import { createLogger, errorFields } from '../core/log.ts'
 import { testPoint } from '../core/test-point.ts'
-import type { Connector, Delivery, FromForwarder, Outcome, Places, ProbeReport, Settled, ToForwarder } from './connector.ts'
+import {
+  type Connector,
+  type Delivery,
+  type FromForwarder,
+  type Outcome,
+  type Places,
+  type ProbeReport,
+  placeOf,
+  type Settled,
+  type ToForwarder,
+} from './connector.ts'
 import { createConnector } from './connectors/create-connector.ts'
 import { AttemptError } from './connectors/errors.ts'
-import { MAX_CONNECTIONS, placeOf } from './connectors/remote-connector.ts'
+import { MAX_CONNECTIONS } from './connectors/remote-connector.ts'
 import { createTurns } from './turns.ts'
 
 /** What a MessagePort and a worker's parentPort have in common, as far as it is used here. */

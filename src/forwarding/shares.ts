@@ -3,7 +3,7 @@
 
 /** So much work may wait in the forwarder behind a destination's places, in ms of what its deliveries took lately. */
 const AHEAD_MS = 200
-const MOST_AHEAD = 64
+const MOST_AHEAD = 160
 /** The weight of what was measured last. */
 const WEIGHT = 0.2
 

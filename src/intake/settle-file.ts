@@ -6,7 +6,7 @@ import { folderOfOwner } from '../core/rule.ts'
 import type { Principal } from '../core/user.ts'
 import { nameFromBytes, nameToBytes, type VirtualPath } from '../core/virtual-path.ts'
 import { type Disposal, disposeOf, disposeOfWatched } from '../files/disposal.ts'
-import { dropSpooled } from '../files/spool.ts'
+import { dropAllSpooled, type NeededNoMore } from '../files/spool-drops.ts'
 import { partialBeside } from '../files/vaults.ts'
 import { createHeld } from '../forwarding/held.ts'
 import type { Store } from '../store/store.ts'
@@ -38,12 +38,18 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
     void work.finally(() => begun.delete(work))
   }
   const pathOf = (row: TransferRow): VirtualPath => (row.path_bytes ? nameFromBytes(row.path_bytes) : row.path) as VirtualPath
-  const drop = (spool: Uint8Array, row: TransferRow): void =>
-    follow(
-      dropSpooled(spool, row.protocol === 'watch' ? null : partialBeside(spool, row.username, pathOf(row))).catch((error: unknown) =>
-        log.error('spool.failed', 'Spooled content could not be removed.', errorFields(error)),
-      ),
-    )
+  /** What one turn of the event loop lets go goes together. */
+  let dropping: NeededNoMore[] = []
+  const dropAll = async (): Promise<void> => {
+    await new Promise((resolve) => setImmediate(resolve))
+    const all = dropping
+    dropping = []
+    await dropAllSpooled(all, (error) => log.error('spool.failed', 'Spooled content could not be removed.', errorFields(error)))
+  }
+  const drop = (spool: Uint8Array, row: TransferRow): void => {
+    dropping.push({ spool, partial: row.protocol === 'watch' ? null : partialBeside(spool, row.username, pathOf(row)) })
+    if (dropping.length === 1) follow(dropAll())
+  }
   const disposeUploaded = (row: TransferRow, path: VirtualPath, spool: Uint8Array, how: 'delete' | 'archive', date: string) => {
     let result: Disposal | null = null
     const others = store.deliveries.ofTransfer(row.id).filter(({ username }) => username !== row.username)

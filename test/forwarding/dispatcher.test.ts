@@ -1,6 +1,7 @@
 // The dispatcher over a real store, with a forwarder that does just what it is told.
 // Must not move bytes.
 import { test } from 'tap'
+import { SHARE } from '../../src/forwarding/connector.ts'
 import { ADMIN, aDueDelivery, SHA256, until, untilFound } from '../store/temp-store.ts'
 import { failure, SENT, setUpDispatcher as setUp } from './dispatcher-setup.ts'
 
@@ -110,7 +111,7 @@ test('a destination that takes files fast gets more than it has places, and what
   for (let i = 10; i < 40; i++) aDueDelivery(s.store, `d${i}`, 'hq')
   s.connect()
   await until(() => s.attempts().length === 2)
-  s.answer('d10', 1, SENT, 20)
+  s.answer('d10', 1, SENT, 20 * SHARE)
   // 2 places, 200 ms of work ahead at 20 ms each
   await until(() => s.attempts().length === 23)
   t.equal(s.sent.filter((m) => m.type === 'attempts').length, 2, 'in one message')
@@ -131,7 +132,7 @@ test('after a failure nothing is handed over ahead of its turn until one has com
   for (let i = 10; i < 40; i++) aDueDelivery(s.store, `d${i}`, 'hq')
   s.connect()
   await until(() => s.attempts().length === 1)
-  s.answer('d10', 1, SENT, 50)
+  s.answer('d10', 1, SENT, 50 * SHARE)
   await until(() => s.attempts().length === 6)
   s.answer('d11', 1, failure('remote.lost'))
   s.giveBack('d12', 'd13', 'd14', 'd15')
@@ -145,18 +146,18 @@ test('what waited in a forwarder that crashed is no suspect, and what cannot hav
   for (let i = 10; i < 40; i++) aDueDelivery(s.store, `d${i}`, 'hq')
   s.connect()
   await until(() => s.attempts().length === 1)
-  s.answer('d10', 1, SENT, 25)
-  await until(() => s.attempts().length === 10)
+  s.answer('d10', 1, SENT, 10 * SHARE)
+  await until(() => s.attempts().length === 22)
   s.dispatcher.disconnect(true)
   await until(() => s.dispatcher.running() === 0 && s.store.deliveries.running().length === 0)
   const after = s
     .attempts()
     .slice(1)
     .map(({ delivery }) => s.store.deliveries.get(delivery.id)!)
-  // one place, four small files in it
+  // one place, shared by small files
   t.same(
     after.map(({ crashes, unclear, attempt }) => [crashes, unclear, attempt]),
-    [...Array(4).fill([1, 1, 0]), ...Array(5).fill([0, 0, 0])],
+    [...Array(SHARE).fill([1, 1, 0]), ...Array(21 - SHARE).fill([0, 0, 0])],
   )
 })
 
@@ -165,7 +166,7 @@ test('one cancelled while it waits in the forwarder never starts again by itself
   for (let i = 10; i < 20; i++) aDueDelivery(s.store, `d${i}`, 'hq')
   s.connect()
   await until(() => s.attempts().length === 1)
-  s.answer('d10', 1, SENT, 50)
+  s.answer('d10', 1, SENT, 50 * SHARE)
   await until(() => s.state('d15') === 'running')
   s.verbs.cancel(ADMIN, 'd15')
   t.match(s.sent.at(-1), { type: 'cancel', deliveryId: 'd15' })

@@ -2,13 +2,12 @@
 // Must not know any protocol.
 import type { DestinationSpec } from '../../core/destination.ts'
 import { FileFlowError } from '../../core/errors.ts'
-import { type Connector, type Delivery, type Receipt, SHARE } from '../connector.ts'
+import { type Connector, type Delivery, placeOf, type Receipt, SHARE } from '../connector.ts'
 import { type DeliverOptions, deliver, type Progress } from './deliver.ts'
 import { AttemptError } from './errors.ts'
 import { SessionPool } from './pool.ts'
 import { probeDestination } from './probe.ts'
 import type { OpenSession } from './remote-session.ts'
-import { SMALL } from './spool-source.ts'
 import { promptly } from './within.ts'
 
 /** Where the destination does not say. */
@@ -18,10 +17,6 @@ const IDLE_MS = 30_000
 const CLEAN_UP_MS = 5_000
 
 const nothing = () => undefined
-
-/** How much of a connection a delivery takes: small files over SFTP, whose requests do not wait for each other, share one. */
-export const placeOf = ({ type }: DestinationSpec, { size }: Pick<Delivery, 'size'>): number =>
-  type === 'sftp' && size <= SMALL ? 1 / SHARE : 1
 
 export function createRemoteConnector(destination: DestinationSpec, open: OpenSession): Connector {
   const options: DeliverOptions = { basePath: destination.base_path ?? null, level: destination.verify ?? 'auto' }

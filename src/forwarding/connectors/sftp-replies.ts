@@ -28,6 +28,17 @@ interface Insides {
 
 const insideOf = (sftp: SFTPWrapper): Insides => sftp as unknown as Insides
 
+/** ssh2 makes an Error of each STATUS that says no, and a name that is free is asked for with each file; its stack would cost more than the answer, and tells only of ssh2. */
+function withoutStacks<T>(work: () => T): T {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return work()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
 /** Sends what `start` sends, and notes what answers it. */
 export function asking(sftp: SFTPWrapper, kind: AnswerKind, start: () => void): void {
   const inside = insideOf(sftp)
@@ -95,7 +106,7 @@ export function guardAnswers(sftp: SFTPWrapper, broken: (what: string) => void):
   inside.push = (data) => {
     if (over) return true
     const fault = data === null ? null : faultIn(data)
-    if (fault === null) return push(data)
+    if (fault === null) return withoutStacks(() => push(data))
     over = true
     broken(fault)
     return true

@@ -5,12 +5,10 @@ import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { FileFlowError } from '../../core/errors.ts'
-import type { Delivery } from '../connector.ts'
+import { type Delivery, SMALL } from '../connector.ts'
 import type { HashAlgorithm, UploadSource } from './remote-session.ts'
 
 const CHUNK = 256 * 1024
-/** Files up to this are read and sent in one piece. */
-export const SMALL = 64 * 1024
 const SPOOL_FAULTS: Record<string, 'spool.missing' | 'spool.changed'> = { ENOENT: 'spool.missing', ELOOP: 'spool.changed' }
 /** A plain file of our own: whatever else stands there is neither followed nor waited for. */
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
