@@ -9,8 +9,8 @@ import type { Attributes, DigestAlgorithm, DigestOptions, FileDigest, FileEntry,
 export interface JoinedHost {
   /** What is published. */
   stat(): FileEntry
-  /** Another upload that goes on from what is published. */
-  again(): Promise<StagedUpload>
+  /** Another upload that goes on from what is published. @param mustStand throws when the name has another file: asked right before that is taken */
+  again(mustStand: () => void): Promise<StagedUpload>
   /** Its last handle has ended. */
   gone(): void
 }
@@ -113,7 +113,7 @@ export class JoinedUpload {
       .then(async () => {
         if (this.#failure !== null) throw this.#failure
         this.#ours()
-        this.#latest = await this.#host.again()
+        this.#latest = await this.#host.again(() => void this.#ours())
         this.#detached = false
         this.#changed = false
         return this.#latest

@@ -51,6 +51,8 @@ export async function renameFolder(source: Place, target: Place, context: Folder
       owed += await record(batch, top, source, target, context, recorded)
       context.needStill()
     }
+    // of an empty folder nothing was recorded
+    context.needStill()
     testPoint('rename.spooled')
     if (!sameFile(fs.lstatSync(source.real), stats)) throw new FileFlowError('state.conflict', 'Another folder took the name meanwhile.')
     fs.renameSync(source.real, target.real)

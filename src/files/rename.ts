@@ -29,6 +29,8 @@ export interface RenameContext {
   needUpload(): void
   /** Throws when the session is over, or may not rename that any more. */
   needStill(): void
+  /** Throws when rows of the permission table would be left behind by a folder that is renamed. */
+  needWhole(): void
 }
 
 /** @throws FileFlowError `path.*`, `permission.denied`, `state.conflict` */
@@ -40,6 +42,8 @@ export async function renameFile(
 ): Promise<void> {
   const { names } = context
   using _taken = await names.take(source.path, target.path)
+  // that may have waited for a long commit
+  context.needStill()
   const found = translated(() => source.lstat())
   const partial = context.partials.fileAt(source, found)
   const open = context.partials.allAt(source.path)
@@ -59,7 +63,8 @@ export async function renameFile(
   const report = (freed: { bytes?: number; files?: number } = {}): void =>
     context.ledger.operation({ sessionId: context.sessionId, action: 'rename', path: source.path, to: target.path, ...freed })
   // what the uploads were renamed onto would have gone then, on a disk
-  const doomed = found && !found.isDirectory() && open.some((upload) => upload.dooms(found)) ? found : null
+  const isDoomed = (stats: fs.Stats | null): boolean => stats !== null && !stats.isDirectory() && open.some((upload) => upload.dooms(stats))
+  const doomed = isDoomed(found) ? found : null
   if (open.length > 0 && (!found || doomed)) {
     mustTake(open, target, context)
     await carrying(open, source, target, partial, context, (arrived) => {
@@ -68,7 +73,10 @@ export async function renameFile(
       const now = translated(() => target.lstat())
       mustGiveWay(now)
       if (now?.isDirectory()) throw new FileFlowError('path.is_directory')
-      if (doomed) translated(() => fs.unlinkSync(source.real))
+      if (doomed) {
+        if (!isDoomed(translated(() => source.lstat()))) throw new FileFlowError('state.conflict', 'Another file has the old name by now.')
+        translated(() => fs.unlinkSync(source.real))
+      }
       arrived({ standing: now, doomed: true, frees: now?.isFile() ? now.size : 0 })
     })
     report(doomed ? freedBy(doomed) : {})
@@ -80,6 +88,7 @@ export async function renameFile(
     return
   }
   if (found!.isDirectory()) {
+    context.needWhole()
     await renameFolder(source, target, context)
     names.followBelow(source.path, target.path)
     report()
@@ -95,7 +104,7 @@ export async function renameFile(
   mustTake(open, target, context)
   report(
     await carrying(open, source, target, partial, context, (arrived) =>
-      renameFinished(source, target, held.stats, overwrite, context, open.length > 0, arrived),
+      renameFinished(source, target, held.stats, overwrite, context, open.length > 0, mustGiveWay, arrived),
     ),
   )
 }
@@ -110,6 +119,7 @@ async function renameFinished(
   overwrite: boolean,
   context: RenameContext,
   carries: boolean,
+  mustGiveWay: (taken: fs.Stats) => void,
   arrived: (at: Arrived) => void,
 ) {
   const { ledger } = context
@@ -131,13 +141,16 @@ async function renameFinished(
     if (carries) context.needUpload()
     if (deliveries > 0 && spool) await makeSpoolLink(source.real, Buffer.from(spool).toString(), context.durable, found)
     testPoint('rename.spooled')
+    const still = source.lstat()
+    if (still && !sameFile(still, found)) throw new FileFlowError('state.conflict', 'Another file took the name meanwhile.')
     const replaced = target.lstat()
     // rename(2) leaves two names of one file as they are
     const same = replaced !== null && sameFile(replaced, found)
-    if (replaced && !same) freed = freedBy(replaced)
+    if (replaced && !same) mustGiveWay(replaced)
     if (overwrite) fs.renameSync(source.real, target.real)
     else moveToFree(source.real, target.real)
     done = true
+    if (replaced && !same) freed = freedBy(replaced)
     if (!same) arrived({ standing: found, doomed: false, frees: -(freed.bytes ?? 0) })
     testPoint('rename.renamed')
     if (context.durable && deliveries > 0) await syncFolder(String(target.folder.at(null)))

@@ -208,9 +208,6 @@ export class SessionFilesystem implements VirtualFilesystem {
     using target = access.reach(to, REQUIRED.rename, false)
     if (!translated(() => source.lstat())) await this.#transfers.endHanging(source)
     if (access.isMountOrHoldsOne(source.path) || access.isMountOrHoldsOne(target.path)) throw new FileFlowError('permission.denied')
-    // rows below the folder would not move with it: its files would come under other permissions
-    if (translated(() => source.lstat())?.isDirectory() && access.holdsPermissions(source.path, target.path))
-      throw new FileFlowError('permission.denied')
     await renameFile(source, target, options, {
       sessionId: this.sessionId,
       username: access.principal.username,
@@ -223,6 +220,10 @@ export class SessionFilesystem implements VirtualFilesystem {
       needUpload: () => access.need(REQUIRED.upload, target.path),
       needStill() {
         for (const { path } of [source, target]) access.need(REQUIRED.rename, path)
+      },
+      // its files would come under other permissions
+      needWhole() {
+        if (access.holdsPermissions(source.path, target.path)) throw new FileFlowError('permission.denied')
       },
     })
   }

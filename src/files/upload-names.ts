@@ -62,12 +62,15 @@ export class UploadNames {
   #first(place: Place, options: UploadOptions): Promise<Upload> {
     return this.#begin(place.path, async () => {
       const joined: JoinedUpload = new JoinedUpload(await this.#host.stage(place, options), {
-        again: () =>
+        again: (mustStand) =>
           this.#at(
             () => joined.path,
             false,
             false,
-            (now) => this.#begin(now.path, () => this.#host.stage(now, { mode: 'resume', mustExist: true })),
+            (now) => {
+              mustStand()
+              return this.#begin(now.path, () => this.#host.stage(now, { mode: 'resume', mustExist: true }))
+            },
           ),
         stat: () => {
           using now = this.#host.access.reach(joined.path, REQUIRED.upload, false)

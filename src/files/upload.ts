@@ -210,10 +210,10 @@ export class StagedUpload implements Upload {
     this.#file = { ...this.#file, ...name, ...raised, tookName, replacesPartial: true, mustBeNew: mustBeNew && !tookName }
   }
 
-  /** Whether the client has said, by a rename, that this is to go for the upload; what others put there since, or touched, is not. */
-  dooms({ ino, ctimeMs }: fs.Stats): boolean {
+  /** Whether the client has said, by a rename, that this is to go for the upload; what others put there since, or touched, is not. Its ctime says nothing: a spool link that goes sets it. */
+  dooms({ ino, birthtimeMs, mtimeMs }: fs.Stats): boolean {
     const { doomed } = this.#file
-    return doomed?.ino === ino && doomed.ctimeMs === ctimeMs
+    return doomed?.ino === ino && doomed.birthtimeMs === birthtimeMs && doomed.mtimeMs === mtimeMs
   }
 
   /** Whoever ends the upload waits for all that is under way. */

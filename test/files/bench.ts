@@ -37,7 +37,7 @@ export class MemoryLedger implements TransferLedger {
   readonly renamedAs = new Map<string, boolean>()
   readonly operations: Operation[] = []
   readonly told: [string, number][] = []
-  meanwhile: Partial<Record<'beginTransfer' | 'commitUpload' | 'commitRename' | 'uploadsRenamed', () => unknown>> = {}
+  meanwhile: Partial<Record<'beginTransfer' | 'commitUpload' | 'commitRename' | 'uploadsRenamed' | 'isUploadedInto', () => unknown>> = {}
   grant: TransferGrant = { maxSize: null, maxSizeCode: 'file.too_large' }
   deliveries = 0
   #next = 0
@@ -98,6 +98,7 @@ export class MemoryLedger implements TransferLedger {
   async endHanging() {}
   uploadedInto: string[] = []
   async isUploadedInto(_: string, folder: string) {
+    await this.#pause('isUploadedInto')
     return this.uploadedInto.includes(folder)
   }
   async usage() {

@@ -4,10 +4,10 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { FileFlowError } from '../../src/core/errors.ts'
-import { PERMISSIONS } from '../../src/core/permission.ts'
+import { PERMISSIONS, type Permission } from '../../src/core/permission.ts'
 import type { VirtualPath } from '../../src/core/virtual-path.ts'
 import type { SessionFilesystem } from '../../src/files/session-filesystem.ts'
-import { begin, bytes, cut, disk, get, names, outcome, put, SURE, v } from './bench.ts'
+import { begin, bytes, cut, disk, everything, get, names, outcome, principal, put, SURE, v } from './bench.ts'
 
 const lost = new FileFlowError('transfer.aborted')
 const rename = (session: SessionFilesystem, from: string, to: string, overwrite = false) =>
@@ -301,4 +301,113 @@ test('a removal of the new name ends the upload that was renamed there, and one 
   await session.remove(v('/.hidden1'))
   t.equal(await outcome(edit.commit(SURE)), 'transfer.aborted')
   t.same([fs.readdirSync(d.home), d.kept('partials'), d.kept('staging')], [[], [], []])
+})
+
+test('what another session publishes while its name is renamed away stays, also where an older file there was to go', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  d.put('b', 'old b')
+  const upload = await begin(session, '/a', 'new')
+  t.equal(await rename(session, '/a', '/b', true), 'ok')
+  d.ledger.meanwhile.uploadsRenamed = async () => {
+    d.ledger.meanwhile = {}
+    await put(d.session({ username: 'other' }), '/b', 'theirs')
+  }
+  t.equal(await rename(session, '/b', '/c'), 'state.conflict')
+  t.same([d.read('b'), d.has('c')], ['theirs', false])
+  t.same(d.ledger.names.at(-1), [upload.transferId, '/b'])
+  t.equal(await rename(session, '/b', '/c'), 'ok')
+  await upload.commit(SURE)
+  t.same([fs.readdirSync(d.home), d.read('c')], [['c'], 'new'])
+})
+
+test('a file that an open upload was renamed onto goes with the next rename, also when its last delivery ended meanwhile', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  d.put('b', 'old b')
+  fs.linkSync(join(d.home, 'b'), join(d.root, 'spooled'))
+  const upload = await begin(session, '/a', 'new')
+  t.equal(await rename(session, '/a', '/b', true), 'ok')
+  fs.unlinkSync(join(d.root, 'spooled'))
+  t.equal(await rename(session, '/b', '/c'), 'ok')
+  t.same([fs.readdirSync(d.home), d.ledger.renames], [[], []])
+  await upload.commit(SURE)
+  t.same([fs.readdirSync(d.home), d.read('c')], [['c'], 'new'])
+})
+
+test('a handle does not go on in a file that is being renamed onto its own', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  d.put('c', 'another file')
+  const open = () => session.beginUpload(v('/b'), { mode: 'resume' })
+  const [one, two] = [await open(), await open()]
+  await one.write(bytes('shared'), 0)
+  await one.commit(SURE)
+  let written: Promise<string> | undefined
+  d.ledger.meanwhile.commitRename = () => {
+    d.ledger.meanwhile = {}
+    written = outcome(two.write(bytes('XXX'), 0))
+  }
+  t.equal(await rename(session, '/c', '/b', true), 'ok')
+  t.equal(await written, 'state.conflict')
+  await outcome(two.commit(SURE))
+  t.same([fs.readdirSync(d.home), d.read('b')], [['b'], 'another file'])
+  t.same(d.kept('staging'), [])
+})
+
+test('a rename that waited for the end of an upload asks again for all that it needs', async (t) => {
+  const d = disk(t)
+  const may = (without: Permission) => PERMISSIONS.filter((p) => p !== without)
+  const drop = { path: v('/p/drop'), allow: may('download') }
+  const during = async (from: string, to: string, upload: string, work: (session: SessionFilesystem) => void): Promise<string> => {
+    const session = d.session({ permissions: [everything(), drop] })
+    const ending = await begin(session, upload, 'new')
+    let renamed: Promise<string> | undefined
+    d.ledger.meanwhile.commitUpload = async () => {
+      d.ledger.meanwhile = {}
+      renamed = rename(session, from, to, true)
+      await new Promise((go) => setImmediate(go))
+      work(session)
+    }
+    await outcome(ending.commit(SURE))
+    return renamed!
+  }
+  fs.symlinkSync('nowhere', join(d.home, 'l'))
+  const deny = (session: SessionFilesystem) =>
+    session.setPrincipal(principal(d.home, { permissions: [{ path: v('/'), allow: may('rename') }] }))
+  t.equal(await during('/l', '/a', '/a', deny), 'permission.denied')
+  t.same([fs.readdirSync(d.home), d.read('a')], [['a', 'l'], 'new'])
+  const makeFolders = () => fs.mkdirSync(join(d.home, 'p/drop'), { recursive: true })
+  t.equal(await during('/p', '/q', '/p', makeFolders), 'permission.denied')
+  t.same([d.has('p/drop'), d.has('q')], [true, false])
+})
+
+test('a rename of an empty folder is not done for who may not do it any more, nor one onto what came meanwhile for who may not overwrite', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  fs.mkdirSync(join(d.home, 'dir'))
+  d.ledger.meanwhile.isUploadedInto = () => session.setPrincipal(principal(d.home, { permissions: [{ path: v('/'), allow: ['list'] }] }))
+  t.equal(await rename(session, '/dir', '/moved'), 'permission.denied')
+  t.same(fs.readdirSync(d.home), ['dir'])
+  d.ledger.meanwhile = {}
+  const careful = d.session({ permissions: [{ path: v('/'), allow: PERMISSIONS.filter((p) => p !== 'overwrite') }] })
+  d.put('a', 'mine')
+  d.ledger.meanwhile.commitRename = async () => {
+    d.ledger.meanwhile = {}
+    await put(d.session({ username: 'other' }), '/b', 'theirs')
+  }
+  t.equal(await rename(careful, '/a', '/b', true), 'permission.denied')
+  t.same([d.read('a'), d.read('b')], ['mine', 'theirs'])
+})
+
+test('a file that took the old name while a rename was recorded stays there: nothing was recorded of it', async (t) => {
+  const d = disk(t)
+  const session = d.session()
+  d.put('a', 'first')
+  d.ledger.meanwhile.commitRename = async () => {
+    d.ledger.meanwhile = {}
+    await put(d.session({ username: 'other' }), '/a', 'second')
+  }
+  t.equal(await rename(session, '/a', '/b'), 'state.conflict')
+  t.same([fs.readdirSync(d.home), d.read('a'), d.ledger.renamedAs.get('rename0')], [['a'], 'second', false])
 })
