@@ -131,13 +131,13 @@ export class SftpConnection {
     })
   }
 
-  /** Runs a command and gives what it printed, at most 1 KiB; null when it is refused, fails or takes longer than `ms`. */
-  run(command: string, ms: number): Promise<string | null> {
+  /** Runs a command and gives what it printed, at most 1 KiB; null when it is refused, fails or takes longer than `ms`; undefined when there is no channel for it (RFC 4254 §5.1). */
+  run(command: string, ms: number): Promise<string | null | undefined> {
     return new Promise((resolve) => {
       let out = ''
       let channel: ClientChannel | undefined
       let settled = false
-      const done = (text: string | null) => {
+      const done = (text: string | null | undefined) => {
         settled = true
         clearTimeout(timer)
         this.#waiting.delete(gone)
@@ -150,7 +150,7 @@ export class SftpConnection {
       this.#waiting.add(gone)
       try {
         this.#client.exec(command, (error, opened) => {
-          if (error) return gone()
+          if (error) return done('reason' in error ? undefined : null)
           // Opened after all, but too late.
           if (settled) return opened.close()
           channel = opened

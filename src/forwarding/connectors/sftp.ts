@@ -4,6 +4,7 @@ import type { Stats } from 'ssh2'
 import type { DestinationSpec } from '../../core/destination.ts'
 import { FileFlowError, SFTP_STATUS } from '../../core/errors.ts'
 import { checkFile, offersCheckFile } from './check-file.ts'
+import { createCommands } from './commands.ts'
 import { folderGone, folderOf, foldersTo, notRenamed } from './remote-path.ts'
 import type { OpenSession, RemoteEntry, RemoteSession, UploadOptions, UploadSource } from './remote-session.ts'
 import { connectSftp, type SftpConnection } from './sftp-connection.ts'
@@ -46,6 +47,7 @@ function sftpSession(connection: SftpConnection, home: string, remembered: { noC
   const { sftp } = connection
   /** Folders that were seen over this connection. */
   const known = new Set<string>()
+  const runInTurn = createCommands((command, ms) => connection.run(command, ms))
   const checksFiles = () => !remembered.noCheckFile && offersCheckFile(sftp)
   const runsCommands = () => !remembered.noCommands && RUNS_SHA256SUM.test(connection.server ?? '')
   const stat = async (path: string): Promise<RemoteEntry | null> => {
@@ -120,7 +122,7 @@ function sftpSession(connection: SftpConnection, home: string, remembered: { noC
         remembered.noCheckFile = true
       }
       if (!runsCommands()) return null
-      const printed = await connection.run(`sha256sum ${shellWord(path)}`, ms)
+      const printed = await runInTurn(`sha256sum ${shellWord(path)}`, ms, () => connection.usable && runsCommands())
       const hex = /^\\?([0-9a-f]{64})\s/.exec(printed ?? '')?.[1] ?? null
       if (hex !== null) return { hex, method: 'sha256sum' }
       if (connection.usable) remembered.noCommands = true

@@ -149,6 +149,24 @@ test('where the server runs sha256sum the receipt says hash, and strange names d
   }
 })
 
+for (const sessions of [10, 2]) {
+  test(`a server that allows ${sessions} channels a connection proves every one of many small files by its hash`, async (t) => {
+    const far = await startFarSshd(t, { shell: true, config: [`MaxSessions ${sessions}`] })
+    const connector = createConnector({ ...destinationOf(far), max_connections: 1 })
+    t.teardown(() => connector.close())
+    const names = Array.from({ length: 20 }, (_, i) => `f${i}`)
+    const deliveries = await Promise.all(
+      names.map((name) => deliveryOf(t, Buffer.from(name), { remotePath: name, tempName: `.${name}.part` })),
+    )
+    const receipts = await Promise.all(deliveries.map((delivery) => connector.put(delivery, never())))
+    t.same(
+      receipts.map(({ method }) => method),
+      names.map(() => 'sha256sum'),
+    )
+    t.equal(far.process.output().match(/Accepted publickey/g)?.length, 1, 'over one connection')
+  })
+}
+
 test('without a base path files go where the login begins', async (t) => {
   const far = await startFarSshd(t)
   const { base_path: _, ...destination } = destinationOf(far)
