@@ -1,6 +1,6 @@
 // Forwarding side by side with what it replaces, over one OpenSSH server on loopback: from acknowledged to delivered, small files a second, one large file.
 // Must not be taken for more than a comparison on one machine in one run. Usage: node bench/forwarding.ts [latency|small|large …] [--files N] [--repeat N]
-import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -45,6 +45,17 @@ async function thereWhole(path: string, size: number, longestMs = GIVE_UP_MS): P
     await sleep(1)
   }
   return true
+}
+
+/** Looks the more seldom the longer it will take, for a look at a folder of thousands costs those who are measured. */
+async function allThere(folder: string, before: number): Promise<void> {
+  const since = performance.now()
+  for (;;) {
+    const there = (await count(folder)) - before
+    if (there >= FILES) return
+    const each = (performance.now() - since) / Math.max(1, there)
+    await sleep(Math.min(500, Math.max(10, ((FILES - there) * each) / 2)))
+  }
 }
 
 /** From the moment at which whoever sent it has been told that it arrived, until it lies whole under its name at the far side. */
@@ -92,9 +103,10 @@ async function small(peers: Peers): Promise<void> {
     const before = await count(peers.ours)
     await peers.clock('fileflow', took, cpu, async () => {
       await peers.gateway.api('POST', '/destinations/hq/enable')
-      // seldom: reading a folder of thousands costs both of them
-      while ((await count(peers.ours)) - before < FILES) await sleep(50)
+      await allThere(peers.ours, before)
     })
+    // the others' folders are new in each round, too
+    for (const name of await readdir(peers.ours)) await unlink(join(peers.ours, name))
     for (const name of ['lftp', 'rclone'] as const) {
       const target = join(peers.far.root, `${name}-${round}`)
       await peers.clock(name, took, cpu, () => peers.mirror[name](source, target))
