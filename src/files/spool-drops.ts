@@ -1,6 +1,7 @@
 // Spooled content that nobody needs any more goes, many files at a time: one look at a folder tells of all its files that none has an unfinished next version.
 // Must not block: callbacks, which cost the control thread half of what promises do.
 import fs from 'node:fs'
+import { isMissing } from './file-io.ts'
 import { dropSpooled } from './spool.ts'
 
 export interface NeededNoMore {
@@ -27,7 +28,7 @@ function unlinkAll(files: readonly NeededNoMore[], failed: (error: unknown) => v
   return new Promise((resolve) => {
     let left = files.length
     const unlinked = (error: NodeJS.ErrnoException | null): void => {
-      if (error && error.code !== 'ENOENT') failed(error)
+      if (error && !isMissing(error)) failed(error)
       if (--left === 0) resolve()
     }
     for (const { spool } of files) fs.unlink(Buffer.from(spool), unlinked)

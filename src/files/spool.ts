@@ -152,8 +152,8 @@ export async function keepAsPartial(staging: string, partial: Buffer, durable: b
 export async function dropSpooled(spool: Uint8Array, partial: Buffer | null = null): Promise<void> {
   const next = partial && (await fs.promises.lstat(partial).catch(nothing))
   const before = next && (await fs.promises.lstat(Buffer.from(spool)).catch(nothing))
-  await fs.promises.unlink(Buffer.from(spool)).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error
+  await fs.promises.unlink(Buffer.from(spool)).catch((error: unknown) => {
+    if (!isMissing(error)) throw error
   })
   // any change will do: it sets ctime
   if (partial && before && next.ctimeMs >= before.ctimeMs) await fs.promises.lutimes(partial, next.atime, next.mtime).catch(nothing)

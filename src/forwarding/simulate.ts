@@ -13,7 +13,8 @@ import {
 } from '../core/rule.ts'
 import { renderPath } from '../core/template.ts'
 import type { HistoryChange, HistoryResult, SimulateResult } from '../core/views.ts'
-import { nameFromBytes, ROOT, toVirtualPath, type VirtualPath } from '../core/virtual-path.ts'
+import { ROOT, toVirtualPath, type VirtualPath } from '../core/virtual-path.ts'
+import { pathOf } from '../store/row-path.ts'
 import type { Store } from '../store/store.ts'
 import type { TransferRow } from '../store/transfers.ts'
 
@@ -89,7 +90,7 @@ export function createSimulator({ store, clock, partnerOf, compiled }: Simulator
     user: row.username,
     partner: row.partner,
     ...(row.protocol === 'watch' ? { watch: folderOfOwner(row.username) } : {}),
-    path: (row.path_bytes ? nameFromBytes(row.path_bytes) : row.path) as VirtualPath,
+    path: pathOf(row),
     transfer: row.id,
     at: row.committed_at ?? row.started_at,
     counter: row.commit_order ?? 1,

@@ -9,10 +9,9 @@ import { type Clock, isId, newId } from '../core/clock.ts'
 import { FileFlowError } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
 import type { Direction, NewTransfer, Peer, TransferEnd, TransferGrant } from '../core/transfer.ts'
-import { toDisplay } from '../core/virtual-path.ts'
-import { exactBytes } from '../intake/exact-bytes.ts'
 import type { JournalDoor, Journals } from '../intake/journal.ts'
 import type { Recorder } from '../intake/record-upload.ts'
+import { pathColumns } from '../store/row-path.ts'
 import type { Store } from '../store/store.ts'
 import { endSession } from './end-session.ts'
 import type { HangingUploads } from './hanging-uploads.ts'
@@ -215,7 +214,6 @@ export function createGatekeeper(
         direction === 'upload'
           ? quotas.allowance(session.principal, transfer.heldBytes + live.uploadingElsewhere(session), transfer.replaces ?? null)
           : { maxSize: null, maxSizeCode: 'file.too_large' as const }
-      const path = toDisplay(transfer.path)
       // at once: what the worker asks next comes before the row is written
       running.set(id, session)
       session.transfers.set(id, runningTransfer(transfer, at))
@@ -227,8 +225,7 @@ export function createGatekeeper(
               session_id: session.id,
               partner: session.principal.partner,
               direction,
-              path,
-              path_bytes: exactBytes(transfer.path),
+              ...pathColumns(transfer.path),
               start_offset: offset,
               started_at: transfer.startedAt ?? at,
             }),

@@ -1,8 +1,7 @@
 // Uploads that are renamed before they end: their rows, live screens and the user's other sessions go by the new name.
 // Must not change what a finished upload is called; intake/record-rename does.
 import type { LiveSession } from '../accounts/live-sessions.ts'
-import { toDisplay } from '../core/virtual-path.ts'
-import { exactBytes } from '../intake/exact-bytes.ts'
+import { pathColumns } from '../store/row-path.ts'
 import type { GatekeeperOptions } from './control-side.ts'
 import type { Gatekeeper } from './messages.ts'
 
@@ -17,11 +16,10 @@ export function createRenamedUploads(
         const transfer = running.get(id)?.transfers.get(id)
         return transfer?.direction === 'upload' ? [transfer] : []
       })
-      const path = toDisplay(to)
-      const exact = exactBytes(to)
-      const renamed = await group.run(() => own.filter(({ id }) => transfers.renameOpen(id, path, exact)), false)
+      const name = pathColumns(to)
+      const renamed = await group.run(() => own.filter(({ id }) => transfers.renameOpen({ id, ...name })), false)
       for (const transfer of renamed) {
-        transfer.path = path
+        transfer.path = name.path
         transfer.exactPath = to
         changed('transfer.progress', transfer.id)
       }

@@ -6,9 +6,9 @@ import type { Principal } from '../core/user.ts'
 import { isWithin, toDisplay } from '../core/virtual-path.ts'
 import type { DeliveryQueue } from '../forwarding/queue.ts'
 import type { Rules } from '../forwarding/rules.ts'
+import { exactBytes } from '../store/row-path.ts'
 import type { Store } from '../store/store.ts'
 import type { TransferRow } from '../store/transfers.ts'
-import { exactBytes } from './exact-bytes.ts'
 
 export interface RenamesOptions {
   readonly store: Store

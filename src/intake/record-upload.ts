@@ -5,12 +5,12 @@ import type { Clock } from '../core/clock.ts'
 import type { ErrorRecord } from '../core/errors.ts'
 import type { PublishedUpload, TakenUpload } from '../core/journal.ts'
 import type { Obligations, StagedUpload } from '../core/transfer.ts'
-import { nameToBytes, toDisplay, type VirtualPath } from '../core/virtual-path.ts'
+import { nameToBytes, type VirtualPath } from '../core/virtual-path.ts'
 import type { DeliveryQueue } from '../forwarding/queue.ts'
 import type { Rules } from '../forwarding/rules.ts'
+import { pathColumns } from '../store/row-path.ts'
 import type { Store } from '../store/store.ts'
 import type { TransferRow } from '../store/transfers.ts'
-import { exactBytes } from './exact-bytes.ts'
 import { createRenames, type RenamesOptions } from './record-rename.ts'
 
 /** A `likely` upload's deliveries wait this long for the session's next sign of life. */
@@ -86,8 +86,7 @@ export function createRecorder({ store, clock, queue, rules, homeOf, kick, chang
       const at = clock.now()
       transfers.commit({
         id: upload.transferId,
-        path: toDisplay(upload.path),
-        path_bytes: exactBytes(upload.path),
+        ...pathColumns(upload.path),
         bytes: upload.size,
         sha256: upload.sha256,
         staging: upload.staging,
@@ -122,8 +121,7 @@ export function createRecorder({ store, clock, queue, rules, homeOf, kick, chang
       if (row && row.state !== 'open') return null
       const facts = {
         id: upload.id,
-        path: toDisplay(upload.path),
-        path_bytes: exactBytes(upload.path),
+        ...pathColumns(upload.path),
         bytes: upload.size,
         sha256: upload.sha256,
         staging: nameToBytes(upload.staging),

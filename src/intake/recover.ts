@@ -4,9 +4,9 @@ import { basename, dirname } from 'node:path'
 import { type Clock, newId } from '../core/clock.ts'
 import type { ErrorRecord } from '../core/errors.ts'
 import { errorFields, type Logger } from '../core/log.ts'
-import { nameFromBytes, type VirtualPath } from '../core/virtual-path.ts'
 import { dropSpooled, findSpooled, holdsInode, isSame, isThere, keepAsPartial, namesInSteps, rollForward } from '../files/spool.ts'
 import type { Vault } from '../files/vaults.ts'
+import { pathOf } from '../store/row-path.ts'
 import type { Store } from '../store/store.ts'
 import type { RenameRow, TransferRow } from '../store/transfers.ts'
 import type { Recorder } from './record-upload.ts'
@@ -155,7 +155,7 @@ async function end(row: TransferRow, options: RecoverOptions, powerLost = false)
 }
 
 async function keep(row: TransferRow, { vaults, durable }: RecoverOptions): Promise<number> {
-  const path = (row.path_bytes ? nameFromBytes(row.path_bytes) : row.path) as VirtualPath
+  const path = pathOf(row)
   for (const vault of vaults) {
     const kept = await keepAsPartial(vault.staging(row.id), vault.partial(row.username, path), durable)
     if (kept > 0) return kept

@@ -4,11 +4,12 @@ import type { Clock } from '../core/clock.ts'
 import { errorFields, type Logger } from '../core/log.ts'
 import { folderOfOwner } from '../core/rule.ts'
 import type { Principal } from '../core/user.ts'
-import { nameFromBytes, nameToBytes, type VirtualPath } from '../core/virtual-path.ts'
+import { nameToBytes, type VirtualPath } from '../core/virtual-path.ts'
 import { type Disposal, disposeOf, disposeOfWatched } from '../files/disposal.ts'
 import { dropAllSpooled, type NeededNoMore } from '../files/spool-drops.ts'
 import { partialBeside } from '../files/vaults.ts'
 import { createHeld } from '../forwarding/held.ts'
+import { pathOf } from '../store/row-path.ts'
 import type { Store } from '../store/store.ts'
 import type { TransferRow } from '../store/transfers.ts'
 import { identityOf } from '../watching/look.ts'
@@ -37,7 +38,6 @@ export function createFileSettler({ store, clock, log, principalOf }: SettleFile
     begun.add(work)
     void work.finally(() => begun.delete(work))
   }
-  const pathOf = (row: TransferRow): VirtualPath => (row.path_bytes ? nameFromBytes(row.path_bytes) : row.path) as VirtualPath
   /** What one turn of the event loop lets go goes together. */
   let dropping: NeededNoMore[] = []
   const dropAll = async (): Promise<void> => {

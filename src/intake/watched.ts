@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { type Clock, newId } from '../core/clock.ts'
 import type { Logger } from '../core/log.ts'
 import { ownerOfWatched } from '../core/rule.ts'
-import { isWithin, nameToBytes, ROOT, toDisplay, toVirtualPath, type VirtualPath } from '../core/virtual-path.ts'
+import { isWithin, nameToBytes, ROOT, toVirtualPath, type VirtualPath } from '../core/virtual-path.ts'
 import type { DeliveryQueue } from '../forwarding/queue.ts'
 import type { Rules } from '../forwarding/rules.ts'
+import { pathColumns } from '../store/row-path.ts'
 import type { Store } from '../store/store.ts'
 import type { Seen, TakenIn, WatchDoor, WatchOrders } from '../watching/messages.ts'
-import { exactBytes } from './exact-bytes.ts'
 
 /** The kernel gives files the time of its last tick, which may be so long ago (HZ=100). */
 const TICK_MS = 10
@@ -91,20 +91,19 @@ export function createWatched({ store, clock, log, rules, queue, settleMs, kick,
     if (!row || matches.length === 0 || (known?.identity === file.identity && known.state === 'taken')) return false
     const at = clock.now()
     const id = file.transferId
+    const name = pathColumns(file.path)
     transfers.begin({
       id,
       session_id: sessionOf(folder),
       partner: '',
       direction: 'upload',
-      path: toDisplay(file.path),
-      path_bytes: exactBytes(file.path),
+      ...name,
       start_offset: 0,
       started_at: at,
     })
     transfers.commit({
       id,
-      path: toDisplay(file.path),
-      path_bytes: exactBytes(file.path),
+      ...name,
       bytes: file.size,
       sha256: file.sha256,
       staging: file.spool,
@@ -126,7 +125,7 @@ export function createWatched({ store, clock, log, rules, queue, settleMs, kick,
       actor: 'gateway',
       address: '',
       action: 'watch.taken',
-      object: toDisplay(file.path),
+      object: name.path,
       outcome: 'ok',
       detail: { folder, transfer: id, size: file.size, sha256: file.sha256, deliveries: owed },
     })

@@ -4,6 +4,7 @@ import { newId } from '../core/clock.ts'
 import type { Direction, Origin, TransferState } from '../core/transfer.ts'
 import type { Sqlite } from './database.ts'
 import { filteredList, likePattern, searchInSteps } from './filter.ts'
+import type { PathColumns } from './row-path.ts'
 
 export interface SessionRow {
   id: string
@@ -73,10 +74,8 @@ export interface TransferQuery {
   readonly limit: number
 }
 
-export interface CommitRow {
+export interface CommitRow extends PathColumns {
   readonly id: string
-  readonly path: string
-  readonly path_bytes: Uint8Array | null
   readonly bytes: number
   readonly sha256: string
   readonly staging: Uint8Array
@@ -133,7 +132,9 @@ export function createTransferRows(db: Sqlite) {
     commit:
       db.prepare(`UPDATE transfers SET state = 'committing', path = @path, path_bytes = @path_bytes, bytes = @bytes, sha256 = @sha256, staging = @staging, final = @final, spool = @spool, evidence_json = @evidence,
       committed_at = @at, commit_order = (SELECT coalesce(max(commit_order), 0) + 1 FROM transfers WHERE commit_order IS NOT NULL) WHERE id = @id AND state = 'open'`),
-    renameOpen: db.prepare("UPDATE transfers SET path = ?, path_bytes = ? WHERE id = ? AND direction = 'upload' AND state = 'open'"),
+    renameOpen: db.prepare(
+      "UPDATE transfers SET path = @path, path_bytes = @path_bytes WHERE id = @id AND direction = 'upload' AND state = 'open'",
+    ),
     publish: db.prepare("UPDATE transfers SET state = 'completed', ended_at = ?, staging = NULL WHERE id = ? AND state = 'committing'"),
     trust: db.prepare("UPDATE transfers SET state = 'completed' WHERE id = ? AND state = 'suspect'"),
     suspect: db.prepare("UPDATE transfers SET state = 'suspect' WHERE id = ? AND state = 'completed'"),
@@ -204,16 +205,16 @@ export function createTransferRows(db: Sqlite) {
       q.endSession.run(state, at, reason, id).changes === 1,
     getSession: (id: string) => q.getSession.get(id) as SessionRow | undefined,
     openSessions: () => q.openSessions.all() as SessionRow[],
-    begin(row: {
-      id: string
-      session_id: string
-      partner: string
-      direction: Direction
-      path: string
-      path_bytes: Uint8Array | null
-      start_offset: number
-      started_at: number
-    }) {
+    begin(
+      row: PathColumns & {
+        id: string
+        session_id: string
+        partner: string
+        direction: Direction
+        start_offset: number
+        started_at: number
+      },
+    ) {
       must(q.begin.run(row).changes, `session ${row.session_id} is not open`)
     },
     /** Committing, or completed at once. @returns its place in the order of commits */
@@ -233,7 +234,7 @@ export function createTransferRows(db: Sqlite) {
       must(q.commit.run({ ...row, evidence: JSON.stringify(row.evidence) }).changes, `transfer ${row.id} is not open`)
     },
     /** @returns false for one that has ended, or is being committed: that says its name itself */
-    renameOpen: (id: string, path: string, pathBytes: Uint8Array | null) => q.renameOpen.run(path, pathBytes, id).changes === 1,
+    renameOpen: (row: PathColumns & { readonly id: string }) => q.renameOpen.run(row).changes === 1,
     publish: (id: string, at: number) => must(q.publish.run(at, id).changes, `transfer ${id} is not committing`),
     /** The partner itself speaks for a suspect upload. */
     trust: (id: string) => void q.trust.run(id),

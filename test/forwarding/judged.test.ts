@@ -7,7 +7,7 @@ import { createDestinations } from '../../src/forwarding/destinations.ts'
 import { createDeliveryQueue } from '../../src/forwarding/queue.ts'
 import { createRules } from '../../src/forwarding/rules.ts'
 import { createSimulator } from '../../src/forwarding/simulate.ts'
-import { ADMIN, anUpload, aSession, fakeClock, SHA256, tempStore } from '../store/temp-store.ts'
+import { ADMIN, aCommit, anUpload, aSession, fakeClock, SHA256, tempStore } from '../store/temp-store.ts'
 
 const HOUR = 3600_000
 
@@ -24,19 +24,7 @@ async function setUp(t: Test, rule: Partial<RuleSpec> = {}) {
   /** A finished upload as the recorder makes it. @returns what it owes */
   function arrives(id: string, path: string, sha256 = SHA256): number {
     anUpload(store, id, { path })
-    const bytes = Buffer.from(`/nowhere/${id}`)
-    store.transfers.commit({
-      id,
-      path,
-      path_bytes: null,
-      bytes: 5,
-      sha256,
-      staging: bytes,
-      final: bytes,
-      spool: bytes,
-      evidence: [],
-      at: clock.now(),
-    })
+    store.transfers.commit(aCommit(id, path, { sha256, at: clock.now() }))
     const virtual = toVirtualPath(ROOT, path)
     const file = { transferId: id, user: 'customer1', partner: 'P', path: virtual, size: 5, sha256, at: clock.now(), counter: 1 }
     const owed = queue.enqueue(file, rules.matching({ user: 'customer1', path: virtual }))

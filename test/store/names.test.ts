@@ -3,7 +3,7 @@
 import { test } from 'tap'
 import { newId } from '../../src/core/clock.ts'
 import { createTransferRows } from '../../src/store/transfers.ts'
-import { anUpload, aSession, preparedBy, SHA256, START, tempStore } from './temp-store.ts'
+import { aCommit, anUpload, aSession, preparedBy, START, tempStore } from './temp-store.ts'
 
 test('what a rename asks of all transfers ever recorded is answered by an index', (t) => {
   const { statements, planOf } = preparedBy(t, createTransferRows)
@@ -26,18 +26,7 @@ test('another name leads to its transfer while the file is that one, until somet
   const arrived = (id: string, final: string): void => {
     anUpload(store, id)
     const bytes = Buffer.from(final)
-    store.transfers.commit({
-      id,
-      path: final,
-      path_bytes: null,
-      bytes: 5,
-      sha256: SHA256,
-      staging: bytes,
-      final: bytes,
-      spool: null,
-      evidence: [],
-      at: START,
-    })
+    store.transfers.commit(aCommit(id, final, { staging: bytes, final: bytes, spool: null }))
     store.transfers.publish(id, START)
   }
   const [first, second] = [newId(START), newId(START + 1)]

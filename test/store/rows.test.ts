@@ -9,7 +9,7 @@ import { openDatabase } from '../../src/store/database.ts'
 import { createGroupCommit } from '../../src/store/group-commit.ts'
 import { openStore } from '../../src/store/store.ts'
 import { LostRace } from '../../src/store/transfers.ts'
-import { ADMIN, aDueDelivery, anUpload, aSession, SHA256, START, tempDir, tempStore, until } from './temp-store.ts'
+import { ADMIN, aCommit, aDueDelivery, anUpload, aSession, SHA256, START, tempDir, tempStore, until } from './temp-store.ts'
 
 /** A database that counts its transactions and shows how each was synced. */
 function counted(file: string, durability: 'power' | 'process') {
@@ -144,18 +144,7 @@ test('every change of a state from a state that is not there loses visibly', (t)
   aSession(store)
   anUpload(store, 't1')
   const bytes = Buffer.from('/x')
-  const row = {
-    id: 't1',
-    path: '/in/a',
-    path_bytes: null,
-    bytes: 1,
-    sha256: SHA256,
-    staging: bytes,
-    final: bytes,
-    spool: null,
-    evidence: [],
-    at: START,
-  }
+  const row = aCommit('t1', '/in/a', { bytes: 1, staging: bytes, final: bytes, spool: null })
   lost(() => transfers.publish('t1', START), 'published before it was committed')
   transfers.commit(row)
   lost(() => transfers.commit(row), 'committed twice')
@@ -227,18 +216,7 @@ test('an aborted upload does not stand in the way of an earlier one to its name'
   const final = Buffer.from('/x')
   for (const id of ['a', 'b']) {
     anUpload(store, id)
-    store.transfers.commit({
-      id,
-      path: '/x',
-      path_bytes: null,
-      bytes: 1,
-      sha256: SHA256,
-      staging: Buffer.from(id),
-      final,
-      spool: null,
-      evidence: [],
-      at: 1,
-    })
+    store.transfers.commit(aCommit(id, '/x', { bytes: 1, staging: Buffer.from(id), final, spool: null, at: 1 }))
   }
   const order = store.transfers.get('a')!.commit_order!
   t.ok(store.transfers.hasLaterAt(final, order))

@@ -10,6 +10,7 @@ import type { Actor } from '../../src/core/views.ts'
 import { openDatabase, type Sqlite } from '../../src/store/database.ts'
 import { DATABASE } from '../../src/store/exchange.ts'
 import { openStore } from '../../src/store/store.ts'
+import type { CommitRow } from '../../src/store/transfers.ts'
 
 export const ADMIN: Actor = { name: 'alice', address: '192.0.2.1', role: 'admin' }
 
@@ -100,15 +101,12 @@ export function anUpload(store: TestStore, id: string, { session = 'session-1', 
 
 export const SHA256 = 'ab'.repeat(32)
 
-/** A published upload that has its content spooled, and one delivery that is due. */
-export function aDueDelivery(store: TestStore, id: string, destination: string, at = START, remotePath = id): string {
-  const transfer = `t-${id}`
-  if (!store.transfers.getSession('session-1')) aSession(store)
-  anUpload(store, transfer, { path: `/in/${id}` })
+/** What is recorded of an upload as it is committed: five bytes that lie nowhere. */
+export function aCommit(id: string, path: string, changes: Partial<CommitRow> = {}): CommitRow {
   const bytes = Buffer.from(`/nowhere/${id}`)
-  store.transfers.commit({
-    id: transfer,
-    path: `/in/${id}`,
+  return {
+    id,
+    path,
     path_bytes: null,
     bytes: 5,
     sha256: SHA256,
@@ -116,8 +114,18 @@ export function aDueDelivery(store: TestStore, id: string, destination: string, 
     final: bytes,
     spool: bytes,
     evidence: [],
-    at,
-  })
+    at: START,
+    ...changes,
+  }
+}
+
+/** A published upload that has its content spooled, and one delivery that is due. */
+export function aDueDelivery(store: TestStore, id: string, destination: string, at = START, remotePath = id): string {
+  const transfer = `t-${id}`
+  if (!store.transfers.getSession('session-1')) aSession(store)
+  anUpload(store, transfer, { path: `/in/${id}` })
+  const bytes = Buffer.from(`/nowhere/${id}`)
+  store.transfers.commit(aCommit(transfer, `/in/${id}`, { staging: bytes, final: bytes, spool: bytes, at }))
   store.deliveries.insert({
     id,
     transfer_id: transfer,

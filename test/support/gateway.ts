@@ -1,6 +1,6 @@
 // A real gateway for tests: its own process on free ports in a temporary folder, spoken to as admins and partners do.
 // Must not reach into the process; what a test knows, it knows from outside.
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -11,6 +11,9 @@ import { ask, type Method, socketTransport } from '../../src/cli/api-client.ts'
 import type { StateFile } from '../../src/core/state-file.ts'
 import type { DeliveryView, Page, TransferDetail, TransferView } from '../../src/core/views.ts'
 import type { TearsDown } from './far-process.ts'
+import { type Ran, run } from './run.ts'
+
+export { type Ran, run }
 
 const ROOT = join(import.meta.dirname, '../..')
 const MAIN = join(ROOT, 'src/launch.mjs')
@@ -166,32 +169,6 @@ function readyLine(child: ChildProcess, log: LogRecord[], ended: Promise<unknown
     ended.then((how) =>
       reject(new Error(`the gateway ended (${String(how)}) before it was ready: ${stderr()}\n${log.map((r) => r.msg).join('\n')}`)),
     )
-  })
-}
-
-export interface Ran {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** Runs a program to its end; its exit code is an answer, not an error. */
-export function run(
-  command: string,
-  args: readonly string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv; input?: string; timeoutMs?: number } = {},
-): Promise<Ran> {
-  return new Promise((resolve) => {
-    const child = execFile(
-      command,
-      [...args],
-      { cwd: options.cwd, env: { ...process.env, ...options.env }, timeout: options.timeoutMs ?? 150_000, maxBuffer: 64 * 2 ** 20 },
-      (error, stdout, stderr) => resolve({ code: error ? (typeof error.code === 'number' ? error.code : 255) : 0, stdout, stderr }),
-    )
-    child.stdin?.on('error', () => {
-      // the program ended without reading all of it; its exit code tells
-    })
-    child.stdin?.end(options.input ?? '')
   })
 }
 

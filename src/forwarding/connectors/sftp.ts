@@ -44,12 +44,13 @@ export function openSftp(destination: DestinationSpec): OpenSession {
 }
 
 function sftpSession(connection: SftpConnection, home: string, remembered: { noCommands: boolean; noCheckFile: boolean }): RemoteSession {
-  const { sftp } = connection
+  const { sftp, server } = connection
+  const renames = RENAMES.test(server ?? '')
   /** Folders that were seen over this connection. */
   const known = new Set<string>()
   const runInTurn = createCommands((command, ms) => connection.run(command, ms))
   const checksFiles = () => !remembered.noCheckFile && offersCheckFile(sftp)
-  const runsCommands = () => !remembered.noCommands && RUNS_SHA256SUM.test(connection.server ?? '')
+  const runsCommands = () => !remembered.noCommands && RUNS_SHA256SUM.test(server ?? '')
   const stat = async (path: string): Promise<RemoteEntry | null> => {
     try {
       const found = await connection.raw<Stats>('attrs', (answer) => sftp.stat(path, answer))
@@ -61,7 +62,7 @@ function sftpSession(connection: SftpConnection, home: string, remembered: { noC
   }
   /** The word for it is not enough: the old name must be gone. It is asked for in the same breath; a server that answers out of turn is asked again. */
   const renamed = async (rename: Promise<void>, from: string): Promise<void> => {
-    if (RENAMES.test(connection.server ?? '')) return rename
+    if (renames) return rename
     // a folder that may be written and not seen tells nothing
     const isThere = () =>
       stat(from).then(
@@ -74,7 +75,7 @@ function sftpSession(connection: SftpConnection, home: string, remembered: { noC
 
   return {
     home,
-    server: connection.server,
+    server,
     get hashAlgorithm() {
       return checksFiles() || runsCommands() ? 'sha256' : null
     },

@@ -1,6 +1,6 @@
 // A running FTP listener over a temporary folder with a control plane that remembers what it was told, and a raw client.
 // Must not wait by the clock where an event tells.
-import { execFile, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -15,6 +15,7 @@ import type { Principal } from '../../../src/core/user.ts'
 import { ROOT } from '../../../src/core/virtual-path.ts'
 import type { Admission, Gatekeeper } from '../../../src/gatekeeper/messages.ts'
 import { createFtpListener } from '../../../src/listeners/ftp/listener.ts'
+import { run as runProgram } from '../../support/run.ts'
 import { fakeFiles, type Trace } from './fake-files.ts'
 
 interface Test {
@@ -245,13 +246,9 @@ export async function received(socket: Socket): Promise<Buffer> {
 }
 
 /** Runs a client program. @returns exit code and output together */
-export function run(command: string, args: readonly string[], input = ''): Promise<{ code: number; output: string }> {
-  return new Promise((resolve) => {
-    const child = execFile(command, [...args], { timeout: 150_000, maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) =>
-      resolve({ code: error ? Number(error.code ?? 1) : 0, output: stdout + stderr }),
-    )
-    child.stdin?.end(input)
-  })
+export async function run(command: string, args: readonly string[], input = ''): Promise<{ code: number; output: string }> {
+  const { code, stdout, stderr } = await runProgram(command, args, { input })
+  return { code, output: stdout + stderr }
 }
 
 /** Resolves when the condition holds; the test's own time limit is the end of waiting. */

@@ -1,6 +1,5 @@
 // A running SFTP listener over the fakes, and the real clients that talk to it.
 // Must not assert anything.
-import { execFile } from 'node:child_process'
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -12,6 +11,7 @@ import { toPrincipal } from '../../../src/core/user.ts'
 import type { ListenerContext } from '../../../src/listeners/listener.ts'
 import { createTunedListener } from '../../../src/listeners/sftp/listener.ts'
 import { TUNING, type Tuning } from '../../../src/listeners/sftp/tuning.ts'
+import { run as runProgram } from '../../support/run.ts'
 import { type KeyType, makeSshKey } from '../../support/ssh-keys.ts'
 import { FakeFiles, FakeGatekeeper } from './fake-files.ts'
 
@@ -116,12 +116,11 @@ export interface Ran {
   readonly err: string
 }
 
-function run(command: string, args: readonly string[], options: { env: NodeJS.ProcessEnv; cwd: string; input?: string }): Promise<Ran> {
-  return new Promise((resolve) => {
-    const child = execFile(command, args, { env: options.env, cwd: options.cwd, maxBuffer: 2 ** 26, timeout: 150_000 }, (error, out, err) =>
-      resolve({ code: error ? (typeof error.code === 'number' ? error.code : -1) : 0, out, err }),
-    )
-    child.stdin?.on('error', () => {})
-    child.stdin?.end(options.input ?? '')
-  })
+async function run(
+  command: string,
+  args: readonly string[],
+  options: { env: NodeJS.ProcessEnv; cwd: string; input?: string },
+): Promise<Ran> {
+  const { code, stdout: out, stderr: err } = await runProgram(command, args, options)
+  return { code, out, err }
 }
