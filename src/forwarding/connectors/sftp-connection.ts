@@ -13,6 +13,7 @@ import { type Ciphered, useFastCiphers } from '../../ssh/fast-ciphers.ts'
 import { type Translator, translatorFor } from './errors.ts'
 import type { OpenHooks } from './remote-session.ts'
 import { type AnswerKind, asking, guardAnswers } from './sftp-replies.ts'
+import { type Channels, sendWrite, TOGETHER, writeTogether } from './sftp-sending.ts'
 import { within } from './within.ts'
 
 const CONNECT_MS = 20_000
@@ -21,13 +22,6 @@ const SILENCE_MS = 60_000
 /** What ssh2-sftp-client holds and its types do not tell. */
 interface Insides {
   readonly client: Client & { readonly _remoteVer?: string; readonly _sock: Socket; readonly _protocol: Ciphered & Channels }
-}
-
-/** How ssh2's protocol object sends what belongs to a channel. */
-interface Channels {
-  channelData(channel: number, data: Buffer): void
-  channelEOF(channel: number): void
-  channelClose(channel: number): void
 }
 
 type Answer<T> = (error: Error | null | undefined, value: T) => void
@@ -71,6 +65,14 @@ export class SftpConnection {
   /** Bytes that one WRITE may carry. */
   get longestWrite(): number {
     return (this.sftp as unknown as { _maxWriteLen?: number })._maxWriteLen ?? 0
+  }
+
+  /**
+   * Writes all of `data`, not more than {@link longestWrite} says; of its memory nothing is looked at afterwards.
+   * @throws FileFlowError `remote.*`
+   */
+  write(handle: Buffer, data: Buffer, position: number): Promise<void> {
+    return this.call('status', (answer) => sendWrite(this.sftp, handle, data, position, (error) => answer(error)))
   }
 
   /** Bytes that one READ may ask for. */
@@ -251,7 +253,7 @@ async function connectOnce(
   client.on('connect', () => client.setNoDelay(true))
   client.on('handshake', () => {
     useFastCiphers(client._protocol)
-    if (!greeted) writeTogether(client, together)
+    if (!greeted) writeTogether(client._sock, client._protocol, together)
     greeted = true
     hooks.connected(nameOf(client) ?? 'connected')
   })
@@ -303,65 +305,6 @@ async function connectOnce(
 
 /** What ssh2 says of, or stumbles over, before the service is there. */
 const NONSENSE = /Packet length|packet length|Malformed|Unknown packet type|Expected VERSION|Cannot read properties/
-
-/** Longer pieces are not worth copying. */
-const COPIED = 16 * 1024
-/** The most one SSH packet takes of them, where the channel has room for it: every implementation must take that much (RFC 4253 §6.1). */
-const TOGETHER = 32 * 1024
-
-/**
- * What one turn of the event loop has to say goes out in one piece. ssh2 makes an SSH packet of each SFTP request and hands each to the socket by itself; most
- * requests are small, and a cipher, a system call and a wake-up of the server for each are most of what a small file costs.
- */
-function writeTogether({ _sock: socket, _protocol: protocol }: Insides['client'], limit: { longest: number }): void {
-  const write = protocol._onWrite
-  const send = protocol.channelData.bind(protocol)
-  let corked = false
-  let channel = -1
-  let pieces: Buffer[] = []
-  let size = 0
-  const sendPieces = () => {
-    if (size === 0) return
-    const all = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces, size)
-    pieces = []
-    size = 0
-    send(channel, all)
-  }
-  const letGo = () => {
-    corked = false
-    sendPieces()
-    socket.uncork()
-  }
-  const cork = () => {
-    if (corked) return
-    corked = true
-    socket.cork()
-    process.nextTick(letGo)
-  }
-  protocol._onWrite = (packet) => {
-    cork()
-    write(packet)
-  }
-  protocol.channelData = (to, data) => {
-    cork()
-    if (to !== channel || size + data.length > limit.longest) sendPieces()
-    channel = to
-    if (data.length > COPIED) {
-      sendPieces()
-      send(to, data)
-      return
-    }
-    pieces.push(data)
-    size += data.length
-  }
-  for (const name of ['channelEOF', 'channelClose'] as const) {
-    const last = protocol[name].bind(protocol)
-    protocol[name] = (to) => {
-      sendPieces()
-      last(to)
-    }
-  }
-}
 
 /** As ssh-keygen -l prints it. */
 const fingerprintOf = (key: Buffer): string => `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`

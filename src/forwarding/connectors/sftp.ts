@@ -8,15 +8,16 @@ import { createCommands } from './commands.ts'
 import { folderGone, folderOf, foldersTo, notRenamed } from './remote-path.ts'
 import type { OpenSession, RemoteEntry, RemoteSession, UploadOptions, UploadSource } from './remote-session.ts'
 import { connectSftp, type SftpConnection } from './sftp-connection.ts'
+import { CHUNK } from './spool-source.ts'
 
 /** Every server must take packets of this size (draft-ietf-secsh-filexfer-02 §3). */
 const BLOCK = 32 * 1024
-/** Servers that say how much they take in one WRITE, as OpenSSH does, get fewer and larger ones. */
-const LARGE_BLOCK = 128 * 1024
+/** Servers that say how much they take in one WRITE, as OpenSSH does, get fewer and larger ones: just what its own client sends. */
+const LARGE_BLOCK = CHUNK
 /** A server that takes less in one WRITE is no server: a gigabyte would be a million requests. */
 const LEAST_BLOCK = 1024
-/** Bytes under way: 2 MiB fill a fast line over a continent. */
-const AHEAD = 2 * 1024 * 1024
+/** Bytes under way: enough to fill a fast line over a continent, and little enough to stay within the 2 MiB that OpenSSH's window has (and its account of it lags behind). */
+const AHEAD = 1.5 * 1024 * 1024
 const READS_AHEAD = 32
 /** Their rename is the kernel's (or ours): another server's OK is believed once the old name is gone. */
 const RENAMES = /^(OpenSSH|FileFlow)/
@@ -101,7 +102,7 @@ function sftpSession(connection: SftpConnection, home: string, remembered: { noC
       }
       known.add(path)
     },
-    // ssh2 makes a packet of each piece at once
+    // each piece is copied to the packets that carry it at once
     copies: true,
     resumeSlack: AHEAD + LARGE_BLOCK,
     async upload(path, source, options = FROM_THE_START) {
@@ -177,7 +178,7 @@ async function upload(connection: SftpConnection, path: string, source: UploadSo
   // more than it says it takes would be cut up by ssh2, later, when the chunk holds other bytes
   const block = longest >= LARGE_BLOCK ? LARGE_BLOCK : Math.min(BLOCK, longest)
   if (block < LEAST_BLOCK) throw new FileFlowError('remote.failed', `The server takes only ${block} bytes at a time.`)
-  const ahead = Math.min(MOST_REQUESTS, AHEAD / block)
+  const ahead = Math.min(MOST_REQUESTS, Math.floor(AHEAD / block))
   const handle = await connection.call<Buffer>('handle', (answer) => sftp.open(path, from > 0 ? 'r+' : 'w', answer))
   const requests = new Requests()
   const close = () => connection.call('status', (answer) => sftp.close(handle, answer))
@@ -188,9 +189,7 @@ async function upload(connection: SftpConnection, path: string, source: UploadSo
       const length = Math.min(block, chunk.length - start)
       const position = at
       at += length
-      requests.add(
-        connection.call('status', (answer) => sftp.write(handle, chunk, start, length, position, (error) => answer(error, undefined))),
-      )
+      requests.add(connection.write(handle, chunk.subarray(start, start + length), position))
       if (requests.count > ahead) await requests.atMost(ahead)
     }
   }

@@ -8,7 +8,8 @@ import { FileFlowError } from '../../core/errors.ts'
 import { type Delivery, SMALL } from '../connector.ts'
 import type { HashAlgorithm, UploadSource } from './remote-session.ts'
 
-const CHUNK = 256 * 1024
+/** Bytes read at a time: what OpenSSH takes in one WRITE. */
+export const CHUNK = 255 * 1024
 const SPOOL_FAULTS: Record<string, 'spool.missing' | 'spool.changed'> = { ENOENT: 'spool.missing', ELOOP: 'spool.changed' }
 /** A plain file of our own: whatever else stands there is neither followed nor waited for. */
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK

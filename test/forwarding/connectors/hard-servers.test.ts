@@ -10,7 +10,9 @@ import ssh2 from 'ssh2'
 import { type Test, test } from 'tap'
 import type { DestinationSpec } from '../../../src/core/destination.ts'
 import { createConnector } from '../../../src/forwarding/connectors/create-connector.ts'
+import { connectSftp } from '../../../src/forwarding/connectors/sftp-connection.ts'
 import { deliveryOf, failureOf, hugeDelivery, namesBelow, never, untilThere } from '../../suites/connector-suite.ts'
+import { startOddSftp } from '../../support/far-odd-sftp.ts'
 import { startFarProxy } from '../../support/far-proxy.ts'
 import { type FarSshd, startFarSshd } from '../../support/far-sshd.ts'
 import { startFarVsftpd } from '../../support/far-vsftpd.ts'
@@ -191,6 +193,64 @@ test('a server that says it takes little at a time gets every byte in its place,
     else t.ok((await readFile(join(destination.base_path, 'file.txt'))).equals(content))
   }
 })
+
+test('a server whose window and packets have odd sizes, and runs out at any place, gets every byte in its place', async (t) => {
+  for (const [window, packetSize, most] of [
+    [600_001, 5003, 261_120],
+    [300_007, 32_768, 100_000],
+    [20_001, 300, 30_000],
+    [2_097_152, 16_500, 261_120],
+  ] as const) {
+    const destination = await startNarrow(t, window, packetSize)
+    const hooks = { signal: never(), connected: () => undefined, fingerprint: () => undefined }
+    const connection = await connectSftp(destination, hooks)
+    t.teardown(() => connection.destroy())
+    const { sftp } = connection
+    const path = join(destination.base_path, 'file.txt')
+    const handle = await connection.call<Buffer>('handle', (answer) => sftp.open(path, 'w', answer))
+    const content = randomBytes(window + 3 * most)
+    const memory = Buffer.alloc(most)
+    const writes: Promise<void>[] = []
+    for (let at = 0, size = 1; at < content.length; size = Math.min(most, size * 3)) {
+      const piece = memory.subarray(0, content.copy(memory, 0, at, at + size))
+      writes.push(connection.write(handle, piece, at))
+      at += piece.length
+      // the next one is read to where this one was
+      memory.fill(0)
+    }
+    await Promise.all(writes)
+    t.ok((await readFile(path)).equals(content), `${window} and ${packetSize}`)
+  }
+})
+
+/** Gives the client that much of a window, and back only what it has used. */
+async function startNarrow(t: Test, window: number, packetSize: number) {
+  const far = await startOddSftp(t, {
+    connection: (client) => {
+      const protocol = (client as unknown as { _protocol: NarrowProtocol })._protocol
+      const confirm = protocol.channelOpenConfirm.bind(protocol)
+      const adjust = protocol.channelWindowAdjust.bind(protocol)
+      let remote = 0
+      protocol.channelOpenConfirm = (to, local) => {
+        remote = to
+        confirm(to, local, window, packetSize)
+      }
+      protocol.channelWindowAdjust = () => undefined
+      const take = protocol._handlers.CHANNEL_DATA
+      protocol._handlers.CHANNEL_DATA = (self, to, data) => {
+        take(self, to, data)
+        adjust(remote, data.length)
+      }
+    },
+  })
+  return far.destination
+}
+
+interface NarrowProtocol {
+  channelOpenConfirm(to: number, local: number, window: number, packetSize: number): void
+  channelWindowAdjust(to: number, bytes: number): void
+  readonly _handlers: { CHANNEL_DATA(self: unknown, to: number, data: Buffer): void }
+}
 
 for (const [type, chunk] of [
   ['sftp', 'this is no banner yet\r\n'.repeat(1000)],
