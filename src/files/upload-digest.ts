@@ -1,11 +1,14 @@
-// The SHA-256 of an upload while it comes in: at once for what is small, by a thread for what is large.
+// The SHA-256 of an upload while it comes in: as it passes, or by a thread where that sees the memory it came in, or must begin with what lies on the disk.
 // Must not answer for content that was changed behind it: such a file is read again at commit.
 import { createHash, type Hash, hash } from 'node:crypto'
 import fs from 'node:fs'
 import { digestOf } from './digest.ts'
 import { areShared, type Hasher, type HashTrail } from './hasher.ts'
 
-/** From this size on a file is followed by the thread: reading its beginning once more costs a few milliseconds of that. */
+/**
+ * From this size on the thread may follow a file: reading its beginning once more costs a few milliseconds of that. Reading all of it once more, where the memory
+ * cannot be shown to the thread, costs as much as a third of the hash, which a machine at work has better uses for: that is hashed as it passes.
+ */
 const LARGE_BYTES = 4 * 1024 * 1024
 /** What comes first is taken for all if it is so short (clients send 32 KiB at a time): a hash that is made and not gone on with costs a fraction. */
 const SMALL_BYTES = 16 * 1024
@@ -48,11 +51,12 @@ export class UploadDigest {
     }
     if (this.#small !== null && !this.#goOn(chunks, at, end)) return undefined
     this.#taken = end
-    if (!this.#trail && end > LARGE_BYTES) {
+    const shared = areShared(chunks)
+    if (!this.#trail && end > LARGE_BYTES && (shared || this.#hash === null)) {
       this.#hash = null
       this.#trail = this.#hasher.follow(this.#fd)
     }
-    if (this.#trail && this.#written === at && areShared(chunks)) {
+    if (this.#trail && this.#written === at && shared) {
       this.#passed = true
       return this.#trail.pass(chunks, at, end)
     }
