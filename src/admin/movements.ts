@@ -74,6 +74,7 @@ const sessionRecord = (row: SessionRow): SessionRecord => ({
 const attemptView = (row: AttemptRow): AttemptView => ({
   number: row.number,
   started_at: iso(row.started_at),
+  worker: row.worker,
   ended_at: isoOrNull(row.ended_at),
   ok: row.ok === null ? null : row.ok === 1,
   error: errorOf(row.error_json),

@@ -65,7 +65,7 @@ const delivery: DeliveryView = {
   updated_at: LATER,
   receipt,
 }
-const detailed = { ...delivery, tries: [{ number: 1, started_at: AT, ended_at: LATER, ok: true, error: null }] }
+const detailed = { ...delivery, tries: [{ number: 1, started_at: AT, worker: '4711.1', ended_at: LATER, ok: true, error: null }] }
 const transfer: TransferView = {
   id: TRANSFER,
   session: SESSION,

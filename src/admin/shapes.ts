@@ -30,7 +30,14 @@ export const pageOf = (name: string) =>
   object({ items: Type.Array(ref(name)), next: orNull(Type.String({ description: 'cursor of the next page' })) })
 export { Count, Flag, object, orNull, ref, Text, Texts, Time }
 
-const attempt = object({ number: Count, started_at: Time, ended_at: orNull(Time), ok: orNull(Flag), error: orNull(ref('Failure')) })
+const attempt = object({
+  number: Count,
+  started_at: Time,
+  worker: orNull(Text),
+  ended_at: orNull(Time),
+  ok: orNull(Flag),
+  error: orNull(ref('Failure')),
+})
 const delivery = {
   id: Text,
   transfer: Text,

@@ -95,6 +95,8 @@ export interface ReceiptView {
 export interface AttemptView {
   readonly number: number
   readonly started_at: string
+  /** Process and thread it was leased to. */
+  readonly worker: string | null
   readonly ended_at: string | null
   readonly ok: boolean | null
   readonly error: ErrorRecord | null

@@ -67,6 +67,9 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
   const probes = createProbes()
   const paces = createPaces()
   let send: ((message: ToForwarder) => void) | null = null
+  /** Whom deliveries are leased to: this process, and how many-th of its forwarder's threads. */
+  let worker = ''
+  let workers = 0
   let timer: NodeJS.Timeout | undefined
   let kicked = false
   /** Rows are on their way to `running`: what else may start is seen when they are. */
@@ -212,7 +215,7 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
   /** None when it was cancelled since it was looked at. */
   function claimOne({ id }: DeliveryRow, at: number): DeliveryRow[] {
     try {
-      return [rows.start(id, at)]
+      return [rows.start(id, at, worker)]
     } catch (error) {
       if (error instanceof LostRace) return []
       throw error
@@ -336,6 +339,7 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     },
     connect(sender: (message: ToForwarder) => void): void {
       send = sender
+      worker = `${process.pid}.${++workers}`
       kick()
     },
     /** The worker takes no more work; what it still runs may settle. */

@@ -41,6 +41,8 @@ export interface AttemptRow {
   delivery_id: string
   number: number
   started_at: number
+  /** The process and the thread that had it: `PID.N`. */
+  worker: string | null
   ended_at: number | null
   ok: number | null
   error_json: string | null
@@ -127,7 +129,7 @@ export function createDeliveryRows(db: Sqlite) {
     start: db.prepare(
       "UPDATE deliveries SET state = 'running', attempt = attempt + 1, next_at = NULL, updated_at = @at WHERE id = @id AND state IN ('pending', 'retrying') AND next_at IS NOT NULL RETURNING *",
     ),
-    attempt: db.prepare('INSERT INTO attempts (delivery_id, number, started_at) VALUES (?, ?, ?)'),
+    attempt: db.prepare('INSERT INTO attempts (delivery_id, number, started_at, worker) VALUES (?, ?, ?, ?)'),
     attemptEnd: db.prepare('UPDATE attempts SET ended_at = ?, ok = ?, error_json = ? WHERE delivery_id = ? AND number = ?'),
     attemptCancel: db.prepare('UPDATE attempts SET ended_at = ?, ok = 0, error_json = ? WHERE delivery_id = ? AND ended_at IS NULL'),
     attemptDrop: db.prepare('DELETE FROM attempts WHERE delivery_id = ? AND number = ?'),
@@ -254,10 +256,10 @@ export function createDeliveryRows(db: Sqlite) {
     suspected: (now: number) => q.suspected.all(now) as DeliveryRow[],
     /** When the next one becomes due; those that are due already wait for something else than time. */
     nextDue: (now: number) => q.nextDue.get(now) as number | null,
-    start(id: string, at: number): DeliveryRow {
+    start(id: string, at: number, worker: string): DeliveryRow {
       const row = q.start.get({ id, at }) as DeliveryRow | undefined
       if (!row) throw new LostRace(`delivery ${id} is not waiting`)
-      q.attempt.run(id, row.attempt, at)
+      q.attempt.run(id, row.attempt, at, worker)
       return row
     },
     delivered(id: string, attempt: number, at: number, receipt: Omit<ReceiptRow, 'delivery_id' | 'at'>) {

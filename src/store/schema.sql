@@ -75,7 +75,7 @@ CREATE TABLE attempts (
   started_at  INTEGER NOT NULL,
   ended_at    INTEGER,
   ok          INTEGER CHECK (ok IN (0, 1)),
-  error_json  TEXT CHECK (error_json IS NULL OR json_valid(error_json)),
+  error_json  TEXT CHECK (error_json IS NULL OR json_valid(error_json)), worker TEXT,
   PRIMARY KEY (delivery_id, number)
 ) STRICT, WITHOUT ROWID;
 

@@ -199,7 +199,7 @@ test('a delivery that ends the forwarder each time it runs is found out, alone, 
 /** The process ends while these run, and the next one begins. */
 function dies(s: Awaited<ReturnType<typeof setUpDispatcher>>, times: number, ...ids: string[]): void {
   for (let n = 0; n < times; n++) {
-    for (const id of ids) s.store.deliveries.start(id, s.clock.now())
+    for (const id of ids) s.store.deliveries.start(id, s.clock.now(), '1.1')
     s.dispatcher.recover()
   }
 }
@@ -240,7 +240,7 @@ test('a delivery that ends the whole process fifty times in a row is dead; attem
   s.verbs.cancel(ADMIN, 'poison')
 
   dies(s, 49, 'rebooted')
-  s.store.deliveries.start('rebooted', s.clock.now())
+  s.store.deliveries.start('rebooted', s.clock.now(), '1.1')
   s.store.group.now(() => s.store.lastRun.begin('the boot before'))
   s.dispatcher.recover()
   dies(s, 49, 'rebooted')
@@ -270,6 +270,11 @@ test('a suspected delivery that takes long, or waits behind one, does not hold u
   s.connect()
   await until(() => s.running().length === 1)
   const [first] = ids()
+  t.match(
+    s.store.deliveries.attempts(first!),
+    [{ number: 1, worker: `${process.pid}.2`, ended_at: null }],
+    'leased to the thread that has it now',
+  )
   aDueDelivery(s.store, 'next', 'other')
   s.dispatcher.kick()
   await s.idle()

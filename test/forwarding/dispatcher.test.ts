@@ -323,7 +323,7 @@ test('all dead deliveries can be tried again at once, but suspect files only one
   const s = await setUp(t)
   for (const id of ['d1', 'd2', 'd3']) {
     aDueDelivery(s.store, id, 'hq')
-    s.store.deliveries.start(id, s.clock.now())
+    s.store.deliveries.start(id, s.clock.now(), '1.1')
     s.store.deliveries.failed(id, 1, s.clock.now(), { code: id === 'd3' ? 'upload.suspect' : 'remote.auth', message: '' }, false, null)
   }
   t.equal(await s.verbs.retryAll(ADMIN, { destination: 'other' }), 0)
@@ -337,7 +337,7 @@ test('how many an act on many is about is counted by its filters, without shadow
   const s = await setUp(t)
   const dead = (id: string, destination: string, code: 'upload.suspect' | 'remote.auth' = 'remote.auth') => {
     aDueDelivery(s.store, id, destination)
-    s.store.deliveries.start(id, s.clock.now())
+    s.store.deliveries.start(id, s.clock.now(), '1.1')
     s.store.deliveries.failed(id, 1, s.clock.now(), { code, message: '' }, false, null)
   }
   s.store.group.now(() => {

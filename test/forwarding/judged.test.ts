@@ -58,7 +58,7 @@ test('a content that comes back after another one is sent again: the far side en
   t.equal(arrives('a3', '/in/x'), 1, 'the other content waits still')
   for (const id of ['a1', 'a2', 'a3']) {
     store.deliveries.release(id, clock.now())
-    const { attempt } = store.deliveries.start(of(id)[0]!.id, clock.now())
+    const { attempt } = store.deliveries.start(of(id)[0]!.id, clock.now(), '1.1')
     const receipt = { remote_path: '/out/x', size: 5, sha256: SHA256, verified: 'size', algorithm: null, method: null }
     store.deliveries.delivered(of(id)[0]!.id, attempt, clock.now(), { ...receipt, outcome: 'sent', server: null })
   }
@@ -87,7 +87,7 @@ test('a shadow rule records what it would send, sends nothing, and keeps no file
   )
   t.equal(store.deliveries.again(shadow!.id, clock.now()), false, 'it can never be sent')
   store.deliveries.release('a1', clock.now())
-  store.deliveries.start(live!.id, clock.now())
+  store.deliveries.start(live!.id, clock.now(), '1.1')
   store.deliveries.delivered(live!.id, 1, clock.now(), {
     remote_path: '/out/x',
     size: 5,

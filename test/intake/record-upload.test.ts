@@ -63,7 +63,7 @@ async function setUp(t: Test, rule: Partial<RuleSpec> = {}) {
   }
   const deliveries = () => store.deliveries.ofTransfer('t1')
   function deliver(id: string): void {
-    store.deliveries.start(id, clock.now() + 1e6)
+    store.deliveries.start(id, clock.now() + 1e6, '1.1')
     store.deliveries.delivered(id, 1, clock.now(), {
       remote_path: '/a',
       size: 5,

@@ -311,7 +311,7 @@ test('deliveries that ran are given back: the attempt is not spent, and its end 
   const c = await setUp(t)
   aDueDelivery(c.store, 'd1', 'out')
   aDueDelivery(c.store, 'd2', 'out')
-  c.store.deliveries.start('d1', c.clock.now())
+  c.store.deliveries.start('d1', c.clock.now(), '1.1')
   t.match(await c.recoverTwice(), { given: 1 })
   t.match(c.store.deliveries.get('d1'), { state: 'pending', attempt: 0, unclear: 1, next_at: c.clock.now() })
   t.match(c.store.deliveries.get('d2'), { state: 'pending', attempt: 0, unclear: 0 })
@@ -323,7 +323,7 @@ test('a file that was delivered but not settled before the kill is settled at th
   c.committed('t1', 'a', 'whole')
   await recover(c.options)
   const { id } = c.store.deliveries.ofTransfer('t1')[0]!
-  c.store.deliveries.start(id, c.clock.now())
+  c.store.deliveries.start(id, c.clock.now(), '1.1')
   c.store.deliveries.delivered(id, 1, c.clock.now(), {
     remote_path: '/a',
     size: 5,

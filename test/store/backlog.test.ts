@@ -81,7 +81,7 @@ test('with very many waiting the next one is found, claimed and settled by its i
   // a claim that looked at every row would need minutes for these
   for (let i = 0; i < 1000; i++) {
     const [row] = rows.due('d3', 2e9, 1)
-    const started = rows.start(row!.id, 2e9)
+    const started = rows.start(row!.id, 2e9, '1.1')
     rows.failed(started.id, started.attempt, 2e9, { code: 'remote.lost', message: '' }, false, null)
   }
   t.same(rows.counts(), { pending: COUNT - 1000, running: 0, retrying: 0, dead: 1000, oldest: 1 })
@@ -96,7 +96,7 @@ test('a long line for one remote name moves one by one, in order, and is as fast
   for (let i = 0; i < 500; i++) {
     const found = rows.due('d3', 2e9, 4)
     t.equal(found.length, 1, 'only the first of the line')
-    const started = rows.start(found[0]!.id, 2e9)
+    const started = rows.start(found[0]!.id, 2e9, '1.1')
     if (i < 3) t.same(rows.due('d3', 2e9, 4), [], 'nothing while it runs')
     rows.failed(started.id, started.attempt, 2e9, { code: 'remote.lost', message: '' }, false, null)
     order.push(started.id)

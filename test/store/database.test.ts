@@ -61,7 +61,7 @@ test('states that cannot be are refused by the tables themselves', (t) => {
     delivery('d', 'retrying', 'NULL'),
     delivery('d', 'done', 'NULL'),
     delivery('d', 'pending', '5').replace("'overwrite'", "'ask'"),
-    "INSERT INTO attempts VALUES ('none', 1, 1, NULL, NULL, NULL)",
+    "INSERT INTO attempts VALUES ('none', 1, 1, NULL, NULL, NULL, NULL)",
     "INSERT INTO receipts VALUES ('none', 'x', 1, 'h', 'size', NULL, 'sent', NULL, 1, NULL)",
     "INSERT INTO audit VALUES (1, 1, 'a', '', 'x', 'y', 'maybe', '{}', '', 'h')",
   ]
