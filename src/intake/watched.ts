@@ -63,7 +63,7 @@ export function createWatched({ store, clock, log, rules, queue, settleMs, kick,
     const path = nameToBytes(file.path)
     const known = watched.file(folder, path)
     if (known?.identity === file.identity) {
-      if (scan !== null && known.scan !== scan) watched.seen(folder, path, scan, row.inode)
+      if (scan !== null && known.scan !== scan) watched.seen(folder, path, scan, row.inode, clock.now())
       return false
     }
     if (wants(folder, file.path).length === 0) return false
@@ -77,6 +77,7 @@ export function createWatched({ store, clock, log, rules, queue, settleMs, kick,
       transfer_id: null,
       scan: row.scan,
       root: row.inode,
+      seen_at: clock.now(),
     })
     return false
   }
@@ -119,7 +120,7 @@ export function createWatched({ store, clock, log, rules, queue, settleMs, kick,
     )
     transfers.publish(id, at)
     queue.release(id, at)
-    watched.put(folder, path, { identity: file.identity, state: 'taken', transfer_id: id, scan: row.scan, root: row.inode })
+    watched.put(folder, path, { identity: file.identity, state: 'taken', transfer_id: id, scan: row.scan, root: row.inode, seen_at: at })
     audit.append({
       at,
       actor: 'gateway',
@@ -147,6 +148,7 @@ export function createWatched({ store, clock, log, rules, queue, settleMs, kick,
           scan,
           inode,
           unread.map((path) => (path === ROOT ? NO_BYTES : nameToBytes(path))),
+          clock.now(),
         )
         if (watched.folder(folder)?.reconciled !== 0) return
         watched.reconciled(folder)

@@ -249,16 +249,19 @@ test('of watched files only those are forgotten that a scan of their very folder
   watched.addFolder('/out', START)
   const scan = (root: string): number => watched.enter('/out', root).scan
   const put = (path: string, root: string): void =>
-    watched.put('/out', Buffer.from(path), { identity: '1:2:3', state: 'taken', transfer_id: null, scan: scan(root), root })
+    watched.put('/out', Buffer.from(path), { identity: '1:2:3', state: 'taken', transfer_id: null, scan: scan(root), root, seen_at: START })
+  const WEEK = 7 * 24 * 3600_000
   const known = () =>
     ['/a', '/locked', '/locked/b', '/locked/deep/c', '/locked0', '/other'].filter((path) => watched.file('/out', Buffer.from(path)))
   for (const path of ['/a', '/locked', '/locked/b', '/locked/deep/c', '/locked0']) put(path, 'volume')
   put('/other', 'mount point')
-  t.equal(watched.prune('/out', scan('volume'), 'volume', [new Uint8Array()]), 0, 'the folder itself cannot be looked into')
-  t.equal(watched.prune('/out', scan('volume'), 'volume', [Buffer.from('/locked')]), 3)
+  t.equal(watched.prune('/out', scan('volume'), 'volume', [], START + WEEK - 1), 0, 'a volume may be away for days')
+  t.equal(watched.prune('/out', scan('volume'), 'volume', [new Uint8Array()], START + WEEK), 0, 'the folder itself cannot be looked into')
+  for (const path of ['/a', '/locked', '/locked/b', '/locked/deep/c', '/locked0']) put(path, 'volume')
+  t.equal(watched.prune('/out', scan('volume'), 'volume', [Buffer.from('/locked')], START + WEEK), 3)
   t.same(known(), ['/locked/b', '/locked/deep/c', '/other'])
   watched.reconciled('/out')
-  t.equal(watched.prune('/out', scan('mount point'), 'mount point', []), 1)
+  t.equal(watched.prune('/out', scan('mount point'), 'mount point', [], START + WEEK), 1)
   t.same(known(), ['/locked/b', '/locked/deep/c'])
   t.match(watched.folder('/out'), { inode: 'mount point', reconciled: 0 }, 'what lies in another folder is history again')
   t.end()
@@ -268,7 +271,14 @@ test('a watched folder is another one when it has the number of the last one and
   const { watched } = tempStore(t).store
   watched.addFolder('/out', START)
   const file = Buffer.from('/a')
-  watched.put('/out', file, { identity: '1:2:3', state: 'taken', transfer_id: null, scan: watched.enter('/out', '2').scan, root: '2' })
+  watched.put('/out', file, {
+    identity: '1:2:3',
+    state: 'taken',
+    transfer_id: null,
+    scan: watched.enter('/out', '2').scan,
+    root: '2',
+    seen_at: START,
+  })
   watched.reconciled('/out')
   t.equal(watched.enter('/out', '2:1000').other, false, 'noted before the time was: the same')
   t.match(watched.folder('/out'), { reconciled: 1 })
@@ -278,7 +288,7 @@ test('a watched folder is another one when it has the number of the last one and
   const { scan, other } = watched.enter('/out', '2:2000')
   t.equal(other, true)
   t.match(watched.folder('/out'), { reconciled: 0 })
-  t.equal(watched.prune('/out', scan, '2:2000', []), 0, 'what is known of the first one stays')
+  t.equal(watched.prune('/out', scan, '2:2000', [], Date.now()), 0, 'what is known of the first one stays')
   t.end()
 })
 
