@@ -8,7 +8,6 @@ import type { RetryPolicy } from '../core/retry.ts'
 import { testPoint } from '../core/test-point.ts'
 import type { DeliveryRow } from '../store/deliveries.ts'
 import type { Store } from '../store/store.ts'
-import { LostRace } from '../store/transfers.ts'
 import { type Breakers, createBreakers } from './breakers.ts'
 import {
   type Delivery,
@@ -21,6 +20,7 @@ import {
   type ToForwarder,
 } from './connector.ts'
 import type { Destinations } from './destinations.ts'
+import { createLeases } from './leases.ts'
 import { createOutcomes } from './outcomes.ts'
 import { createProbes } from './probes.ts'
 import { createSettlement } from './settlement.ts'
@@ -59,25 +59,19 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
   const rows = store.deliveries
   const breakers: Breakers = createBreakers({ rows: rows.breakers, policy: () => limits().retry })
   const outcomes = createOutcomes({ store, clock, log, breakers, policy: () => limits().retry })
-  const running = new Map<string, DeliveryRow>()
+  const leases = createLeases({ store, clock, breakers })
   /** Until when a suspected delivery has the forwarder to itself; null when none has. */
   let aloneUntil: number | null = null
-  const perDestination = new Map<string, number>()
   const specs = new Map<string, DestinationSpec>()
   const probes = createProbes()
   const paces = createPaces()
   let send: ((message: ToForwarder) => void) | null = null
-  /** Whom deliveries are leased to: this process, and how many-th of its forwarder's threads. */
-  let worker = ''
-  let workers = 0
   let timer: NodeJS.Timeout | undefined
   let kicked = false
-  /** Rows are on their way to `running`: what else may start is seen when they are. */
+  /** Rows are being claimed: what else may start is seen when they are. */
   let claiming = false
   let lookAgain = false
   let turn = 0
-
-  const countOf = (destination: string): number => perDestination.get(destination) ?? 0
 
   /** Looks for work soon; many calls in one tick are one look. */
   const kick = (): void => {
@@ -116,7 +110,7 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
       const suspect = suspected(names, now)
       const waited = suspect ? Math.floor((now - suspect.next_at!) / PATIENCE_MS) : 0
       if (suspect) turnEnds = suspect.next_at! + (waited + 1) * PATIENCE_MS
-      if (suspect && running.size === 0) {
+      if (suspect && leases.size === 0) {
         // who was there twice is dead at the next crash, so nobody else may be there
         aloneUntil = suspect.crashes > 1 ? Number.POSITIVE_INFINITY : now + ALONE_MS
         claim([suspect])
@@ -138,7 +132,7 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     const due = new Map<string, DeliveryRow[]>()
     const wants = new Map<string, number>()
     for (const name of names) {
-      const have = countOf(name)
+      const have = leases.countOf(name)
       const ahead = paces.ahead(name, per_destination)
       const enough = have >= per_destination && have - per_destination >= ahead / 2
       const free = enough ? 0 : breakers.allows(name, per_destination + ahead - have, now)
@@ -149,7 +143,7 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     const shares = shareOut(wants, concurrency, turn++)
     return names.flatMap((name) => {
       const share = shares.get(name) ?? 0
-      return due.get(name)!.slice(0, Math.max(0, share + paces.ahead(name, share) - countOf(name)))
+      return due.get(name)!.slice(0, Math.max(0, share + paces.ahead(name, share) - leases.countOf(name)))
     })
   }
 
@@ -160,36 +154,24 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
   const claim = (picked: readonly DeliveryRow[]): void =>
     void start(picked).catch((error: unknown) => log.error('dispatcher.failed', 'What follows a claim failed.', errorFields(error)))
 
-  /**
-   * A claim outlives this process, but is not synced by itself: whatever is recorded next syncs it, too. When the machine goes down in between, it and a few
-   * before it wait again as if they had never run; recover() has those looked for at the far side before they are sent.
-   */
   async function start(picked: readonly DeliveryRow[]): Promise<void> {
     claiming = true
-    const at = clock.now()
     let started: DeliveryRow[] = []
     let failed = false
     try {
-      await store.group.run(() => {
-        started = picked.flatMap((row) => claimOne(row, at))
-        // from here on they can be cancelled and given back like any other
-        for (const row of started) begin(row)
-      }, false)
+      started = await leases.claim(picked)
     } catch (error) {
       failed = true
-      // undone with their transaction
-      for (const row of started) if (running.get(row.id) === row) done(row)
-      started = []
       log.error('dispatcher.failed', 'Due deliveries could not be claimed.', errorFields(error))
       sleepUntil(clock.now() + 1000)
     }
     claiming = false
-    if (running.size === 0) aloneUntil = null
+    if (leases.size === 0) aloneUntil = null
     const earlier = new Map(picked.map((row) => [row.id, row]))
     const ready = new Map<string, Delivery[]>()
     for (const row of started) {
       // cancelled or given back in the meantime
-      if (running.get(row.id) !== row) continue
+      if (leases.get(row.id) !== row) continue
       changed('started', row.id, row.destination)
       testPoint('delivery.started')
       try {
@@ -212,26 +194,10 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     }
   }
 
-  /** None when it was cancelled since it was looked at. */
-  function claimOne({ id }: DeliveryRow, at: number): DeliveryRow[] {
-    try {
-      return [rows.start(id, at, worker)]
-    } catch (error) {
-      if (error instanceof LostRace) return []
-      throw error
-    }
-  }
-
   function fail(row: DeliveryRow, error: unknown): void {
     settle({ deliveryId: row.id, attempt: row.attempt, durationMs: 0, outcome: { ok: false, error: toErrorRecord(error), unclear: false } })
     if (!(error instanceof FileFlowError))
       log.error('delivery.failed', 'A delivery could not be handed to the forwarder.', { delivery: row.id, ...errorFields(error) })
-  }
-
-  function begin(row: DeliveryRow): void {
-    running.set(row.id, row)
-    perDestination.set(row.destination, countOf(row.destination) + 1)
-    breakers.started(row.destination, row.id)
   }
 
   /** Opened once, until somebody changes it. */
@@ -266,22 +232,18 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
       const { concurrency, per_destination } = limits()
       send?.({ type: 'attempts', destination: specOf(name), deliveries, places: { concurrency, per_destination } })
     } catch (error) {
-      for (const { id } of deliveries) fail(running.get(id)!, error)
+      for (const { id } of deliveries) fail(leases.get(id)!, error)
     }
   }
 
   const done = (row: DeliveryRow): void => {
-    running.delete(row.id)
-    const left = countOf(row.destination) - 1
-    if (left > 0) perDestination.set(row.destination, left)
-    else perDestination.delete(row.destination)
-    breakers.ended(row.destination, row.id)
-    if (running.size === 0) aloneUntil = null
+    leases.end(row)
+    if (leases.size === 0) aloneUntil = null
     kick()
   }
 
   function settle({ deliveryId, attempt, durationMs, outcome }: Settled): void {
-    const row = running.get(deliveryId)
+    const row = leases.get(deliveryId)
     if (!row || row.attempt !== attempt) return
     const spec = specs.get(row.destination)
     // of those that share a connection each holds up the next one by its share only
@@ -302,7 +264,7 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
 
   function finish(row: DeliveryRow, outcome: Outcome): void {
     done(row)
-    settlement.add(row, outcome, running.size > 0)
+    settlement.add(row, outcome, leases.size > 0)
   }
 
   /** What ran in a worker that is gone: the attempt did not count, but its end is unclear. One that crashed may do so again. */
@@ -313,7 +275,7 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     const { per_destination } = limits()
     const begun = new Map<string, number>()
     const waited: DeliveryRow[] = []
-    for (const row of [...running.values()]) {
+    for (const row of leases.all()) {
       const before = begun.get(row.destination) ?? 0
       begun.set(row.destination, before + 1)
       // the forwarder begins them in the order in which they came: what is behind cannot have begun
@@ -339,7 +301,7 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     },
     connect(sender: (message: ToForwarder) => void): void {
       send = sender
-      worker = `${process.pid}.${++workers}`
+      leases.anew()
       kick()
     },
     /** The worker takes no more work; what it still runs may settle. */
@@ -361,7 +323,7 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
       for (const one of message.settled) settle(one)
       takeBack(
         message.returned.flatMap(({ deliveryId, attempt }) => {
-          const row = running.get(deliveryId)
+          const row = leases.get(deliveryId)
           return row?.attempt === attempt ? [row] : []
         }),
       )
@@ -383,7 +345,7 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
     breaker: breakers.view,
     /** It was cancelled by hand: the attempt is stopped, and its outcome no longer asked for. */
     drop(id: string): void {
-      const row = running.get(id)
+      const row = leases.get(id)
       if (!row) return
       send?.({ type: 'cancel', deliveryId: id })
       done(row)
@@ -395,6 +357,6 @@ export function createDispatcher({ store, clock, log, destinations, limits, chan
       if (!to) throw new FileFlowError('service.unavailable', 'The forwarder is not running.')
       return probes.ask(destination, to, signal)
     },
-    running: (): number => running.size,
+    running: (): number => leases.size,
   }
 }
