@@ -3,7 +3,7 @@
 import { ActionIcon, Badge, Tooltip } from '@mantine/core'
 import { Unplug } from 'lucide-react'
 import { useState } from 'react'
-import type { SessionView } from '../../src/core/views.ts'
+import type { SessionView } from '../../src/core/movement-views.ts'
 import { api } from '../api.ts'
 import { formatSize, visible } from '../format.ts'
 import { useEvents } from '../live.ts'

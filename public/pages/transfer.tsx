@@ -2,7 +2,7 @@
 // Must not tell anything that is not recorded.
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
-import type { TransferDetail } from '../../src/core/views.ts'
+import type { TransferDetail } from '../../src/core/movement-views.ts'
 import { api } from '../api.ts'
 import { formatCount, formatDuration, formatSize, visible } from '../format.ts'
 import { may } from '../pages.ts'

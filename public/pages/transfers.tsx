@@ -1,7 +1,7 @@
 // Every file that came or went: searched, filtered, live.
 // Must not load more than is looked at; the list goes on by its cursor.
 import { ArrowDown, ArrowUp } from 'lucide-react'
-import type { TransferView } from '../../src/core/views.ts'
+import type { TransferView } from '../../src/core/movement-views.ts'
 import { formatDuration, formatSize } from '../format.ts'
 import { FilterBar } from '../parts/filters.tsx'
 import { PageHead } from '../parts/page-head.tsx'

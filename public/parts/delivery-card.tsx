@@ -2,7 +2,7 @@
 // Must not decide what counts as delivered; the receipt says it.
 import { Button } from '@mantine/core'
 import { CornerDownRight, RotateCw, ShieldCheck, X } from 'lucide-react'
-import type { DeliveryState, DeliveryView, ReceiptView } from '../../src/core/views.ts'
+import type { DeliveryState, DeliveryView, ReceiptView } from '../../src/core/movement-views.ts'
 import { api } from '../api.ts'
 import { visible } from '../format.ts'
 import { strings } from '../strings.ts'

@@ -1,7 +1,7 @@
 // Transfers under way in a session: what, which way, how much, how fast, how long.
 // Must not load anything.
 import { ArrowDown, ArrowUp } from 'lucide-react'
-import type { SessionView } from '../../src/core/views.ts'
+import type { SessionView } from '../../src/core/movement-views.ts'
 import { strings } from '../strings.ts'
 import { Progress } from './progress.tsx'
 import { Path } from './words.tsx'

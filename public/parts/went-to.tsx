@@ -2,7 +2,7 @@
 // Must not hide a state behind a colour: screen readers and print read it in full.
 import { VisuallyHidden } from '@mantine/core'
 import { Check, Clock, Eye, RotateCw, X } from 'lucide-react'
-import type { TransferView } from '../../src/core/views.ts'
+import type { TransferView } from '../../src/core/movement-views.ts'
 import { strings } from '../strings.ts'
 import { TONE } from './words.tsx'
 

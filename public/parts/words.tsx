@@ -1,7 +1,7 @@
 // Small pieces of text from outside: hostile names, moments, states.
 // Must not render anything but text.
 import { ERRORS, type ErrorRecord } from '../../src/core/errors.ts'
-import type { DeliveryState } from '../../src/core/views.ts'
+import type { DeliveryState } from '../../src/core/movement-views.ts'
 import { localMoment, localTime, utcTime, visible } from '../format.ts'
 import { strings } from '../strings.ts'
 

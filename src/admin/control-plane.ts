@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream'
 import type { AdminLogin } from '../accounts/admin-sessions.ts'
 import type { AdminPatch } from '../accounts/admins.ts'
 import type { DestinationSpec } from '../core/destination.ts'
+import type { DeliveryState, DeliveryView, SessionView, TransferDetail, TransferView } from '../core/movement-views.ts'
 import type { SignedReceipt } from '../core/receipt.ts'
 import type { RemovedView } from '../core/removals.ts'
 import type { RuleSpec } from '../core/rule.ts'
@@ -16,8 +17,6 @@ import type {
   AdminView,
   AuditView,
   BanView,
-  DeliveryState,
-  DeliveryView,
   DestinationView,
   HistoryResult,
   KeyView,
@@ -31,14 +30,11 @@ import type {
   RuleView,
   ServiceName,
   ServiceView,
-  SessionView,
   SettingView,
   SimulateResult,
   StateChange,
   StatsView,
   TokenView,
-  TransferDetail,
-  TransferView,
   UserView,
 } from '../core/views.ts'
 import type { ProbeReport } from '../forwarding/connector.ts'

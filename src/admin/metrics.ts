@@ -2,7 +2,8 @@
 // Must not name partners, files or addresses: labels are few and known beforehand.
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { LoginGuard } from '../accounts/login-guard.ts'
-import type { DeliveryView, ServiceView, SessionView, StatsView, TransferView } from '../core/views.ts'
+import type { DeliveryView, SessionView, TransferView } from '../core/movement-views.ts'
+import type { ServiceView, StatsView } from '../core/views.ts'
 import type { EventHub } from './event-hub.ts'
 
 export interface MetricsOptions {

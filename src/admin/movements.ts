@@ -1,19 +1,19 @@
 // What moved and where it went, as answers: transfers with their timeline, deliveries with their attempts and receipts.
 // Must not change a row.
 import { type ErrorRecord, FileFlowError } from '../core/errors.ts'
-import { proofText, RECEIPT_TYPE, type SignedReceipt } from '../core/receipt.ts'
-import { folderOfOwner } from '../core/rule.ts'
-import { formatSize } from '../core/units.ts'
 import type {
   AttemptView,
   DeliveryView,
-  Page,
   ReceiptView,
   SessionRecord,
   TimelineEvent,
   TransferDetail,
   TransferView,
-} from '../core/views.ts'
+} from '../core/movement-views.ts'
+import { proofText, RECEIPT_TYPE, type SignedReceipt } from '../core/receipt.ts'
+import { folderOfOwner } from '../core/rule.ts'
+import { formatSize } from '../core/units.ts'
+import type { Page } from '../core/views.ts'
 import type { AttemptRow, DeliveryRow, ReceiptRow } from '../store/deliveries.ts'
 import type { Store } from '../store/store.ts'
 import type { SessionRow, TransferRow } from '../store/transfers.ts'

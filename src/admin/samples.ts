@@ -2,28 +2,24 @@
 // Must not hold anything real.
 
 import type { ErrorRecord } from '../core/errors.ts'
+import type { DeliveryView, ReceiptView, SessionView, TransferDetail, TransferView } from '../core/movement-views.ts'
 import { RECEIPT_TYPE, type SignedReceipt } from '../core/receipt.ts'
 import type { RemovedView } from '../core/removals.ts'
 import type {
   AdminView,
   AuditView,
   BanView,
-  DeliveryView,
   DestinationView,
   HistoryResult,
   KeyView,
   LogView,
-  ReceiptView,
   RuleView,
   ServiceView,
-  SessionView,
   SettingView,
   SimulateResult,
   StateChange,
   StatsView,
   TokenView,
-  TransferDetail,
-  TransferView,
   UserView,
 } from '../core/views.ts'
 import type { ProbeReport } from '../forwarding/connector.ts'

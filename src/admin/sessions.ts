@@ -3,7 +3,8 @@
 import { type LiveSessions, rateNow } from '../accounts/live-sessions.ts'
 import type { Clock } from '../core/clock.ts'
 import { FileFlowError } from '../core/errors.ts'
-import type { Actor, Page, PageRequest, SessionView } from '../core/views.ts'
+import type { SessionView } from '../core/movement-views.ts'
+import type { Actor, Page, PageRequest } from '../core/views.ts'
 
 /** @param note writes the audit row of an act */
 export function createSessions(

@@ -3,12 +3,13 @@
 import Type, { type TSchema } from 'typebox'
 import { DESTINATION_TYPES } from '../core/destination.ts'
 import { ERRORS } from '../core/errors.ts'
+import { DELIVERY_STATES } from '../core/movement-views.ts'
 import { REMOVED_KINDS } from '../core/removals.ts'
 import { MISS_KINDS } from '../core/rule.ts'
 import { oneOf } from '../core/schema.ts'
 import { UPLOAD_STATES } from '../core/transfer.ts'
 import { PROTOCOLS } from '../core/user.ts'
-import { DELIVERY_STATES, ROLES, SERVICE_NAMES } from '../core/views.ts'
+import { ROLES, SERVICE_NAMES } from '../core/views.ts'
 
 const Text = Type.String()
 const Count = Type.Integer({ minimum: 0 })

@@ -2,7 +2,7 @@
 // Must not change a state itself.
 
 import { FileFlowError } from '../core/errors.ts'
-import { DELIVERY_STATES, type DeliveryView } from '../core/views.ts'
+import { DELIVERY_STATES, type DeliveryView } from '../core/movement-views.ts'
 import { ask, askAll } from './api-client.ts'
 import { type Command, parse, printable, table, UsageError } from './command.ts'
 

@@ -1,7 +1,9 @@
 // `status`: how the gateway is doing, for people and for scripts.
 // Must not judge; it prints what the gateway says.
+
+import type { SessionView } from '../core/movement-views.ts'
 import { formatDuration, formatSize } from '../core/units.ts'
-import type { ServiceView, SessionView, StatsView } from '../core/views.ts'
+import type { ServiceView, StatsView } from '../core/views.ts'
 import { ask, askAll } from './api-client.ts'
 import { type Command, parse, table } from './command.ts'
 

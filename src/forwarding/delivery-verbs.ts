@@ -2,7 +2,8 @@
 // Must not send or judge; the dispatcher does both.
 import type { Clock } from '../core/clock.ts'
 import { FileFlowError } from '../core/errors.ts'
-import type { Actor, DeliveryState } from '../core/views.ts'
+import type { DeliveryState } from '../core/movement-views.ts'
+import type { Actor } from '../core/views.ts'
 import type { DeliveryRow } from '../store/deliveries.ts'
 import type { Store } from '../store/store.ts'
 import type { Dispatcher } from './dispatcher.ts'

@@ -2,8 +2,8 @@
 // Must not decide when to retry; core/retry does.
 import { newId } from '../core/clock.ts'
 import { ERRORS, type ErrorRecord } from '../core/errors.ts'
+import { DELIVERY_STATES, type DeliveryState } from '../core/movement-views.ts'
 import type { OnConflict } from '../core/rule.ts'
-import { DELIVERY_STATES, type DeliveryState } from '../core/views.ts'
 import type { Sqlite } from './database.ts'
 import { filteredList, likePattern, searchInSteps } from './filter.ts'
 import { LostRace } from './transfers.ts'

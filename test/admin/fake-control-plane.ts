@@ -7,21 +7,11 @@ import { Readable } from 'node:stream'
 import type { Actor, ControlPlane, ControlPlaneEvent, Resource } from '../../src/admin/control-plane.ts'
 import type { DestinationSpec } from '../../src/core/destination.ts'
 import { FileFlowError } from '../../src/core/errors.ts'
+import type { AttemptView, DeliveryView, SessionView, TransferView } from '../../src/core/movement-views.ts'
 import { RECEIPT_TYPE, type ReceiptStatement } from '../../src/core/receipt.ts'
 import type { RuleSpec } from '../../src/core/rule.ts'
 import type { UserSpec } from '../../src/core/user.ts'
-import type {
-  AttemptView,
-  DeliveryView,
-  DestinationView,
-  Page,
-  Role,
-  RuleView,
-  ServiceView,
-  SessionView,
-  TransferView,
-  UserView,
-} from '../../src/core/views.ts'
+import type { DestinationView, Page, Role, RuleView, ServiceView, UserView } from '../../src/core/views.ts'
 import { openReceiptKey } from '../../src/store/receipt-key.ts'
 
 export interface Act {

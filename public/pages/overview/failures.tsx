@@ -2,7 +2,8 @@
 // Must not hide the ones that are tried again by themselves: they failed, too.
 import { useQuery } from '@tanstack/react-query'
 import { CheckCircle2 } from 'lucide-react'
-import type { DeliveryView, Page } from '../../../src/core/views.ts'
+import type { DeliveryView } from '../../../src/core/movement-views.ts'
+import type { Page } from '../../../src/core/views.ts'
 import { api } from '../../api.ts'
 import type { Question } from '../../parts/confirm.tsx'
 import { DeliveryActs } from '../../parts/delivery-card.tsx'

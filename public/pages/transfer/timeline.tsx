@@ -1,7 +1,7 @@
 // The steps of a transfer in the order in which they happened, from the connection to the last receipt.
 // Must not invent a step: each one comes from a row.
 import type { ReactNode } from 'react'
-import type { TransferDetail } from '../../../src/core/views.ts'
+import type { TransferDetail } from '../../../src/core/movement-views.ts'
 import { formatSize } from '../../format.ts'
 import { hashOf } from '../../parts/delivery-card.tsx'
 import { Moment, Trouble, Word } from '../../parts/words.tsx'

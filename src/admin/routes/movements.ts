@@ -1,9 +1,9 @@
 // What moves: transfers, deliveries and sessions.
 // Must not change a state itself; the verbs refuse what cannot be done.
 import Type from 'typebox'
+import { DELIVERY_STATES } from '../../core/movement-views.ts'
 import { oneOf } from '../../core/schema.ts'
 import { ORIGINS, UPLOAD_STATES } from '../../core/transfer.ts'
-import { DELIVERY_STATES } from '../../core/views.ts'
 import { type App, actorOf, described, Id, Moment, PageFields, PageQuery, type RouteContext, toFilter } from '../request.ts'
 
 const strict = { additionalProperties: false } as const
