@@ -9,15 +9,12 @@ import { ensureUiBuilt } from './cli/build-ui.ts'
 import { type Command, type CommandIo, runCommand } from './cli/command.ts'
 import { COMMANDS } from './cli/commands.ts'
 import { type LoadedConfig, loadConfig } from './config/load.ts'
-import { collectSeldom } from './core/collector.ts'
 import { createLogger, errorFields } from './core/log.ts'
 import { demo } from './demo.ts'
 import { createLogOutput } from './logging/log-output.ts'
 import { checkFiles, checkFolders } from './preflight.ts'
 import { serve } from './serve.ts'
 import { lockDataDir } from './store/lock.ts'
-
-collectSeldom()
 
 const closers: (() => void | Promise<void>)[] = []
 

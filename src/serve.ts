@@ -1,7 +1,9 @@
 // `serve`: the gateway in the foreground, its log on stdout, its life in the hands of signals.
 // Must not end the process by itself: it returns an exit code.
 import { createWriteStream } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { type Command, parse, UsageError } from './cli/command.ts'
+import { collectSeldomAfter } from './core/collector.ts'
 import { toErrorRecord } from './core/errors.ts'
 import { createLogger, errorFields } from './core/log.ts'
 import type { ReloadView } from './core/views.ts'
@@ -45,17 +47,21 @@ SIGHUP reads the configuration and certificates again without dropping sessions.
     })
     process.on('SIGHUP', () => reloadNow())
     try {
-      const gateway = await startGateway({
-        config,
-        loaded,
-        output,
-        publicDir: PUBLIC_DIR,
-        adminPassword: process.env.FILEFLOW_ADMIN_PASSWORD,
-        showPassword: (password) =>
-          io.stderr.write(
-            `\n  The admin page has one account now:\n\n    user      admin\n    password  ${password}\n\n  It is shown this once and kept nowhere. Change it with: npx fileflow admin passwd admin\n\n`,
-          ),
-      })
+      const gateway = await collectSeldomAfter(() =>
+        startGateway({
+          config,
+          loaded,
+          output,
+          publicDir: PUBLIC_DIR,
+          adminPassword: process.env.FILEFLOW_ADMIN_PASSWORD,
+          showPassword: (password) =>
+            io.stderr.write(
+              `\n  The admin page has one account now:\n\n    user      admin\n    password  ${password}\n\n  It is shown this once and kept nowhere. Change it with: npx fileflow admin passwd admin\n\n`,
+            ),
+        }),
+      )
+      // kept even if this process is killed one day
+      flushCompileCache()
       await new Promise<void>((done) => {
         let asked = false
         const stop = (): void => {

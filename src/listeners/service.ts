@@ -2,6 +2,7 @@
 // Must not know what the workers do; the messages are handed on.
 import type { Worker } from 'node:worker_threads'
 import type { Clock } from '../core/clock.ts'
+import { collectSeldomAfter } from '../core/collector.ts'
 import { FileFlowError } from '../core/errors.ts'
 import { errorFields, type Logger } from '../core/log.ts'
 import { restartDelay } from '../core/retry.ts'
@@ -92,7 +93,9 @@ export function createService(options: ServiceOptions) {
     }
   }
 
-  async function launch(index: number): Promise<void> {
+  const launch = (index: number): Promise<void> => collectSeldomAfter(() => begin(index))
+
+  async function begin(index: number): Promise<void> {
     const born = generation
     const worker = await options.spawn(index, port, implicitPort)
     if (born !== generation) {

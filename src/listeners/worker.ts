@@ -2,7 +2,6 @@
 // Must not decide anything; and lets an unexpected error end the thread, so that the service starts a clean one.
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import type { Config } from '../config/schema.ts'
-import { collectSeldom } from '../core/collector.ts'
 import { createLogger, errorFields } from '../core/log.ts'
 import { AuditedFilesystem } from '../files/audited-filesystem.ts'
 import { Hasher } from '../files/hasher.ts'
@@ -27,8 +26,6 @@ const CREATE = {
   ftp: async (): Promise<CreateListener> => (await import('./ftp/listener.ts')).createFtpListener,
   sftp: async (): Promise<CreateListener> => (await import('./sftp/listener.ts')).createSftpListener,
 } as const
-
-collectSeldom()
 
 const port = parentPort
 if (!port) throw new Error('this file is the entry of a worker thread')
