@@ -2,7 +2,7 @@
 // The `fileflow` command on whatever Node is installed: runs main.ts under the pinned Node 24 of node_modules, with what it needs of its environment.
 // Must stay plain JavaScript that Node 18 reads, and must not do anything else.
 import { spawn } from 'node:child_process'
-import { accessSync, constants, existsSync, mkdirSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import module from 'node:module'
 import { fileURLToPath } from 'node:url'
 
@@ -27,6 +27,7 @@ if (Number(process.versions.node.split('.')[0]) >= 24) {
   // files and password hashes of all threads share one pool: with Node's four, a few syncs would stop everybody
   process.env.UV_THREADPOOL_SIZE ??= '16'
   keepCompiled()
+  readTypeboxPacked()
   await import('./main.ts')
 } else {
   const node = PLACES.map((place) => fileURLToPath(place)).find((place) => existsSync(place))
@@ -52,6 +53,21 @@ function keepCompiled() {
   }
   process.env.NODE_COMPILE_CACHE ??= folder
   module.enableCompileCache?.(folder)
+}
+
+/** TypeBox is 700 files, a third of a second for each start and each command. The build makes a few of them; where those of this version are missing, it is read as it came. */
+function readTypeboxPacked() {
+  const manifest = module.findPackageJSON?.('typebox', import.meta.url)
+  if (!manifest) return
+  const folder = new URL(`../dist/typebox-${JSON.parse(readFileSync(manifest, 'utf8')).version}/`, import.meta.url)
+  if (!existsSync(folder)) return
+  const places = new Map(
+    Object.entries({ typebox: 'index', 'typebox/compile': 'compile', 'typebox/value': 'value' }).map(([name, file]) => [
+      name,
+      { url: new URL(`${file}.mjs`, folder).href, format: 'module', shortCircuit: true },
+    ]),
+  )
+  module.registerHooks?.({ resolve: (name, context, next) => places.get(name) ?? next(name, context) })
 }
 
 /**
