@@ -21,7 +21,7 @@ const MAIN = join(ROOT, 'src/launch.mjs')
 /** Host keys and certificate of the first gateway that the tests of this installation started: making an RSA key costs as much as a start. */
 const KEYS = join(ROOT, 'node_modules/.cache/fileflow-test-keys')
 
-// tap would have its hooks loaded by each process below a test, too: half a second of processor for each gateway
+// tap, started as it is, would have its hooks loaded by each process below a test: half a second of processor for each gateway
 delete process.env.NODE_OPTIONS
 
 export interface GatewayOptions {
