@@ -49,7 +49,7 @@ for (const durability of ['power', 'process']) {
     t.teardown(() => rm(folder, { recursive: true, force: true }))
     const inbox = join(folder, 'inbox')
     await mkdir(inbox)
-    const env = { FILEFLOW_UPLOADS_DURABILITY: durability }
+    const env = { FILEFLOW_UPLOADS_DURABILITY: durability, FILEFLOW_FTP_ENABLED: 'false' }
     const first = await startGateway(t, { folder, env })
     await first.apply({
       users: [{ username: 'partner', password: PASSWORD }],

@@ -11,6 +11,8 @@ import { sftp } from '../support/clients.ts'
 import { startGateway, until } from '../support/gateway.ts'
 
 const PASSWORD = 'correct-horse-battery'
+/** What no test here uses, and each start would make. */
+const LESS = { FILEFLOW_FTP_ENABLED: 'false', FILEFLOW_THREADS_SFTP: '1' }
 
 for (const [point, how, quota, storage] of [
   ['upload.committed', 'moved', false, 'inside'],
@@ -36,7 +38,7 @@ for (const [point, how, quota, storage] of [
     await writeFile(local, content)
     const files = (at: string): string => join(at, storage === 'inside' ? 'data/files' : 'homes')
     const start = (at: string, env: NodeJS.ProcessEnv = {}) =>
-      startGateway(t, { folder: at, env: { FILEFLOW_STORAGE_ROOT: files(at), ...env } })
+      startGateway(t, { folder: at, env: { ...LESS, FILEFLOW_STORAGE_ROOT: files(at), ...env } })
     const first = await start(old, { FILEFLOW_TEST_POINT: 'kill', FILEFLOW_TEST_FUSE: fuse })
     await first.apply({
       users: [{ username: 'u', password: PASSWORD, directories: ['/out'], ...(quota ? { quota: { files: 100 } } : {}) }],
@@ -80,7 +82,7 @@ test('a storage_root that is another one while the files stayed where they were 
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const local = join(folder, 'local')
   await writeFile(local, 'content')
-  const start = (root: string) => startGateway(t, { folder, env: { FILEFLOW_STORAGE_ROOT: join(folder, root) } })
+  const start = (root: string) => startGateway(t, { folder, env: { ...LESS, FILEFLOW_STORAGE_ROOT: join(folder, root) } })
   const first = await start('one')
   await first.apply({ users: [{ username: 'u', password: PASSWORD }] })
   t.equal((await sftp(first, 'u', PASSWORD, [`put ${local} a`])).code, 0)
@@ -97,7 +99,7 @@ test('a file waits for its destination when data_dir is named by another way to 
   const [next, inbox, local] = ['next', 'inbox', 'local'].map((name) => join(folder, name)) as [string, string, string]
   await mkdir(inbox)
   await writeFile(local, 'content')
-  const first = await startGateway(t, { folder })
+  const first = await startGateway(t, { folder, env: LESS })
   await first.apply({
     users: [{ username: 'u', password: PASSWORD }],
     destinations: [{ name: 'inbox', type: 'local', base_path: inbox }],
@@ -112,7 +114,7 @@ test('a file waits for its destination when data_dir is named by another way to 
   const db = new SqliteDatabase(join(next, 'fileflow.db'))
   db.exec('DELETE FROM roots')
   db.close()
-  const second = await startGateway(t, { folder, env: { FILEFLOW_DATA_DIR: next, FILEFLOW_STORAGE_ROOT: join(next, 'files') } })
+  const second = await startGateway(t, { folder, env: { ...LESS, FILEFLOW_DATA_DIR: next, FILEFLOW_STORAGE_ROOT: join(next, 'files') } })
   t.notOk(second.log.some(({ event }) => event === 'recover.orphan'))
   await until('the delivery', async () => (await readdir(inbox)).length === 1)
   await second.stop()

@@ -13,7 +13,7 @@ import { killed } from '../support/killed.ts'
 const PASSWORD = 'correct-horse-battery'
 const SIZE = 70_000
 
-const { folder, start, arm } = await killed(root)
+const { folder, start, arm } = await killed(root, { FILEFLOW_FTP_ENABLED: 'false' })
 const local = join(folder, 'file')
 await writeFile(local, randomBytes(SIZE))
 let running = await start()

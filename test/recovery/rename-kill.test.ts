@@ -12,7 +12,7 @@ import { killed } from '../support/killed.ts'
 
 const PASSWORD = 'correct-horse-battery'
 
-const { folder, start, arm } = await killed(root, { FILEFLOW_THREADS_SFTP: '1' })
+const { folder, start, arm } = await killed(root, { FILEFLOW_THREADS_SFTP: '1', FILEFLOW_FTP_ENABLED: 'false' })
 let running = await start()
 
 let stages = 0

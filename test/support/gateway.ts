@@ -71,6 +71,8 @@ export async function until<T>(
 ): Promise<Exclude<T, false | null | undefined | 0 | ''>> {
   const end = performance.now() + ms
   let last: unknown
+  // each look may cost several processes some work: what takes long is looked at less often
+  let pause = 15
   while (performance.now() < end) {
     try {
       const found = await look()
@@ -79,7 +81,8 @@ export async function until<T>(
     } catch (error) {
       last = error
     }
-    await sleep(20)
+    pause = Math.min(pause * 1.1, 50)
+    await sleep(pause)
   }
   throw new Error(`waited ${ms} ms in vain: ${what} (last: ${last instanceof Error ? last.message : JSON.stringify(last)})`)
 }
