@@ -13,7 +13,7 @@ import { type Ciphered, useFastCiphers } from '../../ssh/fast-ciphers.ts'
 import { type Translator, translatorFor } from './errors.ts'
 import type { OpenHooks } from './remote-session.ts'
 import { type AnswerKind, asking, guardAnswers } from './sftp-replies.ts'
-import { type Channels, sendWrite, TOGETHER, writeTogether } from './sftp-sending.ts'
+import { type Channels, refuseTinyPackets, sendWrite, TOGETHER, writeTogether } from './sftp-sending.ts'
 import { within } from './within.ts'
 
 const CONNECT_MS = 20_000
@@ -245,6 +245,8 @@ async function connectOnce(
   const client = clientOf(owner)
   let refused = false
   let greeted = false
+  /** Bytes that the server takes in a packet, where that is too little. */
+  let tiny: number | null = null
   /** Nothing, until the channel says how much it takes at once. */
   const together = { longest: 0 }
   // ssh2 emits errors also after the promise is settled; one of them without a listener would end the worker.
@@ -253,7 +255,14 @@ async function connectOnce(
   client.on('connect', () => client.setNoDelay(true))
   client.on('handshake', () => {
     useFastCiphers(client._protocol)
-    if (!greeted) writeTogether(client._sock, client._protocol, together)
+    if (!greeted) {
+      writeTogether(client._sock, client._protocol, together)
+      refuseTinyPackets(client._protocol, (bytes) => {
+        tiny = bytes
+        client.emit('error', new Error(`the server takes only ${bytes} bytes in a packet`))
+        client.destroy()
+      })
+    }
     greeted = true
     hooks.connected(nameOf(client) ?? 'connected')
   })
@@ -294,6 +303,7 @@ async function connectOnce(
     if (/privateKey|passphrase|key format|Unsupported key/i.test(message)) {
       throw translate.fail('remote.auth', 'the private key cannot be read, or its passphrase is wrong')
     }
+    if (tiny !== null) throw translate.fail('remote.failed', `the server takes only ${tiny} bytes in a packet`, error)
     // After the handshake the far side answers: what fails now is the login or the SFTP service behind it.
     if (greeted && /subsystem|channel/i.test(message)) throw translate.fail('remote.denied', 'the server gives this login no SFTP', error)
     if (NONSENSE.test(message)) {

@@ -9,6 +9,16 @@ export interface Channels {
   channelData(channel: number, data: Buffer): void
   channelEOF(channel: number): void
   channelClose(channel: number): void
+  readonly _handlers: { CHANNEL_OPEN_CONFIRMATION(self: unknown, info: { readonly packetSize: number }): void }
+}
+
+/** A server that takes less in a packet is none. Told that it takes nothing (RFC 4254 §5.1 forbids it not), ssh2 would make empty packets until there is no memory left. */
+const LEAST_PACKET = 256
+
+/** @param refused a channel that takes only so many bytes in a packet; nothing is sent to it */
+export function refuseTinyPackets({ _handlers: handlers }: Channels, refused: (bytes: number) => void): void {
+  const opened = handlers.CHANNEL_OPEN_CONFIRMATION
+  handlers.CHANNEL_OPEN_CONFIRMATION = (self, info) => (info.packetSize < LEAST_PACKET ? refused(info.packetSize) : opened(self, info))
 }
 
 /** Longer pieces are not worth copying. */

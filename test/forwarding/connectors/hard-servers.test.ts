@@ -194,6 +194,29 @@ test('a server that says it takes little at a time gets every byte in its place,
   }
 })
 
+test('a server that takes much in one WRITE, if not as much as OpenSSH now, gets few of them', async (t) => {
+  // the first is what OpenSSH took before it could say so
+  for (const most of [260_096, 131_072, 65_536]) {
+    const lengths: number[] = []
+    const far = await startOddSftp(t, {
+      answer: (answer) => {
+        if (answer.length === 37 && answer[0] === 201) answer.writeBigUInt64BE(BigInt(most), 21)
+        return [answer]
+      },
+      request: (request) => {
+        if (request[0] === 6) lengths.push(request.length)
+        return undefined
+      },
+    })
+    const connector = createConnector(far.destination)
+    t.teardown(() => connector.close())
+    const content = randomBytes(2_000_003)
+    await connector.put(await deliveryOf(t, content), never())
+    t.ok((await readFile(join(far.disk, 'file.txt'))).equals(content))
+    t.ok(lengths.length <= 1 + 1.4 * (content.length / Math.min(most, 131_072)), `${lengths.length} of ${most} bytes`)
+  }
+})
+
 test('a server whose window and packets have odd sizes, and runs out at any place, gets every byte in its place', async (t) => {
   for (const [window, packetSize, most] of [
     [600_001, 5003, 261_120],
@@ -220,6 +243,15 @@ test('a server whose window and packets have odd sizes, and runs out at any plac
     }
     await Promise.all(writes)
     t.ok((await readFile(path)).equals(content), `${window} and ${packetSize}`)
+  }
+})
+
+test('a server that takes next to nothing in a packet, or nothing at all, is refused before anything is sent', async (t) => {
+  for (const packetSize of [255, 16, 0]) {
+    const connector = createConnector(await startNarrow(t, 2_097_152, packetSize))
+    t.teardown(() => connector.close())
+    const failure = await failureOf(connector.put(await deliveryOf(t, Buffer.from('x')), never()))
+    t.match(failure, { code: 'remote.failed', message: `only ${packetSize} bytes in a packet` })
   }
 })
 
