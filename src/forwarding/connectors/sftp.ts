@@ -12,7 +12,7 @@ import { CHUNK } from './spool-source.ts'
 
 /** Every server must take packets of this size (draft-ietf-secsh-filexfer-02 §3). */
 const BLOCK = 32 * 1024
-/** Servers that say how much they take in one WRITE, as OpenSSH does, get fewer and larger ones: just what its own client sends. */
+/** Servers that say how much they take in one WRITE, as OpenSSH does, get fewer and larger ones, at most what its own client sends. */
 const LARGE_BLOCK = CHUNK
 /** A server that takes less in one WRITE is no server: a gigabyte would be a million requests. */
 const LEAST_BLOCK = 1024
@@ -171,12 +171,18 @@ async function remove(connection: SftpConnection, path: string): Promise<void> {
   }
 }
 
+/**
+ * Never more than it says it takes: that would be cut up by ssh2, later, when the chunk holds other bytes. Who takes less than a chunk (OpenSSH before 8.5 does by
+ * a kilobyte) gets it in equal parts.
+ */
+const blockFor = (longest: number): number =>
+  longest < 2 * BLOCK ? Math.min(BLOCK, longest) : Math.ceil(LARGE_BLOCK / Math.ceil(LARGE_BLOCK / longest))
+
 /** @returns the size that the server tells at the end */
 async function upload(connection: SftpConnection, path: string, source: UploadSource, { from, mtimeMs }: UploadOptions): Promise<number> {
   const { sftp } = connection
   const longest = connection.longestWrite
-  // more than it says it takes would be cut up by ssh2, later, when the chunk holds other bytes
-  const block = longest >= LARGE_BLOCK ? LARGE_BLOCK : Math.min(BLOCK, longest)
+  const block = blockFor(longest)
   if (block < LEAST_BLOCK) throw new FileFlowError('remote.failed', `The server takes only ${block} bytes at a time.`)
   const ahead = Math.min(MOST_REQUESTS, Math.floor(AHEAD / block))
   const handle = await connection.call<Buffer>('handle', (answer) => sftp.open(path, from > 0 ? 'r+' : 'w', answer))
