@@ -2,6 +2,7 @@
 // Must not publish or send anything; it only makes what must happen undeniable.
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../core/clock.ts'
+import { QUIET_MS, RESET_MS } from '../core/doubt.ts'
 import type { ErrorRecord } from '../core/errors.ts'
 import type { PublishedUpload, TakenUpload } from '../core/journal.ts'
 import type { Obligations, StagedUpload } from '../core/transfer.ts'
@@ -13,8 +14,8 @@ import type { Store } from '../store/store.ts'
 import type { TransferRow } from '../store/transfers.ts'
 import { createRenames, type RenamesOptions } from './record-rename.ts'
 
-/** A `likely` upload's deliveries wait this long for the session's next sign of life. */
-const QUIET_WINDOW_MS = 300
+/** A `likely` upload's deliveries wait for what its session makes of it, which comes within half of this; longer only when its thread died. */
+const LONGEST_DOUBT_MS = 2 * (QUIET_MS + RESET_MS)
 /** A rename waits no longer for an upload that does not come to its end. */
 const SETTLED_MS = 2000
 
@@ -76,7 +77,7 @@ export function createRecorder({ store, clock, queue, rules, homeOf, kick, chang
   const auditUpload = (at: number, username: string, address: string, object: string, detail: Record<string, unknown>): void =>
     audit.append({ at, actor: `user:${username}`, address, action: 'upload', object, outcome: 'ok', detail })
 
-  const release = (transferId: string): number => queue.release(transferId, clock.now() + (likely.has(transferId) ? QUIET_WINDOW_MS : 0))
+  const release = (transferId: string): number => queue.release(transferId, clock.now() + (likely.has(transferId) ? LONGEST_DOUBT_MS : 0))
 
   const renames = createRenames({ store, clock, queue, rules, homeOf, release, dropSpool })
 

@@ -1,9 +1,7 @@
 // Evidence that comes after 226: uploads whose end was only likely wait here for a sign of life of their session.
 // Must not hold up a reply; only the rules of these files wait.
+import { QUIET_MS } from '../../core/doubt.ts'
 import type { Gatekeeper } from '../../gatekeeper/messages.ts'
-
-/** A killed client's control connection is seen to end within milliseconds; a live one that is silent this long is believed. */
-const QUIET_MS = 250
 
 export class Confirmations {
   readonly #gatekeeper: Gatekeeper

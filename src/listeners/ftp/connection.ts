@@ -2,6 +2,7 @@
 // Must not know what any command does.
 import type { Socket } from 'node:net'
 import { type SecureContext, TLSSocket } from 'node:tls'
+import { RESET_MS } from '../../core/doubt.ts'
 import { FileFlowError } from '../../core/errors.ts'
 import { errorFields } from '../../core/log.ts'
 import type { Peer } from '../../core/transfer.ts'
@@ -24,8 +25,6 @@ import { RunningTransfer } from './transfer.ts'
 const MOST_QUEUED = 64
 /** Commands answered beside a transfer at one time. */
 const MOST_BESIDE = 8
-/** Longer than a round trip to any partner. */
-const RESET_MS = 1000
 /** How long a client may take to read the last reply. */
 const FAREWELL_MS = 2000
 
@@ -60,6 +59,8 @@ export class FtpConnection extends ShellConnection {
   #leaving = false
   /** The client vanished without QUIT. */
   #lost = false
+  /** It closed right after a 226, and it is waited for whether a dead one's kernel did that. */
+  #leftAfter226 = false
   #drain: Reply | null = null
   #resolveGone: () => void = () => undefined
   /** Takes our ears off the socket: TLS goes on with it. */
@@ -200,7 +201,8 @@ export class FtpConnection extends ShellConnection {
 
   /** A last reply after which the connection ends; a running transfer is aborted. Only the first call counts. */
   terminate(reply: Reply | null, reason: string, why: Error = new FileFlowError('transfer.aborted', 'The session ended.')): void {
-    if (this.ended) return
+    // the client has left: its session ends within a second, and what is found out in it decides about an upload that was acknowledged
+    if (this.ended || this.#leftAfter226) return
     this.ended = true
     this.timers.stop()
     this.#activity.stop()
@@ -225,6 +227,7 @@ export class FtpConnection extends ShellConnection {
     }
     const lost = () => {
       if (this.ended) return
+      this.#leftAfter226 = false
       this.#lost = !this.#quitting
       this.terminate(null, this.#quitting ? 'quit' : 'lost', new FileFlowError('transfer.aborted', 'The control connection was lost.'))
     }
@@ -251,7 +254,7 @@ export class FtpConnection extends ShellConnection {
    */
   #understandEnd(socket: Socket, lost: () => void): void {
     this.confirmations.doubt()
-    this.#lost = true
+    this.#leftAfter226 = true
     const probe = setTimeout(() => {
       socket.write(formatReply(421, ['The connection was closed.']), (error) => {
         if (!error && !this.ended) this.confirmations.settle('confirmed')

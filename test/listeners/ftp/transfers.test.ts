@@ -53,6 +53,21 @@ test('a client that reads its 226 and closes without QUIT has uploaded', async (
   t.equal(calls.confirmed[0]?.verdict, 'confirmed')
 })
 
+test('a client that reads its 226 and closes without QUIT has uploaded, though the listener stops at that moment', async (t) => {
+  const { port, calls, listener } = await startFtp(t)
+  const client = await RawClient.login(port)
+  const data = await client.data()
+  await client.ask('STOR f')
+  data.end('x')
+  t.match(await client.reply(), /^226 /)
+  client.socket.destroy()
+  // its end has been read
+  await sleep(50)
+  await listener.stop(0)
+  await until(() => calls.confirmed.length === 1)
+  t.equal(calls.confirmed[0]?.verdict, 'confirmed')
+})
+
 test('a client that dies before it has read its 226 makes the upload suspect', async (t) => {
   const { port, calls, trace } = await startFtp(t)
   const client = await RawClient.login(port)
