@@ -63,7 +63,8 @@ export function createWatched({ store, clock, log, rules, queue, settleMs, kick,
     const path = nameToBytes(file.path)
     const known = watched.file(folder, path)
     if (known?.identity === file.identity) {
-      if (scan !== null && known.scan !== scan) watched.seen(folder, path, scan, row.inode, clock.now())
+      // events tell of what is back; what was always there only a scan notes
+      if (known.gone_at !== null || (scan !== null && known.scan !== scan)) watched.seen(folder, path, scan ?? known.scan, row.inode)
       return false
     }
     if (wants(folder, file.path).length === 0) return false
@@ -77,7 +78,6 @@ export function createWatched({ store, clock, log, rules, queue, settleMs, kick,
       transfer_id: null,
       scan: row.scan,
       root: row.inode,
-      seen_at: clock.now(),
     })
     return false
   }
@@ -120,7 +120,7 @@ export function createWatched({ store, clock, log, rules, queue, settleMs, kick,
     )
     transfers.publish(id, at)
     queue.release(id, at)
-    watched.put(folder, path, { identity: file.identity, state: 'taken', transfer_id: id, scan: row.scan, root: row.inode, seen_at: at })
+    watched.put(folder, path, { identity: file.identity, state: 'taken', transfer_id: id, scan: row.scan, root: row.inode })
     audit.append({
       at,
       actor: 'gateway',

@@ -279,7 +279,7 @@ CREATE TABLE watched_files (
   identity    TEXT NOT NULL, -- inode:size:mtime in ns
   state       TEXT NOT NULL CHECK (state IN ('taken', 'skipped', 'held')),
   transfer_id TEXT,
-  scan        INTEGER NOT NULL, root TEXT, seen_at INTEGER NOT NULL DEFAULT 0,
+  scan        INTEGER NOT NULL, root TEXT, gone_at INTEGER,
   PRIMARY KEY (folder, path)
 ) STRICT, WITHOUT ROWID;
 

@@ -20,7 +20,8 @@ export interface WatchedFileRow {
   scan: number
   /** The inode of the folder that it was seen in. */
   root: string | null
-  seen_at: number
+  /** Since when scans miss it. */
+  gone_at: number | null
 }
 
 export function createWatchedRows(db: Sqlite) {
@@ -36,14 +37,17 @@ export function createWatchedRows(db: Sqlite) {
       .pluck(),
     adopt: db.prepare('UPDATE watched_files SET root = @inode WHERE folder = @folder AND root = @number'),
     reconciled: db.prepare('UPDATE watched_folders SET reconciled = 1 WHERE folder = ?'),
-    prune: db.prepare('DELETE FROM watched_files WHERE folder = @folder AND root = @root AND scan < @scan AND seen_at <= @before'),
-    spare: db.prepare(
-      'UPDATE watched_files SET scan = @scan, seen_at = @now WHERE folder = @folder AND root = @root AND path >= @from AND path < @to',
+    prune: db.prepare('DELETE FROM watched_files WHERE folder = @folder AND root = @root AND scan < @scan AND gone_at <= @before'),
+    lose: db.prepare(
+      'UPDATE watched_files SET gone_at = @now WHERE folder = @folder AND root = @root AND scan < @scan AND gone_at IS NULL',
     ),
-    file: db.prepare('SELECT identity, state, transfer_id, scan, root, seen_at FROM watched_files WHERE folder = ? AND path = ?'),
-    put: db.prepare(`INSERT INTO watched_files VALUES (@folder, @path, @identity, @state, @transfer_id, @scan, @root, @seen_at)
-      ON CONFLICT (folder, path) DO UPDATE SET identity = @identity, state = @state, transfer_id = @transfer_id, scan = @scan, root = @root, seen_at = @seen_at`),
-    seen: db.prepare('UPDATE watched_files SET scan = ?, root = ?, seen_at = ? WHERE folder = ? AND path = ?'),
+    spare: db.prepare(
+      'UPDATE watched_files SET scan = @scan, gone_at = NULL WHERE folder = @folder AND root = @root AND path >= @from AND path < @to',
+    ),
+    file: db.prepare('SELECT identity, state, transfer_id, scan, root, gone_at FROM watched_files WHERE folder = ? AND path = ?'),
+    put: db.prepare(`INSERT INTO watched_files VALUES (@folder, @path, @identity, @state, @transfer_id, @scan, @root, NULL)
+      ON CONFLICT (folder, path) DO UPDATE SET identity = @identity, state = @state, transfer_id = @transfer_id, scan = @scan, root = @root, gone_at = NULL`),
+    seen: db.prepare('UPDATE watched_files SET scan = ?, root = ?, gone_at = NULL WHERE folder = ? AND path = ?'),
     forget: db.prepare('DELETE FROM watched_files WHERE folder = ? AND path = ? AND transfer_id = ?'),
     skipHeld: db.prepare("UPDATE watched_files SET state = 'skipped' WHERE folder = ? AND state = 'held'"),
     freeHeld: db.prepare("DELETE FROM watched_files WHERE folder = ? AND state = 'held'"),
@@ -68,17 +72,16 @@ export function createWatchedRows(db: Sqlite) {
       return { scan: (q.enter.get({ folder, inode, other: other ? 1 : 0 }) as number | undefined) ?? 0, other }
     },
     reconciled: (folder: string) => void q.reconciled.run(folder),
-    /** Forgets what was seen in the very folder that the scan looked into and is there no more for {@link KEPT_MS}; `unread`: folders that it could not look into. @returns how many */
+    /** Forgets what was seen in the very folder that the scan looked into, and scans miss for {@link KEPT_MS} now; `unread`: folders that it could not look into. @returns how many */
     prune(folder: string, scan: number, root: string, unread: readonly Uint8Array[], now: number): number {
       // all that is below a path is between these two: `0` comes after `/`
-      for (const path of unread)
-        q.spare.run({ folder, root, scan, now, from: Buffer.from([...path, 0x2f]), to: Buffer.from([...path, 0x30]) })
+      for (const path of unread) q.spare.run({ folder, root, scan, from: Buffer.from([...path, 0x2f]), to: Buffer.from([...path, 0x30]) })
+      q.lose.run({ folder, scan, root, now })
       return q.prune.run({ folder, scan, root, before: now - KEPT_MS }).changes
     },
     file: (folder: string, path: Uint8Array) => q.file.get(folder, path) as WatchedFileRow | undefined,
-    put: (folder: string, path: Uint8Array, row: WatchedFileRow) => void q.put.run({ folder, path, ...row }),
-    seen: (folder: string, path: Uint8Array, scan: number, root: string | null, now: number) =>
-      void q.seen.run(scan, root, now, folder, path),
+    put: (folder: string, path: Uint8Array, row: Omit<WatchedFileRow, 'gone_at'>) => void q.put.run({ folder, path, ...row }),
+    seen: (folder: string, path: Uint8Array, scan: number, root: string | null) => void q.seen.run(scan, root, folder, path),
     /** That file, taken in as that transfer, has left its name. */
     forget: (folder: string, path: Uint8Array, transferId: string) => void q.forget.run(folder, path, transferId),
     skipHeld: (folder: string) => void q.skipHeld.run(folder),

@@ -249,19 +249,30 @@ test('of watched files only those are forgotten that a scan of their very folder
   watched.addFolder('/out', START)
   const scan = (root: string): number => watched.enter('/out', root).scan
   const put = (path: string, root: string): void =>
-    watched.put('/out', Buffer.from(path), { identity: '1:2:3', state: 'taken', transfer_id: null, scan: scan(root), root, seen_at: START })
+    watched.put('/out', Buffer.from(path), { identity: '1:2:3', state: 'taken', transfer_id: null, scan: scan(root), root })
   const WEEK = 7 * 24 * 3600_000
   const known = () =>
     ['/a', '/locked', '/locked/b', '/locked/deep/c', '/locked0', '/other'].filter((path) => watched.file('/out', Buffer.from(path)))
   for (const path of ['/a', '/locked', '/locked/b', '/locked/deep/c', '/locked0']) put(path, 'volume')
   put('/other', 'mount point')
-  t.equal(watched.prune('/out', scan('volume'), 'volume', [], START + WEEK - 1), 0, 'a volume may be away for days')
-  t.equal(watched.prune('/out', scan('volume'), 'volume', [new Uint8Array()], START + WEEK), 0, 'the folder itself cannot be looked into')
+  const FIRST = START + 5 * WEEK
+  t.equal(
+    watched.prune('/out', scan('volume'), 'volume', [], FIRST),
+    0,
+    'a volume may be mounted late, also when the gateway was off for weeks',
+  )
+  t.equal(watched.prune('/out', scan('volume'), 'volume', [], FIRST + WEEK - 1), 0, 'and be away for days')
+  t.equal(watched.prune('/out', scan('volume'), 'volume', [new Uint8Array()], FIRST + WEEK), 0, 'the folder itself cannot be looked into')
+  for (const path of ['/a', '/other']) watched.seen('/out', Buffer.from(path), scan('volume'), 'volume')
+  t.equal(watched.prune('/out', scan('volume'), 'volume', [], FIRST + 2 * WEEK), 0, 'what was there meanwhile is gone from now on')
+  put('/other', 'mount point')
   for (const path of ['/a', '/locked', '/locked/b', '/locked/deep/c', '/locked0']) put(path, 'volume')
-  t.equal(watched.prune('/out', scan('volume'), 'volume', [Buffer.from('/locked')], START + WEEK), 3)
+  t.equal(watched.prune('/out', scan('volume'), 'volume', [Buffer.from('/locked')], FIRST + WEEK), 0)
+  t.equal(watched.prune('/out', scan('volume'), 'volume', [Buffer.from('/locked')], FIRST + 2 * WEEK), 3)
   t.same(known(), ['/locked/b', '/locked/deep/c', '/other'])
   watched.reconciled('/out')
-  t.equal(watched.prune('/out', scan('mount point'), 'mount point', [], START + WEEK), 1)
+  watched.prune('/out', scan('mount point'), 'mount point', [], FIRST)
+  t.equal(watched.prune('/out', scan('mount point'), 'mount point', [], FIRST + WEEK), 1)
   t.same(known(), ['/locked/b', '/locked/deep/c'])
   t.match(watched.folder('/out'), { inode: 'mount point', reconciled: 0 }, 'what lies in another folder is history again')
   t.end()
@@ -277,7 +288,6 @@ test('a watched folder is another one when it has the number of the last one and
     transfer_id: null,
     scan: watched.enter('/out', '2').scan,
     root: '2',
-    seen_at: START,
   })
   watched.reconciled('/out')
   t.equal(watched.enter('/out', '2:1000').other, false, 'noted before the time was: the same')
