@@ -183,12 +183,15 @@ export async function connectorSuite(t: Test, far: FarSide): Promise<void> {
     t.same(await namesBelow(disk(folder)), ['fail', 'overwrite', 'rename'])
   })
 
-  await t.test('after an unclear end another file of the same size is not taken for it', async (t) => {
+  await t.test('after an unclear end another file of the same size is not taken for it, whatever is verified', async (t) => {
     const folder = fresh()
-    await put(await deliveryOf(t, Buffer.from('AAAA'), { remotePath: `${folder}/f` }))
-    const receipt = await put(await deliveryOf(t, Buffer.from('BBBB'), { remotePath: `${folder}/f`, unclear: true }))
-    t.equal(receipt.outcome, 'sent')
-    t.equal(await readFile(disk(`${folder}/f`), 'utf8'), 'BBBB')
+    for (const verify of ['auto', 'size'] as const) {
+      const remotePath = `${folder}/${verify}`
+      await put(await deliveryOf(t, Buffer.from('AAAA'), { remotePath }))
+      const next = await deliveryOf(t, Buffer.from('BBBB'), { remotePath, unclear: true })
+      t.equal((await put(next, never(), other({ verify }))).outcome, 'sent')
+      t.equal(await readFile(disk(remotePath), 'utf8'), 'BBBB')
+    }
   })
 
   await t.test('readback proves the content and the receipt says so', async (t) => {

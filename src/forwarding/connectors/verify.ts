@@ -69,15 +69,19 @@ async function readBack(session: RemoteSession, path: string, content: Content):
   }
 }
 
+const NOT_IT: ReadonlySet<string> = new Set(['remote.verify', 'remote.denied'])
+/** Where size is all that is ever asked of a server, it may not be able to tell more: sending again is always right. */
+const NOT_TOLD: ReadonlySet<string> = new Set([...NOT_IT, 'remote.failed'])
+
 /**
- * Whether `path` is this content already, for an earlier attempt without a clear end. The best proof to be had is taken, as a wrong yes loses a file;
- * size alone counts only where nothing more was asked for.
+ * Whether `path` is this content already, for an earlier attempt without a clear end. The best proof to be had is taken, whatever else is asked for, as a wrong
+ * yes loses a file: an older version of the same length (records of a fixed size) may stand there.
  */
 export async function findRemote(session: RemoteSession, path: string, content: Content, level: VerifyLevel): Promise<Proof | null> {
   try {
-    return await verifyRemote(session, path, content, level === 'auto' ? 'hash' : level)
+    return await verifyRemote(session, path, content, level === 'readback' ? level : 'hash')
   } catch (error) {
-    if (error instanceof FileFlowError && (error.code === 'remote.verify' || error.code === 'remote.denied')) return null
+    if (error instanceof FileFlowError && (level === 'size' ? NOT_TOLD : NOT_IT).has(error.code)) return null
     throw error
   }
 }
