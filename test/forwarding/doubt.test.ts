@@ -69,3 +69,29 @@ test('a delivery that is cancelled in the moment it is claimed is not sent', asy
   t.same(s.attempts(), [])
   t.equal(s.dispatcher.running(), 0)
 })
+
+test('a claim that the disk does not take is undone: it holds no place, nothing is sent, and it is tried again later, not in a circle', async (t) => {
+  const s = await setUp(t, ['hq'], { concurrency: 1, per_destination: 1 })
+  aDueDelivery(s.store, 'd1', 'hq')
+  const { run } = s.store.group
+  let tries = 0
+  const full = (work: () => unknown, durable: boolean) =>
+    run(() => {
+      work()
+      tries++
+      throw new Error('database or disk is full')
+    }, durable)
+  Object.assign(s.store.group, { run: full })
+  s.connect()
+  await until(() => tries === 1)
+  for (let i = 0; i < 5; i++) await s.idle()
+  t.equal(tries, 1)
+  t.equal(s.dispatcher.running(), 0)
+  t.match(s.store.deliveries.get('d1'), { state: 'pending', attempt: 0 })
+  t.same(s.store.deliveries.attempts('d1'), [])
+  t.match(s.lines.at(-1), { level: 'error', event: 'dispatcher.failed' })
+  Object.assign(s.store.group, { run })
+  s.dispatcher.kick()
+  await until(() => s.attempts().length === 1)
+  t.match(s.attempts()[0], { delivery: { id: 'd1', attempt: 1 } })
+})
