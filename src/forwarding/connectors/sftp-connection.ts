@@ -13,7 +13,7 @@ import { type Ciphered, useFastCiphers } from '../../ssh/fast-ciphers.ts'
 import { type Translator, translatorFor } from './errors.ts'
 import type { OpenHooks } from './remote-session.ts'
 import { type AnswerKind, asking, guardAnswers } from './sftp-replies.ts'
-import { type Channels, refuseTinyPackets, sendWrite, TOGETHER, writeTogether } from './sftp-sending.ts'
+import { type Channels, refuseTinyPackets, sendWrite, TOGETHER, whenTaken, writeTogether } from './sftp-sending.ts'
 import { within } from './within.ts'
 
 const CONNECT_MS = 20_000
@@ -46,6 +46,8 @@ export class SftpConnection {
     for (const emitter of [this.#client, sftp] as EventEmitter[]) {
       for (const event of ['close', 'end', 'error']) emitter.on(event, lost)
     }
+    // one WRITE of several connections may take minutes over a slow line
+    whenTaken(this.#client._protocol, () => this.#watch?.refresh())
     guardAnswers(sftp, (what) => this.#die(translate.fail('remote.failed', `the server breaks the protocol: ${what}`)))
   }
 
@@ -81,7 +83,7 @@ export class SftpConnection {
   }
 
   /**
-   * One request, its failure translated. Silence of the whole connection for a minute while requests wait ends it.
+   * One request, its failure translated. A minute without an answer, or a sign that the server takes of what is sent, ends the connection while requests wait.
    * @param kind of the answer, when all is well
    */
   call<T = void>(kind: AnswerKind, start: (answer: Answer<T>) => void): Promise<T> {

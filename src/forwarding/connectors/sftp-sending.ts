@@ -9,7 +9,10 @@ export interface Channels {
   channelData(channel: number, data: Buffer): void
   channelEOF(channel: number): void
   channelClose(channel: number): void
-  readonly _handlers: { CHANNEL_OPEN_CONFIRMATION(self: unknown, info: { readonly packetSize: number }): void }
+  readonly _handlers: {
+    CHANNEL_OPEN_CONFIRMATION(self: unknown, info: { readonly packetSize: number }): void
+    CHANNEL_WINDOW_ADJUST(self: unknown, channel: number, bytes: number): void
+  }
 }
 
 /** A server that takes less in a packet is none. Told that it takes nothing (RFC 4254 §5.1 forbids it not), ssh2 would make empty packets until there is no memory left. */
@@ -19,6 +22,15 @@ const LEAST_PACKET = 256
 export function refuseTinyPackets({ _handlers: handlers }: Channels, refused: (bytes: number) => void): void {
   const opened = handlers.CHANNEL_OPEN_CONFIRMATION
   handlers.CHANNEL_OPEN_CONFIRMATION = (self, info) => (info.packetSize < LEAST_PACKET ? refused(info.packetSize) : opened(self, info))
+}
+
+/** @param taken whenever the server says that there is room for more: it has taken of what was sent (RFC 4254 §5.2) */
+export function whenTaken({ _handlers: handlers }: Channels, taken: () => void): void {
+  const adjust = handlers.CHANNEL_WINDOW_ADJUST
+  handlers.CHANNEL_WINDOW_ADJUST = (self, channel, bytes) => {
+    if (bytes > 0) taken()
+    adjust(self, channel, bytes)
+  }
 }
 
 /** Longer pieces are not worth copying. */

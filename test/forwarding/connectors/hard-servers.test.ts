@@ -76,6 +76,41 @@ test('a server that crawls, but answers, is waited for', async (t) => {
   t.equal(await readFile(join(far.root, 'file.txt'), 'utf8'), 'slow')
 })
 
+test('a line so slow that one WRITE takes longer than silence is borne is waited for, as long as the server takes of it', async (t) => {
+  hurry(t, { 60000: 3000 })
+  const far = await startOddSftp(t, {
+    connection: (client) => {
+      const protocol = (client as unknown as { _protocol: NarrowProtocol })._protocol
+      const confirm = protocol.channelOpenConfirm.bind(protocol)
+      const take = protocol._handlers.CHANNEL_DATA
+      const held: (() => void)[] = []
+      let remote = 0
+      let turns = 0
+      protocol.channelOpenConfirm = (to, ...rest) => {
+        remote = to
+        confirm(to, ...rest)
+      }
+      const crawl = (): void => {
+        protocol.channelWindowAdjust(remote, 1)
+        if (++turns < 10) setTimeout(crawl, 500)
+        else for (const one of held.splice(0)) one()
+      }
+      protocol._handlers.CHANNEL_DATA = (self, to, data) => {
+        // the first of the content
+        if (data.length > 10_000 && turns === 0) crawl()
+        const own = Buffer.from(data)
+        if (turns > 0 && turns < 10) held.push(() => take(self, to, own))
+        else take(self, to, own)
+      }
+    },
+  })
+  const connector = createConnector(far.destination)
+  t.teardown(() => connector.close())
+  const content = randomBytes(200_000)
+  t.equal((await connector.put(await deliveryOf(t, content), never())).outcome, 'sent')
+  t.ok((await readFile(join(far.disk, 'file.txt'))).equals(content))
+})
+
 test('small files that share a connection: one cancelled does not touch the others', async (t) => {
   const far = await startFarSshd(t)
   const proxy = await startFarProxy(t, far.port)
