@@ -18,6 +18,8 @@ const LARGE_BLOCK = CHUNK
 const LEAST_BLOCK = 1024
 /** Bytes under way: enough to fill a fast line over a continent, and little enough to stay within the 2 MiB that OpenSSH's window has (and its account of it lags behind). */
 const AHEAD = 1.5 * 1024 * 1024
+/** What may be missing in between at the end of a broken-off file: more than is under way, since earlier versions had 2.125 MiB. */
+const SLACK = 2.25 * 1024 * 1024
 const READS_AHEAD = 32
 /** Their rename is the kernel's (or ours): another server's OK is believed once the old name is gone. */
 const RENAMES = /^(OpenSSH|FileFlow)/
@@ -104,7 +106,7 @@ function sftpSession(connection: SftpConnection, home: string, remembered: { noC
     },
     // each piece is copied to the packets that carry it at once
     copies: true,
-    resumeSlack: AHEAD + LARGE_BLOCK,
+    resumeSlack: SLACK,
     async upload(path, source, options = FROM_THE_START) {
       try {
         return await upload(connection, path, source, options)
