@@ -151,6 +151,6 @@ test('the beginning of a broken-off file is proven by check-file before it is go
     t.match(await connector.put(delivery, never()), { outcome: 'sent', verified: 'hash' })
     t.ok((await readFile(join(far.disk, 'file.txt'))).equals(Buffer.alloc(4 * 2 ** 20, 'true')))
     const writes = far.asked.filter((type) => type === '6').length
-    t.equal(writes, good ? 8 : 32, 'in pieces of 128 KiB')
+    t.equal(writes, good ? 5 : 17, 'in pieces of 255 KiB')
   }
 })
