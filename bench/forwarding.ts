@@ -38,11 +38,12 @@ const count = async (folder: string): Promise<number> =>
 const median = (all: readonly number[]): number => [...all].sort((a, b) => a - b)[all.length >> 1]!
 
 /** @returns whether it was, before it was given up */
-async function thereWhole(path: string, size: number, longestMs = GIVE_UP_MS): Promise<boolean> {
+/** @param everyMs how often it is looked at: for what takes seconds seldom, since who looks takes from those who are measured */
+async function thereWhole(path: string, size: number, everyMs: number, longestMs = GIVE_UP_MS): Promise<boolean> {
   const end = performance.now() + longestMs
   while ((await stat(path).catch(() => null))?.size !== size) {
     if (performance.now() > end) return false
-    await sleep(1)
+    await sleep(everyMs)
   }
   return true
 }
@@ -71,7 +72,7 @@ async function latency(peers: Peers): Promise<void> {
       const name = `latency-${i}.dat`
       await send(name)
       const since = performance.now()
-      if (await thereWhole(join(folder, name), LATENCY_SIZE, CUT_OFF_MS)) waits.push(performance.now() - since)
+      if (await thereWhole(join(folder, name), LATENCY_SIZE, 1, CUT_OFF_MS)) waits.push(performance.now() - since)
       else cutOff++
     }
     return waits
@@ -131,7 +132,7 @@ async function large(peers: Peers): Promise<void> {
     await peers.upload(folder)
     await peers.clock('fileflow', took, cpu, async () => {
       await peers.gateway.api('POST', '/destinations/hq/enable')
-      await thereWhole(join(peers.ours, `large-${round}.dat`), LARGE_SIZE)
+      await thereWhole(join(peers.ours, `large-${round}.dat`), LARGE_SIZE, 20)
     })
     await rm(join(peers.ours, `large-${round}.dat`))
     await peers.clock('sftp', took, cpu, () => peers.sftpPut(join(folder, `large-${round}.dat`), join(peers.far.root, `sftp-${round}.dat`)))
