@@ -37,8 +37,10 @@ const count = async (folder: string): Promise<number> =>
   (await readdir(folder).catch(() => [])).filter((name) => !name.startsWith('.') && !name.endsWith('.part')).length
 const median = (all: readonly number[]): number => [...all].sort((a, b) => a - b)[all.length >> 1]!
 
-/** @returns whether it was, before it was given up */
-/** @param everyMs how often it is looked at: for what takes seconds seldom, since who looks takes from those who are measured */
+/**
+ * @param everyMs how often it is looked at: for what takes seconds seldom, since who looks takes from those who are measured
+ * @returns whether it was, before it was given up
+ */
 async function thereWhole(path: string, size: number, everyMs: number, longestMs = GIVE_UP_MS): Promise<boolean> {
   const end = performance.now() + longestMs
   while ((await stat(path).catch(() => null))?.size !== size) {

@@ -51,8 +51,9 @@ export class UploadDigest {
     }
     if (this.#small !== null && !this.#goOn(chunks, at, end)) return undefined
     this.#taken = end
-    const shared = areShared(chunks)
-    if (!this.#trail && end > LARGE_BYTES && (shared || this.#hash === null)) {
+    const isLarge = end > LARGE_BYTES
+    const shared = isLarge && areShared(chunks)
+    if (!this.#trail && isLarge && (shared || this.#hash === null)) {
       this.#hash = null
       this.#trail = this.#hasher.follow(this.#fd)
     }

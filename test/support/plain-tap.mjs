@@ -12,7 +12,7 @@ const COMPILED = fileURLToPath(new URL('../../node_modules/.cache/fileflow', imp
 const { spawn } = childProcess
 childProcess.spawn = (command, args, options) => {
   if (command !== process.execPath) return spawn(command, args, options)
-  const { NODE_OPTIONS: _, ...env } = options.env
+  const { NODE_OPTIONS: _, ...env } = options.env ?? process.env
   return spawn(
     command,
     args.filter((arg) => !HOOKS.test(arg)),

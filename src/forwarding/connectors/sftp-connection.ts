@@ -247,8 +247,8 @@ async function connectOnce(
   const client = clientOf(owner)
   let refused = false
   let greeted = false
-  /** Bytes that the server takes in a packet, where that is too little. */
-  let tiny: number | null = null
+  /** What is said of a server that takes too little in a packet. */
+  let tiny: string | null = null
   /** Nothing, until the channel says how much it takes at once. */
   const together = { longest: 0 }
   // ssh2 emits errors also after the promise is settled; one of them without a listener would end the worker.
@@ -260,8 +260,8 @@ async function connectOnce(
     if (!greeted) {
       writeTogether(client._sock, client._protocol, together)
       refuseTinyPackets(client._protocol, (bytes) => {
-        tiny = bytes
-        client.emit('error', new Error(`the server takes only ${bytes} bytes in a packet`))
+        tiny = `the server takes only ${bytes} bytes in a packet`
+        client.emit('error', new Error(tiny))
         client.destroy()
       })
     }
@@ -305,7 +305,7 @@ async function connectOnce(
     if (/privateKey|passphrase|key format|Unsupported key/i.test(message)) {
       throw translate.fail('remote.auth', 'the private key cannot be read, or its passphrase is wrong')
     }
-    if (tiny !== null) throw translate.fail('remote.failed', `the server takes only ${tiny} bytes in a packet`, error)
+    if (tiny !== null) throw translate.fail('remote.failed', tiny, error)
     // After the handshake the far side answers: what fails now is the login or the SFTP service behind it.
     if (greeted && /subsystem|channel/i.test(message)) throw translate.fail('remote.denied', 'the server gives this login no SFTP', error)
     if (NONSENSE.test(message)) {

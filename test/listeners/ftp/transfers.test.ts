@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFi
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { test } from 'tap'
+import { type Test, test } from 'tap'
 import { DataWriter } from '../../../src/listeners/ftp/data-writer.ts'
 import { RunningTransfer } from '../../../src/listeners/ftp/transfer.ts'
 import { RawClient, received, startFtp, until } from './support.ts'
@@ -30,24 +30,26 @@ test('an acknowledged upload is whole under its name, and its commit was over be
   t.same(calls.confirmed, [{ id: trace.committed[0]?.id, verdict: 'confirmed' }])
 })
 
-test('a live but silent session is believed after a quiet moment', async (t) => {
-  const { port, calls } = await startFtp(t)
+/** A client that has uploaded `f` and read its 226. */
+async function acknowledged(t: Test, port: number): Promise<RawClient> {
   const client = await RawClient.login(port)
   const data = await client.data()
   await client.ask('STOR f')
   data.end('x')
-  await client.reply()
+  t.match(await client.reply(), /^226 /)
+  return client
+}
+
+test('a live but silent session is believed after a quiet moment', async (t) => {
+  const { port, calls } = await startFtp(t)
+  await acknowledged(t, port)
   await until(() => calls.confirmed.length === 1)
   t.equal(calls.confirmed[0]?.verdict, 'confirmed')
 })
 
 test('a client that reads its 226 and closes without QUIT has uploaded', async (t) => {
   const { port, calls } = await startFtp(t)
-  const client = await RawClient.login(port)
-  const data = await client.data()
-  await client.ask('STOR f')
-  data.end('x')
-  t.match(await client.reply(), /^226 /)
+  const client = await acknowledged(t, port)
   client.socket.destroy()
   await until(() => calls.confirmed.length === 1)
   t.equal(calls.confirmed[0]?.verdict, 'confirmed')
@@ -55,11 +57,7 @@ test('a client that reads its 226 and closes without QUIT has uploaded', async (
 
 test('a client that reads its 226 and closes without QUIT has uploaded, though the listener stops at that moment', async (t) => {
   const { port, calls, listener } = await startFtp(t)
-  const client = await RawClient.login(port)
-  const data = await client.data()
-  await client.ask('STOR f')
-  data.end('x')
-  t.match(await client.reply(), /^226 /)
+  const client = await acknowledged(t, port)
   client.socket.destroy()
   // its end has been read
   await sleep(50)
@@ -85,11 +83,7 @@ test('a client that dies before it has read its 226 makes the upload suspect', a
 
 test('a client whose end and reset are both there makes the upload suspect', async (t) => {
   const { port, calls } = await startFtp(t)
-  const client = await RawClient.login(port)
-  const data = await client.data()
-  await client.ask('STOR f')
-  data.end('x')
-  await client.reply()
+  const client = await acknowledged(t, port)
   // as a dead client's kernel does: the end first, the reset when an answer comes for which there is nobody
   client.socket.end()
   await sleep(50)
